@@ -1,0 +1,20 @@
+"""tokred: token reduction in Vision Transformers, thirteen methods under one protocol.
+
+>>> import timm, tokred
+>>> vit = timm.create_model("deit_tiny_patch16_224", pretrained=False)
+>>> model = tokred.reduce(vit, "topk", keep_rate=0.7)
+"""
+
+from __future__ import annotations
+
+import importlib
+
+__version__ = "0.1.0"
+__all__ = ["methods", "reduce"]
+
+
+def __getattr__(name: str) -> object:
+    # Lazy: metrics and figures use this package without torch.
+    if name in __all__:
+        return getattr(importlib.import_module("tokred.api"), name)
+    raise AttributeError(f"module 'tokred' has no attribute {name!r}")

@@ -1,0 +1,100 @@
+"""The attention of one timm block, with the score rows that reduction methods ask for.
+
+The output is always computed by the fused kernel; explicit scores are formed for the asked rows only.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from timm.layers import Attention
+from torch import Tensor
+
+
+def key_bias(weight: Tensor | None, num_prefix: int) -> Tensor | None:
+    """(B, 1, 1, M) additive bias log(weight) of (B, N) key weights; prefix tokens weigh 1."""
+    if weight is None:
+        return None
+    return F.pad(weight.log(), (num_prefix, 0))[:, None, None, :]
+
+
+class BlockAttention:
+    """Queries, keys and values of one attention layer on one batch.
+
+    Args:
+        attn: the block's attention layer.
+        x: (B, M, D) its input, after the block's norm.
+        weight: (B, N) key weights of the spatial tokens, or None for all ones.
+        policy: (B, N) differentiable decisions that mask the spatial tokens as keys, or None.
+        num_prefix: number of prefix tokens (CLS, registers).
+    """
+
+    def __init__(
+        self, attn: Attention, x: Tensor, weight: Tensor | None, policy: Tensor | None, num_prefix: int
+    ) -> None:
+        batch, length, _ = x.shape
+        qkv = attn.qkv(x).reshape(batch, length, 3, attn.num_heads, attn.head_dim)
+        q, k, self.v_BHMd = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        self.q_BHMd, self.k_BHMd = attn.q_norm(q), attn.k_norm(k)
+        bias = key_bias(weight, num_prefix)
+        self.bias = None if bias is None else bias.to(self.q_BHMd.dtype)
+        self.attn, self.x, self.policy, self.num_prefix = attn, x, policy, num_prefix
+
+    @property
+    def keys(self) -> Tensor:
+        """(B, H, N, d) keys of the spatial tokens."""
+        return self.k_BHMd[:, :, self.num_prefix :]
+
+    @property
+    def values(self) -> Tensor:
+        """(B, H, N, d) values of the spatial tokens."""
+        return self.v_BHMd[:, :, self.num_prefix :]
+
+    def _scores(self, q_BHRd: Tensor) -> Tensor:
+        scores = (q_BHRd * self.attn.scale) @ self.k_BHMd.transpose(-2, -1)
+        return (scores if self.bias is None else scores + self.bias).float()
+
+    def cls_scores(self) -> Tensor:
+        """(B, H, N) softmax attention from the CLS query to the spatial tokens."""
+        return self._scores(self.q_BHMd[:, :, :1]).softmax(dim=-1)[:, :, 0, self.num_prefix :]
+
+    def received(self) -> Tensor:
+        """(B, N) attention that spatial tokens get from all queries and heads, summed."""
+        return self._scores(self.q_BHMd).softmax(dim=-1).sum(dim=(1, 2))[:, self.num_prefix :]
+
+    def output(self, rows: Tensor | None = None) -> Tensor:
+        """(B, R, D) output of the layer for the given (B, R) query rows, all rows by default."""
+        attn, q, x = self.attn, self.q_BHMd, self.x
+        if rows is not None:
+            q = q.gather(2, rows[:, None, :, None].expand(-1, q.shape[1], -1, q.shape[3]))
+            x = x.gather(1, rows.unsqueeze(-1).expand(-1, -1, x.shape[2]))
+        if self.policy is not None:
+            out = self._softly_masked(q)
+        else:
+            dropout = attn.attn_drop.p if attn.training else 0.0
+            out = F.scaled_dot_product_attention(
+                q, self.k_BHMd, self.v_BHMd, attn_mask=self.bias, dropout_p=dropout, scale=attn.scale
+            )
+        return _project(attn, out, x)
+
+    def _softly_masked(self, q_BHMd: Tensor, eps: float = 1e-6) -> Tensor:
+        """Attention under `policy` (DynamicViT, while training), differentiable in the decisions.
+
+        `(exp(a - max) * m + eps / M) / (sum(exp(a - max) * m) + eps)`, m the decision for the key, and 1 on
+        the diagonal and for prefix tokens.
+        """
+        scores = self._scores(q_BHMd)
+        mask = F.pad(self.policy, (self.num_prefix, 0), value=1.0)[:, None, None, :]
+        mask = mask + (1.0 - mask) * torch.eye(scores.shape[-1], dtype=mask.dtype, device=mask.device)
+        exponent = (scores - scores.amax(dim=-1, keepdim=True).detach()).exp() * mask
+        probability = (exponent + eps / scores.shape[-1]) / (exponent.sum(dim=-1, keepdim=True) + eps)
+        return self.attn.attn_drop(probability.to(self.v_BHMd.dtype)) @ self.v_BHMd
+
+
+def _project(attn: Attention, out_BHRd: Tensor, x: Tensor) -> Tensor:
+    """Merge heads and project; `x` is the layer's input at the same rows, for layers with a gate."""
+    out = attn.norm(out_BHRd.transpose(1, 2).flatten(2))
+    gate = getattr(attn, "gate", None)  # timm's layer has had a gate since 1.0.26
+    if gate is not None:
+        out = out * gate(x).sigmoid()
+    return attn.proj_drop(attn.proj(out))

@@ -1,0 +1,1 @@
+"""The reduction methods, one file each; `registry` describes them."""

@@ -1,0 +1,44 @@
+"""ATS: sample tokens from the distribution of CLS attention (Fayyaz et al. 2022; paper section 3.1.3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tokred.methods.base import Context, Reducer, Reduction, Site
+
+
+class ATS(Reducer):
+    """Keeps the tokens that K_s evenly spaced points of the score's CDF hit, each once.
+
+    Images keep different numbers of tokens: they are padded to the largest of the batch, and padding has
+    weight 0 as a key, so that no image's result depends on the others.
+    """
+
+    site = Site.WITHIN
+
+    @torch.no_grad()
+    def forward(self, x: Tensor, context: Context) -> Reduction:
+        attn = context.attn
+        significance = (attn.cls_scores() * attn.values.float().norm(dim=3)).sum(dim=1)
+        padding = None if context.weight is None else context.weight == 0
+        hit = self._sample(significance, padding)
+        counts = hit.sum(dim=1)
+        # Kept tokens first, both parts in raster order (a stable sort of "not hit").
+        order = (~hit).to(torch.uint8).argsort(dim=1, stable=True)[:, : int(counts.max())]
+        valid = torch.arange(order.shape[1], device=x.device) < counts.unsqueeze(1)
+        return Reduction(
+            anchor=order.masked_fill(~valid, -1), weight=None if bool(valid.all()) else valid.to(x.dtype)
+        )
+
+    def _sample(self, significance: Tensor, padding: Tensor | None) -> Tensor:
+        """(B, N) which tokens the sample points hit."""
+        if padding is not None:
+            significance = significance.masked_fill(padding, 0.0)
+        cdf = (significance / (significance.sum(dim=1, keepdim=True) + 1e-6)).cumsum(dim=1)
+        if padding is not None:
+            cdf = cdf.masked_fill(padding, torch.inf)
+        num_points = self.stage.budget
+        points = (2 * torch.arange(num_points, device=cdf.device) + 1) / (2 * (num_points + 1))
+        nearest = (points[None, :, None] - cdf[:, None, :]).abs().argmin(dim=2)
+        return torch.zeros_like(cdf, dtype=torch.bool).scatter(1, nearest, True)

@@ -1,0 +1,133 @@
+"""What a reduction method is: a `Reducer` a stage, which returns one small record, a `Reduction`.
+
+Shape legend: B images, P spatial tokens of the input grid, N spatial tokens entering a stage, K output
+slots leaving it, D width, H heads, M = prefix + N all tokens (CLS and registers first). Reducers see
+spatial tokens only; CLS is never reduced.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from tokred.attention import BlockAttention
+
+
+class Site(Enum):
+    """Where in its block a stage acts.
+
+    BEFORE: before the block. WITHIN: the block's attention chooses tokens, and only their query rows are
+    computed onwards. AFTER: after the attention and its residual, before the MLP.
+    """
+
+    BEFORE = "before"
+    WITHIN = "within"
+    AFTER = "after"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a reducer knows when it is built.
+
+    Attributes:
+        index: s, counted from 1.
+        num_stages: stages of the model.
+        budget: K_s, number of tokens to leave.
+        keep_rate: r.
+        grid: (rows, columns) of the input grid.
+        embed_dim: width D.
+    """
+
+    index: int
+    num_stages: int
+    budget: int
+    keep_rate: float
+    grid: tuple[int, int]
+    embed_dim: int
+
+
+@dataclass
+class Context:
+    """What a reducer may look at besides the tokens.
+
+    Attributes:
+        attn: attention of its own block (WITHIN, AFTER) or of the block before (BEFORE, where
+            the method is registered with `needs_attention`), else None.
+        weight: (B, N) weight of each token as a key, None for all ones.
+        policy: (B, N) decisions of an earlier stage while training, None where nothing is masked.
+        trace: whether `assign` and `margin` are wanted.
+    """
+
+    attn: BlockAttention | None = None
+    weight: Tensor | None = None
+    policy: Tensor | None = None
+    trace: bool = False
+
+
+@dataclass
+class Reduction:
+    """The result of one stage.
+
+    Attributes:
+        tokens: (B, K, D) reduced tokens; None where the slots are the anchored tokens themselves.
+        anchor: (B, K) index of the stage's input token that slot k stands on, -1 for none (fused token,
+            cluster mean, padding); None for a stage that leaves all tokens in place.
+        assign: (B, N) slot that input token n went into, -1 if dropped; None: the slot that stands on it.
+        weight: (B, K) weight of slot k as a key in later attention: its size (ToMe), 0 for padding.
+            Later blocks add log(weight) to their attention logits. None for all ones.
+        policy: (B, N) straight-through decisions that mask keys softly while training.
+        loss: auxiliary loss, a scalar.
+        margin: (B, N) difference of the two highest assignment weights of a token (soft merging).
+    """
+
+    tokens: Tensor | None = None
+    anchor: Tensor | None = None
+    assign: Tensor | None = None
+    weight: Tensor | None = None
+    policy: Tensor | None = None
+    loss: Tensor | None = None
+    margin: Tensor | None = None
+
+
+class Reducer(nn.Module):
+    """One stage of a method. Subclasses set `site` and implement `forward`.
+
+    Options of the method (its dataclass in `tokred.methods.options`) arrive as `self.options`.
+    """
+
+    site: ClassVar[Site] = Site.BEFORE
+
+    def __init__(self, stage: Stage, options: object) -> None:
+        super().__init__()
+        self.stage = stage
+        self.options = options
+
+    def forward(self, x: Tensor, context: Context) -> Reduction:
+        """Reduce (B, N, D) spatial tokens; WITHIN reducers must return `anchor` and no `tokens`."""
+        raise NotImplementedError
+
+
+def no_anchor(x: Tensor, num_slots: int) -> Tensor:
+    """(B, K) anchors of slots that stand on no token."""
+    return torch.full((x.shape[0], num_slots), -1, dtype=torch.long, device=x.device)
+
+
+def rank_descending(scores: Tensor) -> Tensor:
+    """(B, N) token indices by falling score; equal scores by rising index, so that results repeat."""
+    return torch.sort(scores, dim=1, descending=True, stable=True).indices
+
+
+def gather_tokens(x: Tensor, index: Tensor) -> Tensor:
+    """(B, K, D) tokens of (B, N, D) at (B, K) indices."""
+    return x.gather(1, index.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
+
+
+def hard_assignment(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Slot of largest weight, (B, N), and the margin to the second largest, from (B, N, K) weights."""
+    top = weights.topk(min(2, weights.shape[2]), dim=2)
+    runner_up = top.values[..., 1] if weights.shape[2] > 1 else torch.zeros_like(top.values[..., 0])
+    return top.indices[..., 0], top.values[..., 0] - runner_up

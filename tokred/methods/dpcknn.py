@@ -1,0 +1,47 @@
+"""DPC-KNN: density peak clustering of tokens (Zeng et al. 2022; paper section 3.1.4)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tokred.methods.base import Context, Reducer, Reduction, Stage, rank_descending
+from tokred.methods.distance import pairwise_distance
+
+
+class DPCKNN(Reducer):
+    """Clusters around K_s density peaks; a cluster's token is a learned weighted mean of its members.
+
+    Equal densities are told apart by token index, so that extraction repeats.
+    """
+
+    def __init__(self, stage: Stage, options: object) -> None:
+        super().__init__(stage, options)
+        self.score = nn.Linear(stage.embed_dim, 1)
+
+    def forward(self, x: Tensor, context: Context) -> Reduction:
+        centers, assign = self._cluster(x)
+        weight = self.score(x).exp()
+        slots = assign.unsqueeze(-1)
+        total = weight.new_zeros(x.shape[0], centers.shape[1], 1).scatter_add(1, slots, weight)
+        share = weight / (total.gather(1, slots) + 1e-6)
+        tokens = x.new_zeros(x.shape[0], centers.shape[1], x.shape[2])
+        tokens = tokens.scatter_add(1, slots.expand_as(x), (x * share).to(x.dtype))
+        return Reduction(tokens=tokens, anchor=centers, assign=assign)
+
+    @torch.no_grad()
+    def _cluster(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Centers (B, K) by falling score, and the slot of every token (B, N)."""
+        distance = pairwise_distance(x) / x.shape[2] ** 0.5
+        neighbors = min(self.options.neighbors, x.shape[1])
+        nearest = distance.topk(neighbors, dim=2, largest=False).values
+        density = (-nearest.square().mean(dim=2)).exp()
+        index = torch.arange(x.shape[1], device=x.device)
+        tie = (density.unsqueeze(1) == density.unsqueeze(2)) & (index[None, :] < index[:, None])
+        denser = (density.unsqueeze(1) > density.unsqueeze(2)) | tie
+        largest = distance.amax(dim=(1, 2), keepdim=True)
+        indicator = torch.where(denser, distance, largest).amin(dim=2)
+        centers = rank_descending(density * indicator)[:, : self.stage.budget]
+        to_centers = distance.gather(1, centers.unsqueeze(-1).expand(-1, -1, x.shape[1]))
+        slots = torch.arange(centers.shape[1], device=x.device).expand_as(centers)
+        return centers, to_centers.argmin(dim=1).scatter(1, centers, slots)

@@ -1,0 +1,29 @@
+"""EViT: Top-K, and one token that fuses what was pruned (Liang et al. 2022; paper section 3.1.2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tokred.methods.base import Context, Reducer, Reduction, Site, gather_tokens
+
+
+class EViT(Reducer):
+    """Keeps the K_s tokens with the highest CLS attention and appends a fused token.
+
+    The fused token is the sum over the pruned tokens of (score x token); the fused token of an earlier
+    stage is an ordinary candidate at the next. Where nothing is pruned, nothing is appended.
+    """
+
+    site = Site.AFTER
+
+    def forward(self, x: Tensor, context: Context) -> Reduction:
+        scores = context.attn.cls_scores().mean(dim=1)
+        kept = scores.detach().topk(min(self.stage.budget, x.shape[1]), dim=1).indices
+        if kept.shape[1] == x.shape[1]:
+            return Reduction(anchor=kept)
+        # What was pruned is everything less what was kept: no need to gather the pruned tokens.
+        mask = torch.ones_like(scores).scatter(1, kept, 0.0)
+        fused = ((scores * mask).to(x.dtype).unsqueeze(1)) @ x
+        tokens = torch.cat([gather_tokens(x, kept), fused], dim=1)
+        return Reduction(tokens=tokens, anchor=torch.cat([kept, torch.full_like(kept[:, :1], -1)], dim=1))

@@ -1,0 +1,73 @@
+"""l1, l2, linf: keep the tokens nearest to the image center (paper section 3.1.1).
+
+At stage s all tokens with distance <= t_s stay, t_s being the distance, among those that occur, whose count
+of tokens is closest to K_s; on a tie the smaller. Distances are exact: coordinates are doubled to integers
+and the l2 norm is compared squared, so that equal distances count as equal.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tokred.budget import token_budget
+from tokred.methods.base import Context, Reducer, Reduction, Stage
+
+
+class FixedPattern(Reducer):
+    """Pruning by distance to the center; the kept set is the same for every image."""
+
+    @staticmethod
+    def distance(rows: Tensor, columns: Tensor) -> Tensor:
+        """Integer that grows with the norm of the doubled offsets from the center."""
+        raise NotImplementedError
+
+    def __init__(self, stage: Stage, options: object) -> None:
+        super().__init__(stage, options)
+        height, width = stage.grid
+        rows = (2 * torch.arange(height) - (height - 1)).abs()
+        columns = (2 * torch.arange(width) - (width - 1)).abs()
+        self._distance = self.distance(rows[:, None], columns[None, :]).flatten()
+        self.register_buffer("kept", self._kept(stage), persistent=False)
+
+    def _kept(self, stage: Stage) -> Tensor:
+        """Indices of the kept tokens among those that the stage before left, in raster order."""
+        num_tokens = stage.grid[0] * stage.grid[1]
+        kept = torch.ones(num_tokens, dtype=torch.bool)
+        for index in range(1, stage.index + 1):
+            before = kept
+            kept = self._within(token_budget(num_tokens, stage.keep_rate, index))
+        return kept[before].nonzero().squeeze(1)
+
+    def _within(self, budget: int) -> Tensor:
+        """(P,) tokens inside the radius whose count is closest to the budget."""
+        radii, counts = self._distance.unique(sorted=True, return_counts=True)
+        radius = radii[(counts.cumsum(0) - budget).abs().argmin()]
+        return self._distance <= radius
+
+    def forward(self, x: Tensor, context: Context) -> Reduction:
+        return Reduction(anchor=self.kept.expand(x.shape[0], -1))
+
+
+class L1(FixedPattern):
+    """Diamonds."""
+
+    @staticmethod
+    def distance(rows: Tensor, columns: Tensor) -> Tensor:
+        return rows + columns
+
+
+class L2(FixedPattern):
+    """Discs."""
+
+    @staticmethod
+    def distance(rows: Tensor, columns: Tensor) -> Tensor:
+        return rows**2 + columns**2
+
+
+class Linf(FixedPattern):
+    """Squares."""
+
+    @staticmethod
+    def distance(rows: Tensor, columns: Tensor) -> Tensor:
+        return torch.maximum(rows, columns)

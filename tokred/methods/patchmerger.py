@@ -1,0 +1,22 @@
+"""PatchMerger: learned queries gather tokens (Renggli et al. 2022; paper section 3.1.5)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tokred.methods.base import Context, Reducer, Reduction, Stage
+from tokred.methods.soft import merge
+
+
+class PatchMerger(Reducer):
+    """`softmax over tokens of queries @ LayerNorm(x)^T`, unscaled; sums of the normalised tokens."""
+
+    def __init__(self, stage: Stage, options: object) -> None:
+        super().__init__(stage, options)
+        self.queries = nn.Parameter(torch.randn(stage.budget, stage.embed_dim))
+        self.norm = nn.LayerNorm(stage.embed_dim, eps=1e-5)
+
+    def forward(self, x: Tensor, context: Context) -> Reduction:
+        x = self.norm(x)
+        return merge(x, (x @ self.queries.t()).float().softmax(dim=1), context)

@@ -1,0 +1,180 @@
+"""The registry of methods: what the rest of tokred knows about each of them, and all of it.
+
+A method is one file (a `Reducer` subclass) and one line here. Nothing in this module imports torch, so
+that the DAG, the metrics and the figures can use labels, colours and capabilities at no cost.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+
+from tokred.methods import options as opt
+from tokred.run import UNREDUCED
+
+
+class Family(StrEnum):
+    """Paradigm of a method (paper section 3.1)."""
+
+    NONE = "unreduced"
+    FIXED = "fixed pruning"
+    STATIC = "static pruning"
+    DYNAMIC = "dynamic pruning"
+    HARD = "hard merging"
+    SOFT = "soft merging"
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is known of a method without loading its code.
+
+    Attributes:
+        name: key in configurations, paths and tables.
+        label: how figures and tables call it (matplotlib mathtext allowed).
+        family: its paradigm.
+        color, marker: how figures draw it.
+        target: "module:class" of the `Reducer`; empty for the unreduced model.
+        kept: its slots stand on input tokens (kept tokens or cluster centers).
+        clusters: its slots gather several input tokens.
+        dynamic: the number of kept tokens varies from image to image.
+        needs_attention: it reads the attention of the block before its own.
+        min_keep_rate: smallest keep rate that it can do, as exact decimal text.
+        options: frozen dataclass of its options, with defaults.
+    """
+
+    name: str
+    label: str
+    family: Family
+    color: str
+    marker: str
+    target: str = ""
+    kept: bool = False
+    clusters: bool = False
+    dynamic: bool = False
+    needs_attention: bool = False
+    min_keep_rate: str = "0"
+    options: type = field(default=opt.NoOptions)
+
+    @property
+    def learned_pruning(self) -> bool:
+        """Whether it chooses tokens to keep from the image (section 5.4)."""
+        return self.family in (Family.STATIC, Family.DYNAMIC)
+
+    def load(self) -> type:
+        """The `Reducer` class; imports torch."""
+        module, _, name = self.target.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+    def check_options(self, given: Mapping[str, object]) -> object:
+        """The options object for what a user gave.
+
+        Raises ValueError for an unknown name or a value out of range.
+        """
+        known = list(asdict(self.options()))
+        for name in given:
+            if name not in known:
+                near = nearest(name, known)
+                raise ValueError(
+                    f"method {self.name!r} has no option {name!r}{near}; it takes: {', '.join(known) or 'none'}"
+                )
+        try:
+            return self.options(**given)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"method {self.name!r}: {error}") from error
+
+    def check_rate(self, keep_rate: float | str) -> None:
+        """Raises ValueError for a keep rate that the method cannot do."""
+        if Fraction(str(keep_rate)) < Fraction(self.min_keep_rate):
+            raise ValueError(
+                f"method {self.name!r} cannot keep less than {self.min_keep_rate} of the tokens, got keep_rate {keep_rate}"
+            )
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """A hint for an error message: the known name most like the given one, or nothing."""
+    match = difflib.get_close_matches(str(name), known, n=1)
+    return f" (did you mean {match[0]!r}?)" if match else ""
+
+
+_PKG = "tokred.methods"
+_ALL = [
+    Method(UNREDUCED, "Unreduced", Family.NONE, "#000000", "*"),
+    Method("l1", r"$\ell_1$", Family.FIXED, "#999999", "v", f"{_PKG}.fixed:L1", kept=True),
+    Method("l2", r"$\ell_2$", Family.FIXED, "#777777", "^", f"{_PKG}.fixed:L2", kept=True),
+    Method("linf", r"$\ell_\infty$", Family.FIXED, "#555555", "s", f"{_PKG}.fixed:Linf", kept=True),
+    Method("topk", "Top-K", Family.STATIC, "#0072B2", "o", f"{_PKG}.topk:TopK", kept=True),
+    Method("evit", "EViT", Family.STATIC, "#56B4E9", "D", f"{_PKG}.evit:EViT", kept=True),
+    Method(
+        "dynamicvit",
+        "DynamicViT",
+        Family.STATIC,
+        "#004D73",
+        "P",
+        f"{_PKG}.dynamicvit:DynamicViT",
+        kept=True,
+        options=opt.DynamicViTOptions,
+    ),
+    Method("ats", "ATS", Family.DYNAMIC, "#CC79A7", "X", f"{_PKG}.ats:ATS", kept=True, dynamic=True),
+    Method(
+        "tome", "ToMe", Family.HARD, "#D55E00", "o", f"{_PKG}.tome:ToMe", clusters=True, min_keep_rate="0.5"
+    ),
+    Method(
+        "kmedoids",
+        "K-Medoids",
+        Family.HARD,
+        "#E69F00",
+        "s",
+        f"{_PKG}.kmedoids:KMedoids",
+        kept=True,
+        clusters=True,
+        needs_attention=True,
+        options=opt.KMedoidsOptions,
+    ),
+    Method(
+        "dpcknn",
+        "DPC-KNN",
+        Family.HARD,
+        "#8C3B00",
+        "D",
+        f"{_PKG}.dpcknn:DPCKNN",
+        kept=True,
+        clusters=True,
+        options=opt.DPCKNNOptions,
+    ),
+    Method("sit", "SiT", Family.SOFT, "#009E73", "^", f"{_PKG}.sit:SiT", clusters=True),
+    Method(
+        "patchmerger",
+        "PatchMerger",
+        Family.SOFT,
+        "#004D38",
+        "v",
+        f"{_PKG}.patchmerger:PatchMerger",
+        clusters=True,
+    ),
+    Method(
+        "sinkhorn",
+        "Sinkhorn",
+        Family.SOFT,
+        "#66D9B8",
+        "P",
+        f"{_PKG}.sinkhorn:Sinkhorn",
+        clusters=True,
+        options=opt.SinkhornOptions,
+    ),
+]
+
+#: Every method by name, the unreduced model first, in the paper's order.
+METHODS: dict[str, Method] = {method.name: method for method in _ALL}
+
+
+def get(name: str) -> Method:
+    """The method of that name; ValueError with the nearest known name otherwise."""
+    if name not in METHODS:
+        raise ValueError(
+            f"unknown method {name!r}{nearest(name, list(METHODS))}; known: {', '.join(METHODS)}"
+        )
+    return METHODS[name]

@@ -1,0 +1,59 @@
+"""ToMe: merge the most similar pairs of tokens (Bolya et al. 2023; paper section 3.1.4)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tokred.methods.base import Context, Reducer, Reduction, Site, no_anchor
+
+
+class ToMe(Reducer):
+    """Bipartite matching on the block's keys, size-weighted merging, proportional attention.
+
+    Tokens with CLS at position 0 alternate into A and B, so the spatial tokens at even indices are B and
+    those at odd indices are A. Each A-token has one edge, to its most similar B-token; the N - K_s strongest
+    edges (at most all of A) merge. Result: unmerged A-tokens in their order, then B.
+    """
+
+    site = Site.AFTER
+
+    def forward(self, x: Tensor, context: Context) -> Reduction:
+        size = x.new_ones(x.shape[:2]) if context.weight is None else context.weight
+        num_a = x.shape[1] // 2
+        num_merged = min(max(x.shape[1] - self.stage.budget, 0), num_a)
+        if num_merged == 0:
+            tokens = torch.arange(x.shape[1], device=x.device).expand(x.shape[:2])
+            return Reduction(tokens=x, anchor=no_anchor(x, x.shape[1]), assign=tokens, weight=context.weight)
+        assign, num_slots = self._match(context.attn.keys, num_merged)
+        slots = assign.unsqueeze(-1)
+        weighted = x.new_zeros(x.shape[0], num_slots, x.shape[2])
+        weighted = weighted.scatter_add(1, slots.expand_as(x), x * size.unsqueeze(-1))
+        merged_size = size.new_zeros(x.shape[0], num_slots).scatter_add(1, assign, size)
+        return Reduction(
+            tokens=weighted / merged_size.unsqueeze(-1),
+            anchor=no_anchor(x, num_slots),
+            assign=assign,
+            weight=merged_size,
+        )
+
+    @staticmethod
+    @torch.no_grad()
+    def _match(keys: Tensor, num_merged: int) -> tuple[Tensor, int]:
+        """(B, N) slot of each token, and the number of slots, from (B, H, N, d) keys."""
+        metric = F.normalize(keys.float().mean(dim=1), dim=-1)
+        batch, num_tokens, _ = metric.shape
+        edge, target = (metric[:, 1::2] @ metric[:, 0::2].transpose(1, 2)).max(dim=2)
+        order = edge.argsort(dim=1, descending=True, stable=True)
+        merged = order[:, :num_merged]
+        num_a = edge.shape[1]
+        unmerged = torch.ones_like(edge, dtype=torch.long).scatter(1, merged, 0)
+        num_unmerged = num_a - num_merged
+        slot_a = unmerged.cumsum(dim=1) - 1
+        slot_a = torch.where(unmerged.bool(), slot_a, target + num_unmerged)
+        num_b = num_tokens - num_a
+        assign = torch.empty(batch, num_tokens, dtype=torch.long, device=keys.device)
+        assign[:, 1::2] = slot_a
+        assign[:, 0::2] = num_unmerged + torch.arange(num_b, device=keys.device)
+        return assign, num_unmerged + num_b

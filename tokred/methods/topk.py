@@ -1,0 +1,22 @@
+"""Top-K: keep the tokens that CLS attends to most (paper section 3.1.2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tokred.methods.base import Context, Reducer, Reduction, Site
+
+
+class TopK(Reducer):
+    """Keeps the K_s tokens with the highest attention from CLS, averaged over heads.
+
+    The scores are known before the attention's output is, so only the kept rows are ever computed.
+    """
+
+    site = Site.WITHIN
+
+    @torch.no_grad()
+    def forward(self, x: Tensor, context: Context) -> Reduction:
+        scores = context.attn.cls_scores().mean(dim=1)
+        return Reduction(anchor=scores.topk(min(self.stage.budget, x.shape[1]), dim=1).indices)

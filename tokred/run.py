@@ -1,0 +1,81 @@
+"""Identity of a run: which model, trained on what, with which seed.
+
+The order of the fields of :class:`Run` is the order of path components, of the first columns of every
+table, of sorting and of Snakemake's wildcards. Nothing else identifies a run: hyperparameters do not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import astuple, dataclass, fields
+from fractions import Fraction
+
+#: Keep rate of the unreduced model.
+UNREDUCED_RATE = "1.00"
+#: Method name of the unreduced model.
+UNREDUCED = "none"
+
+
+def canonical_rate(keep_rate: float | str) -> str:
+    """The canonical text of a keep rate: at least two decimals, no float noise (0.5 -> "0.50").
+
+    Raises ValueError outside (0, 1].
+    """
+    text = str(keep_rate)
+    if not re.fullmatch(r"[0-9]*\.?[0-9]+", text):
+        raise ValueError(f"keep_rate {keep_rate!r}: expected a decimal number in (0, 1]")
+    rate = Fraction(text)
+    if not 0 < rate <= 1:
+        raise ValueError(f"keep_rate {keep_rate!r}: expected a number in (0, 1]")
+    whole, _, decimals = text.partition(".")
+    decimals = decimals.rstrip("0").ljust(2, "0")
+    return f"{int(whole or 0)}.{decimals}"
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """One trained model.
+
+    Attributes:
+        dataset: name of the data set it was fine-tuned and evaluated on.
+        backbone: name of the backbone in the study.
+        method: reduction method, or "none" for the unreduced model.
+        keep_rate: canonical text, see `canonical_rate`; "1.00" for the unreduced model.
+        seed: repetition number.
+    """
+
+    dataset: str
+    backbone: str
+    method: str
+    keep_rate: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.keep_rate != canonical_rate(self.keep_rate):
+            raise ValueError(
+                f"keep_rate {self.keep_rate!r} of {self.method}: expected "
+                f"{canonical_rate(self.keep_rate)!r} (canonical form)"
+            )
+
+    @classmethod
+    def of(cls, wildcards: dict[str, str]) -> Run:
+        """The run that a set of Snakemake wildcards (all text) names."""
+        values = {field.name: wildcards[field.name] for field in fields(cls)}
+        return cls(**{**values, "seed": int(values["seed"])})
+
+    @property
+    def key(self) -> str:
+        """Path-like text, unique for the run."""
+        return "/".join(map(str, astuple(self)))
+
+    def seed_for(self, *purpose: object) -> int:
+        """A 63-bit seed for one purpose within this run, the same on every machine."""
+        text = "/".join([self.key, *map(str, purpose)])
+        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1
+
+
+#: Names of the identity columns, in order.
+RUN_COLUMNS = tuple(field.name for field in fields(Run))
+#: Path of a run below a stage's folder, with Snakemake wildcards.
+RUN_PATH = "{dataset}/{backbone}/{method}/{keep_rate}/{seed}"

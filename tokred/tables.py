@@ -1,0 +1,129 @@
+"""Every table that tokred writes: its schema, and the only functions that read and write it.
+
+Tables are Parquet (zstd). Long ("tidy") tables start with the identity columns of `tokred.run.Run`.
+A file is written beside its final name and renamed, so that a partial file never looks complete.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tokred.files import atomic_path
+from tokred.run import RUN_COLUMNS
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_IDENTITY = [(name, pa.int32() if name == "seed" else _TEXT) for name in RUN_COLUMNS]
+_OTHER = [(f"other_{name}", kind) for name, kind in _IDENTITY]
+_STATISTICS = [("mean", pa.float64()), ("std", pa.float64()), ("n", pa.int64())]
+
+#: One row per run: performance in percent (top-1 accuracy or mean average precision) on the test split.
+SCORES = pa.schema(
+    [*_IDENTITY, ("metric", _TEXT), ("score", pa.float64()), ("loss", pa.float64()), ("n", pa.int64())]
+)
+#: One row per run and epoch.
+HISTORY = pa.schema(
+    [
+        *_IDENTITY,
+        ("epoch", pa.int32()),
+        ("lr", pa.float64()),
+        ("train_loss", pa.float64()),
+        ("extra_loss", pa.float64()),
+        ("val_score", pa.float64()),
+        ("val_score_ema", pa.float64()),
+        ("seconds", pa.float64()),
+    ]
+)
+#: One row per run, stage and metric of single patterns: "actual_keep_rate", "margin" (stage 1..S) and
+#: "depth" (stage 0: the whole pattern); mean and std over images.
+SUMMARY = pa.schema([*_IDENTITY, ("stage", pa.int8()), ("metric", _TEXT), *_STATISTICS])
+#: One row per run and input token (raster order): blocks the token passes through, mean over images.
+DEPTH = pa.schema([*_IDENTITY, ("token", pa.int32()), ("depth", pa.float64())])
+#: One row per pair of runs, stage and metric. `stage` is 1..S, S + 1 for features of the last block,
+#: 0 for metrics of whole patterns. `mean`, `std` over `n` images; std is null for metrics that have one
+#: value per data set. `bound`: lower bound of the metric, null where there is none. `dropped`: null
+#: directions of the features that were left out (both sides), null for metrics without such.
+PAIRS = pa.schema(
+    [
+        *_IDENTITY,
+        *_OTHER,
+        ("stage", pa.int8()),
+        ("metric", _TEXT),
+        *_STATISTICS,
+        ("bound", pa.float64()),
+        ("dropped", pa.int32()),
+    ]
+)
+#: One row per data set, backbone, keep rate, seed, anchor method, measure, stage and kind of correlation
+#: ("spearman", "kendall") between f(A) - f(B) and d(A, B) over `n` methods B (paper section 5.5).
+PROXIES = pa.schema(
+    [
+        *_IDENTITY,  # `method` is the anchor
+        ("measure", _TEXT),
+        ("stage", pa.int8()),
+        ("correlation", _TEXT),
+        ("value", pa.float64()),
+        ("n", pa.int64()),
+    ]
+)
+
+
+def write(path: str | Path, table: pa.Table, metadata: Mapping[str, object] | None = None) -> None:
+    """Write a table atomically, with `metadata` as JSON under the schema's key "tokred"."""
+    extra = {**(table.schema.metadata or {}), b"tokred": json.dumps(dict(metadata or {})).encode()}
+    with atomic_path(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(extra), temporary, compression="zstd")
+
+
+def write_rows(
+    path: str | Path,
+    rows: Iterable[Mapping[str, object]],
+    schema: pa.Schema,
+    metadata: Mapping[str, object] | None = None,
+) -> None:
+    """Write rows under a declared schema, sorted by its columns up to the first measured one.
+
+    Raises:
+        ValueError: a row lacks a column or has one too many.
+    """
+    rows = list(rows)
+    names = set(schema.names)
+    for row in rows:
+        if set(row) != names:
+            raise ValueError(f"{path}: row has columns {sorted(row)}, expected {sorted(names)}")
+    order = [name for name in schema.names if not pa.types.is_floating(schema.field(name).type)]
+    order = [name for name in order if name not in ("n", "dropped")]
+    rows.sort(key=lambda row: tuple(row[name] for name in order))
+    write(path, pa.Table.from_pylist(rows, schema=schema), metadata)
+
+
+def read(paths: str | Path | Iterable[str | Path], schema: pa.Schema) -> pd.DataFrame:
+    """One data frame of all the files, in their order; text columns are plain strings.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file has another schema.
+    """
+    paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    parts = []
+    for path in paths:
+        table = pq.read_table(path)
+        if table.schema.names != schema.names:
+            raise ValueError(f"{path}: has columns {table.schema.names}, expected {schema.names}")
+        parts.append(table.cast(schema).to_pandas())
+    frame = pd.concat(parts, ignore_index=True) if parts else schema.empty_table().to_pandas()
+    text = [name for name in schema.names if pa.types.is_dictionary(schema.field(name).type)]
+    return frame.astype(dict.fromkeys(text, "str"))
+
+
+def metadata(path: str | Path) -> dict[str, object]:
+    """What `write` stored under the key "tokred"."""
+    stored = pq.read_schema(path).metadata or {}
+    if b"tokred" not in stored:
+        raise ValueError(f"{path}: not a table written by tokred (no metadata key 'tokred')")
+    return json.loads(stored[b"tokred"])

@@ -1,0 +1,93 @@
+"""What became of every input token: the stages' records, composed back to the input grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tokred.methods.base import Reduction
+
+
+@dataclass(frozen=True)
+class StageTrace:
+    """Pattern of one stage.
+
+    Attributes:
+        assign: (B, P) output slot that each input token went into, -1 if dropped.
+        anchor: (B, K) input token that each slot stands on (kept token or center), -1 if it stands on none
+            (fused token, cluster mean, padding).
+        margin: (B, P) difference of the two highest assignment weights, NaN for dropped tokens; None for
+            methods without soft assignment.
+    """
+
+    assign: Tensor
+    anchor: Tensor
+    margin: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Patterns and CLS features of a batch.
+
+    Attributes:
+        stages: one `StageTrace` a stage.
+        cls: (B, stages + 1, D) CLS token after each stage's block and after the last block, before the
+            final norm.
+    """
+
+    stages: list[StageTrace]
+    cls: Tensor
+
+
+class Tracer:
+    """Collects a `Trace` during a forward pass."""
+
+    def __init__(self, num_tokens: int) -> None:
+        self._num_tokens = num_tokens
+        self._stages: list[StageTrace] = []
+        self._cls: list[Tensor] = []
+
+    def add_cls(self, cls_token: Tensor) -> None:
+        """Record the (B, D) CLS token."""
+        self._cls.append(cls_token)
+
+    def add(self, reduction: Reduction, tokens: Tensor) -> None:
+        """Record what a stage did to its (B, N, D) input tokens."""
+        before = self._stages[-1] if self._stages else self._start(tokens)
+        if reduction.anchor is None:
+            self._stages.append(before)
+            return
+        assign, anchor = reduction.assign, reduction.anchor
+        if assign is None:
+            assign = _slots_standing_on(anchor, tokens.shape[1])
+        margin = reduction.margin
+        self._stages.append(
+            StageTrace(
+                assign=_follow(assign, before.assign),
+                anchor=_follow(before.anchor, anchor),
+                margin=None if margin is None else _follow(margin, before.assign, fill=torch.nan),
+            )
+        )
+
+    def result(self) -> Trace:
+        """The trace of the whole pass."""
+        return Trace(stages=self._stages, cls=torch.stack(self._cls, dim=1))
+
+    def _start(self, tokens: Tensor) -> StageTrace:
+        grid = torch.arange(self._num_tokens, device=tokens.device).expand(tokens.shape[0], -1)
+        return StageTrace(assign=grid, anchor=grid)
+
+
+def _slots_standing_on(anchor: Tensor, num_tokens: int) -> Tensor:
+    """(B, N) slot that stands on each token, -1 for none, from (B, K) anchors."""
+    slots = torch.arange(anchor.shape[1], device=anchor.device).expand_as(anchor)
+    # Slots that stand on no token write into one column too many.
+    assign = anchor.new_full((anchor.shape[0], num_tokens + 1), -1)
+    return assign.scatter(1, torch.where(anchor < 0, num_tokens, anchor), slots)[:, :num_tokens]
+
+
+def _follow(values: Tensor, index: Tensor, fill: float = -1) -> Tensor:
+    """values[b, index[b, i]], and `fill` where the index is -1."""
+    return values.gather(1, index.clamp(min=0)).masked_fill(index < 0, fill)

@@ -51,7 +51,7 @@ def reduce(
     rate = canonical_rate(keep_rate)
     spec.check_rate(rate)
     check_vit(vit)
-    check_locations(spec, locations, len(vit.blocks))
+    spec.check_locations(locations, len(vit.blocks))
     model = _share(vit)
     model.method, model.keep_rate, model.locations = spec.name, rate, tuple(locations)
     model.needs_attention = spec.needs_attention
@@ -100,23 +100,11 @@ def check_vit(vit: object) -> None:
     for index, block in enumerate(vit.blocks):
         if type(block) is not Block or type(block.attn) is not Attention:
             raise ValueError(
-                f"block {index} is a {type(block).__name__} with {type(getattr(block, 'attn', None)).__name__}; "
-                "possible: timm's Block with Attention"
+                f"block {index} is a {type(block).__name__} with "
+                f"{type(getattr(block, 'attn', None)).__name__}; possible: timm's Block with Attention"
             )
     if not isinstance(vit.patch_drop, nn.Identity):
         raise ValueError("patch_drop_rate > 0 drops tokens at random before any stage: set it to 0")
-
-
-def check_locations(spec: registry.Method, locations: Sequence[int], depth: int) -> None:
-    """Raises ValueError for stages that do not fit into `depth` blocks."""
-    first = 1 if spec.needs_attention else 0
-    if not locations or list(locations) != sorted(set(locations)):
-        raise ValueError(f"locations {list(locations)}: expected rising, different block numbers")
-    for location in locations:
-        if not first <= location < depth:
-            raise ValueError(
-                f"location {location} of method {spec.name!r}: expected a block from {first} to {depth - 1}"
-            )
 
 
 def _stages(vit: VisionTransformer, rate: str, count: int) -> list[Stage]:

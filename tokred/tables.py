@@ -7,7 +7,8 @@ A file is written beside its final name and renamed, so that a partial file neve
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -73,11 +74,54 @@ PROXIES = pa.schema(
 )
 
 
+def identity_fields() -> list[tuple[str, pa.DataType]]:
+    """Names and types of the columns that say which run a row belongs to."""
+    return list(_IDENTITY)
+
+
+class StreamWriter:
+    """Writes a table batch by batch in row groups of `rows` rows; see `stream`."""
+
+    def __init__(self, writer: pq.ParquetWriter, rows: int) -> None:
+        self._writer, self._rows = writer, rows
+        self._pending: list[pa.RecordBatch] = []
+
+    def add(self, columns: Mapping[str, pa.Array]) -> None:
+        """Append rows, given by column."""
+        schema = self._writer.schema
+        arrays = [columns[name].cast(schema.field(name).type) for name in schema.names]
+        self._pending.append(pa.RecordBatch.from_arrays(arrays, schema=schema))
+        if sum(map(len, self._pending)) >= self._rows:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is pending."""
+        if self._pending:
+            self._writer.write_table(pa.Table.from_batches(self._pending))
+            self._pending = []
+
+
+@contextmanager
+def stream(
+    path: str | Path, schema: pa.Schema, metadata: Mapping[str, object], rows: int = 4096
+) -> Iterator[StreamWriter]:
+    """A table written in bounded memory; it appears under its name when the block ends well."""
+    schema = _with_metadata(schema, metadata)
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        streaming = StreamWriter(writer, rows)
+        yield streaming
+        streaming.flush()
+
+
+def _with_metadata(schema: pa.Schema, metadata: Mapping[str, object]) -> pa.Schema:
+    return schema.with_metadata({**(schema.metadata or {}), b"tokred": json.dumps(dict(metadata)).encode()})
+
+
 def write(path: str | Path, table: pa.Table, metadata: Mapping[str, object] | None = None) -> None:
     """Write a table atomically, with `metadata` as JSON under the schema's key "tokred"."""
-    extra = {**(table.schema.metadata or {}), b"tokred": json.dumps(dict(metadata or {})).encode()}
+    schema = _with_metadata(table.schema, metadata or {})
     with atomic_path(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(extra), temporary, compression="zstd")
+        pq.write_table(table.cast(schema), temporary, compression="zstd")
 
 
 def write_rows(

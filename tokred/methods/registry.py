@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from fractions import Fraction
@@ -79,19 +79,37 @@ class Method:
             if name not in known:
                 near = nearest(name, known)
                 raise ValueError(
-                    f"method {self.name!r} has no option {name!r}{near}; it takes: {', '.join(known) or 'none'}"
+                    f"method {self.name!r} has no option {name!r}{near}; "
+                    f"it takes: {', '.join(known) or 'none'}"
                 )
         try:
             return self.options(**given)
         except (ValueError, TypeError) as error:
             raise ValueError(f"method {self.name!r}: {error}") from error
 
+    def can_keep(self, keep_rate: float | str) -> bool:
+        """Whether the method can do a keep rate."""
+        return Fraction(str(keep_rate)) >= Fraction(self.min_keep_rate)
+
     def check_rate(self, keep_rate: float | str) -> None:
         """Raises ValueError for a keep rate that the method cannot do."""
-        if Fraction(str(keep_rate)) < Fraction(self.min_keep_rate):
+        if not self.can_keep(keep_rate):
             raise ValueError(
-                f"method {self.name!r} cannot keep less than {self.min_keep_rate} of the tokens, got keep_rate {keep_rate}"
+                f"method {self.name!r} cannot keep less than {self.min_keep_rate} of the tokens, "
+                f"got keep_rate {keep_rate}"
             )
+
+    def check_locations(self, locations: Sequence[int], depth: int) -> None:
+        """Raises ValueError for stages that do not fit into `depth` blocks."""
+        first = 1 if self.needs_attention else 0
+        if not locations or list(locations) != sorted(set(locations)):
+            raise ValueError(f"locations {list(locations)}: expected rising, different block numbers")
+        for location in locations:
+            if not first <= location < depth:
+                raise ValueError(
+                    f"location {location} of method {self.name!r}: "
+                    f"expected a block from {first} to {depth - 1}"
+                )
 
 
 def nearest(name: str, known: list[str]) -> str:

@@ -1,0 +1,38 @@
+"""tokred: which tokens to use? The whole study as a graph of jobs.
+
+snakemake --cores all                                        the default study, config.yaml
+snakemake --cores all --configfile workflow/studies/X.yaml   another study
+snakemake --cores all results/default/figures/figure3.pdf    one figure
+"""
+
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.3")
+sys.path.insert(0, workflow.basedir)
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/datasets.smk"
+include: "rules/train.smk"
+include: "rules/extract.smk"
+include: "rules/compare.smk"
+include: "rules/artifacts.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        artifact_files(STUDY_ARTIFACTS),
+
+
+onstart:
+    start_worker()

@@ -1,0 +1,1 @@
+"""Figures and tables of the paper, one file each; `registry` describes them. Nothing here imports torch."""

@@ -1,0 +1,63 @@
+"""Tables 1 and 7: performance of every method, for one backbone."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from tokred.artifacts.style import percent
+from tokred.artifacts.table import Table
+from tokred.artifacts.view import View
+from tokred.methods.registry import METHODS
+from tokred.run import UNREDUCED
+
+_NOTE = (
+    "Percent on the test split. **Bold**: above the unreduced model. ¹²³: the three best of a column, "
+    "₁₂₃: the three worst (₁ the worst)."
+)
+
+
+def backbone_order(view: View) -> list[str]:
+    """Backbones in the order of the tables: the middle one (of two the larger), then by falling capacity."""
+    names = list(view.backbones)
+    middle = names[len(names) // 2]
+    return [middle, *(name for name in reversed(names) if name != middle)]
+
+
+def performance(scores: pd.DataFrame, view: View, position: int) -> Table:
+    """The table of the backbone at a position of `backbone_order`; several seeds are averaged."""
+    backbone = backbone_order(view)[position]
+    chosen = scores[scores["backbone"] == backbone]
+    mean = chosen.groupby(["method", "dataset", "keep_rate"])["score"].mean()
+    names = [UNREDUCED, *view.methods]
+    columns = [(dataset, rate) for dataset in view.datasets for rate in view.keep_rates]
+    values = pd.DataFrame(index=names, columns=pd.MultiIndex.from_tuples(columns), dtype=float)
+    for dataset, rate in columns:
+        for name in view.methods:
+            values.loc[name, (dataset, rate)] = mean.get((name, dataset, rate))
+        values.loc[UNREDUCED, (dataset, rate)] = mean.get((UNREDUCED, dataset, "1.00"))
+    bold = values.gt(values.loc[UNREDUCED], axis=1)
+    mark = pd.DataFrame(0, index=values.index, columns=values.columns)
+    for column in values.columns:
+        mark[column] = _marks(values[column].drop(UNREDUCED)).reindex(values.index, fill_value=0)
+    return _labelled(f"Performance with {view.backbones[backbone]}", values, bold, mark, view)
+
+
+def _marks(column: pd.Series) -> pd.Series:
+    """1, 2, 3 for the best, -1, -2, -3 for the worst; of equal values the one listed first is better.
+
+    A column with fewer than six values has no worst ones where they are among the best.
+    """
+    order = column.dropna().sort_values(ascending=False, kind="stable").index
+    marks = dict(zip(reversed(order), (-1, -2, -3), strict=False))
+    return pd.Series({**marks, **dict(zip(order, (1, 2, 3), strict=False))}, dtype=int)
+
+
+def _labelled(title: str, values: pd.DataFrame, bold: pd.DataFrame, mark: pd.DataFrame, view: View) -> Table:
+    """The table with labels in place of names."""
+    labels = {name: METHODS[name].label for name in values.index}
+    columns = pd.MultiIndex.from_tuples(
+        [(view.datasets[dataset], f"{percent(rate)}%") for dataset, rate in values.columns]
+    )
+    frames = [frame.rename(index=labels).set_axis(columns, axis=1) for frame in (values, bold, mark)]
+    plain = {label: name for name, label in labels.items() if "$" in label}
+    return Table(title, _NOTE, *frames, plain_index=plain)

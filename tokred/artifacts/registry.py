@@ -1,0 +1,144 @@
+"""The registry of artifacts: what each shows, what tables it needs, which studies it makes sense for.
+
+An artifact is one file and one entry here. Figures have `draw(tables, view) -> Figure`, tables have
+`make(tables, view) -> Table`; `tables` are data frames by the names in `needs`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+
+from tokred.artifacts.view import View
+from tokred.methods.registry import METHODS
+
+#: Formats in which each kind is written.
+FORMATS = {"figure": ("pdf", "png"), "table": ("csv", "md", "tex")}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What is known of an artifact without drawing it.
+
+    Attributes:
+        name: name of its module and of its files.
+        kind: "figure" or "table".
+        title: its heading.
+        caption: what it shows, and what to look for.
+        needs: tables that it reads, by the names of folders of the workflow's results.
+        datasets, backbones, keep_rates: how many of them a study must have at least.
+        dynamic: whether it shows methods with a variable number of tokens.
+    """
+
+    name: str
+    kind: str
+    title: str
+    caption: str
+    needs: tuple[str, ...]
+    datasets: int = 1
+    backbones: int = 1
+    keep_rates: int = 1
+    dynamic: bool = False
+
+    def obstacle(self, view: View) -> str | None:
+        """Why the artifact makes no sense for a study; None if it does."""
+        for axis in ("datasets", "backbones", "keep_rates"):
+            needed, found = getattr(self, axis), len(getattr(view, axis))
+            if found < needed:
+                return f"{self.name} needs at least {needed} {axis.replace('_', ' ')}, the study has {found}"
+        if self.dynamic and not any(METHODS[name].dynamic for name in view.methods):
+            return f"{self.name} shows methods with a variable number of tokens, the study has none"
+        return None
+
+    def load(self) -> ModuleType:
+        """The module that draws or makes it."""
+        return importlib.import_module(f"tokred.artifacts.{self.name}")
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Suffixes of its files."""
+        return FORMATS[self.kind]
+
+
+_ALL = [
+    Artifact(
+        "figure1",
+        "figure",
+        "Average rank",
+        "Rank of each method among all methods, averaged over data sets, backbones and keep rates, with one "
+        "standard deviation. Left is better.",
+        ("scores",),
+    ),
+    Artifact(
+        "figure3",
+        "figure",
+        "Effect of the keep rate",
+        "How alike a method's patterns are at two keep rates: part of the fewer kept tokens that is also among "
+        "the more (IoA, dashed: the least possible), and how well finer clusters nest in coarser ones "
+        "(Homogeneity). 1 means that lowering the keep rate only removes or merges further.",
+        ("keep_rates",),
+        keep_rates=2,
+    ),
+    Artifact(
+        "figure4",
+        "figure",
+        "Effect of the backbone",
+        "How alike a method's patterns are in backbones of different capacity: IoU of kept tokens (dashed: the "
+        "least possible) and NMI of clusters. Low values mean that the backbone decides which tokens go.",
+        ("backbones",),
+        backbones=2,
+    ),
+    Artifact(
+        "figure5",
+        "figure",
+        "Patterns across data sets",
+        "Pearson's correlation between the average depth of tokens on two data sets. High values mean that a "
+        "method prefers the same places whatever it looks at.",
+        ("datasets",),
+        datasets=2,
+    ),
+    Artifact(
+        "figure6",
+        "figure",
+        "Similarity as a proxy for performance",
+        "Spearman's correlation, over methods, between the difference in performance to an anchor and the "
+        "similarity to it. Procrustes is a distance, so positive means that what differs more does worse; IoU "
+        "and NMI are similarities, so negative does.",
+        ("proxies",),
+    ),
+    Artifact(
+        "figure7",
+        "figure",
+        "Actual keep rates",
+        "Tokens that a method with a variable number of tokens really keeps, against what it may keep (dashed).",
+        ("summary",),
+        dynamic=True,
+    ),
+    Artifact(
+        "table1",
+        "table",
+        "Performance",
+        "Performance in percent on the test split, per data set and keep rate.",
+        ("scores",),
+    ),
+    Artifact(
+        "table7a",
+        "table",
+        "Performance with the largest other backbone",
+        "As Table 1, for the largest of the other backbones.",
+        ("scores",),
+        backbones=2,
+    ),
+    Artifact(
+        "table7b",
+        "table",
+        "Performance with the smallest backbone",
+        "As Table 1, for the smallest of three or more backbones.",
+        ("scores",),
+        backbones=3,
+    ),
+]
+
+#: Every artifact by name.
+ARTIFACTS: dict[str, Artifact] = {artifact.name: artifact for artifact in _ALL}

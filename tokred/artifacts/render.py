@@ -1,0 +1,66 @@
+"""From tables on disk to figures and tables in all their formats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from tokred import tables
+from tokred.artifacts.registry import ARTIFACTS
+from tokred.artifacts.view import View
+from tokred.files import atomic_path
+
+#: Schema of each table that artifacts may need.
+SCHEMAS = {
+    "scores": tables.SCORES,
+    "summary": tables.SUMMARY,
+    "depth": tables.DEPTH,
+    "proxies": tables.PROXIES,
+    **dict.fromkeys(("keep_rates", "backbones", "datasets", "fixed", "methods", "features"), tables.PAIRS),
+}
+
+
+def render_files(
+    name: str, view: Mapping[str, object], inputs: Mapping[str, Sequence[str]], outputs: Iterable[str]
+) -> None:
+    """Read an artifact's tables and write it.
+
+    Args:
+        name: of the artifact.
+        view: fields of the `View`.
+        inputs: files of each table that it needs.
+        outputs: paths; their suffixes say the formats.
+    """
+    frames = {table: tables.read(files, SCHEMAS[table]) for table, files in inputs.items()}
+    render(name, frames, View.of(view), outputs)
+
+
+def render(name: str, frames: Mapping[str, pd.DataFrame], view: View, outputs: Iterable[str]) -> None:
+    """Draw or make an artifact once, and write it in each format.
+
+    Raises:
+        ValueError: the study cannot have the artifact, a table is empty, or a suffix is none of its formats.
+    """
+    artifact = ARTIFACTS[name]
+    obstacle = artifact.obstacle(view)
+    if obstacle is not None:
+        raise ValueError(obstacle)
+    for table in artifact.needs:
+        if frames[table].empty:
+            raise ValueError(f"{name}: its table {table!r} has no rows in study {view.study!r}")
+    module = artifact.load()
+    drawn = module.draw(frames, view) if artifact.kind == "figure" else module.make(frames, view)
+    for output in outputs:
+        suffix = Path(output).suffix.removeprefix(".")
+        if suffix not in artifact.formats:
+            raise ValueError(f"{output}: expected one of the formats {', '.join(artifact.formats)}")
+        if artifact.kind == "figure":
+            from tokred.artifacts.style import save
+
+            save(drawn, output)
+        else:
+            text = {"csv": drawn.csv, "md": drawn.markdown, "tex": drawn.latex}[suffix]()
+            with atomic_path(output) as temporary:
+                temporary.write_text(text)

@@ -1,0 +1,92 @@
+"""How all figures look, and how they are saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from tokred.files import atomic_path
+from tokred.methods.registry import METHODS
+
+#: Width of a page and of a column of the paper, in inches.
+WIDE, NARROW = 6.9, 3.3
+#: Line that stands for what is at least or nominally so.
+BOUND = {"color": "0.45", "linestyle": (0, (4, 2)), "linewidth": 1.0}
+
+_RC = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "0.9",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 4,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "mathtext.default": "regular",
+    "figure.dpi": 100,
+}
+
+
+def figure(width: float, height: float) -> Figure:
+    """An empty figure in the project's style, laid out so that nothing overlaps."""
+    mpl.rcParams.update(_RC)
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def method_line(name: str) -> dict[str, object]:
+    """Colour, marker and label of a method's line."""
+    method = METHODS[name]
+    edge = {"markeredgecolor": "white", "markeredgewidth": 0.4}
+    return {"color": method.color, "marker": method.marker, "label": method.label, **edge}
+
+
+def method_legend(fig: Figure, names: Iterable[str], bound: str | None = None) -> None:
+    """One legend below all panels: methods in the registry's order, then what dashed lines mean."""
+    present = set(names)
+    handles = [Line2D([], [], **method_line(name)) for name in METHODS if name in present]
+    if bound is not None:
+        handles.append(Line2D([], [], label=bound, **BOUND))
+    columns = min(len(handles), 7 if fig.get_figwidth() > 5 else 4)
+    fig.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, handlelength=1.8)
+
+
+def percent(keep_rate: str) -> str:
+    """A keep rate as axes print it: "0.50" is 50."""
+    return f"{100 * float(keep_rate):g}"
+
+
+def unit_axis(axes: Axes, low: float = 0.0) -> None:
+    """Limits and ticks of a value in [low, 1]."""
+    axes.set_ylim(low - 0.03, 1.03)
+    axes.set_yticks([low, 0.25, 0.5, 0.75, 1.0] if low == 0 else [-1, -0.5, 0, 0.5, 1])
+
+
+def save(fig: Figure, path: str | Path) -> None:
+    """Write a figure as PDF or PNG, the same bytes every time.
+
+    Raises ValueError for another suffix.
+    """
+    suffix = Path(path).suffix
+    if suffix not in (".pdf", ".png"):
+        raise ValueError(f"{path}: expected a figure's suffix, .pdf or .png")
+    metadata = (
+        {"CreationDate": None, "Producer": None, "Creator": None} if suffix == ".pdf" else {"Software": None}
+    )
+    with atomic_path(path) as temporary:
+        fig.savefig(temporary, dpi=200, metadata=metadata)

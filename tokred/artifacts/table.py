@@ -1,0 +1,112 @@
+"""A table of numbers with marks, and its three formats."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+#: Marks of the three best and worst of a column: LaTeX colour, HTML value, and sign in plain text.
+MARKS = {
+    1: ("tokredBest1", "E06666", "¹"),
+    2: ("tokredBest2", "F6B26B", "²"),
+    3: ("tokredBest3", "FFE599", "³"),
+    -3: ("tokredWorst3", "CFE2F3", "₃"),
+    -2: ("tokredWorst2", "9FC5E8", "₂"),
+    -1: ("tokredWorst1", "6FA8DC", "₁"),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers under two levels of headings.
+
+    Attributes:
+        title: what the table is.
+        note: what its marks mean.
+        values: numbers; the index holds row labels, columns are (group, heading) pairs; NaN is "-".
+        bold: which cells are bold.
+        mark: keys of `MARKS`, 0 for none.
+        corner: heading of the row labels.
+        decimals: digits after the point.
+    """
+
+    title: str
+    note: str
+    values: pd.DataFrame
+    bold: pd.DataFrame
+    mark: pd.DataFrame
+    corner: str = "method"
+    decimals: int = 2
+    plain_index: dict[str, str] = field(default_factory=dict)
+
+    def csv(self) -> str:
+        """Plain numbers; one heading a column, the two levels joined."""
+        flat = self.values.rename(index=self.plain_index)
+        flat.columns = [" ".join(part for part in pair if part) for pair in self.values.columns]
+        return flat.round(self.decimals).to_csv(index_label=self.corner, lineterminator="\n")
+
+    def markdown(self) -> str:
+        """A table for people to read as text or rendered; the note says what the signs mean."""
+        heads = [" ".join(part for part in pair if part) for pair in self.values.columns]
+        lines = [
+            f"**{self.title}**",
+            "",
+            _line([self.corner, *heads]),
+            _line(["---"] + ["---:"] * len(heads)),
+        ]
+        for name in self.values.index:
+            cells = [self._markdown_cell(name, column) for column in self.values.columns]
+            lines.append(_line([self.plain_index.get(name, name), *cells]))
+        return "\n".join([*lines, "", self.note, ""])
+
+    def latex(self) -> str:
+        """For `\\input`; needs the packages booktabs and colortbl (or xcolor with the option table)."""
+        colors = [f"\\definecolor{{{name}}}{{HTML}}{{{value}}}" for name, value, _ in MARKS.values()]
+        groups = list(dict.fromkeys(group for group, _ in self.values.columns))
+        sizes = {group: sum(g == group for g, _ in self.values.columns) for group in groups}
+        top = " & ".join(["", *(f"\\multicolumn{{{sizes[g]}}}{{c}}{{{_escape(g)}}}" for g in groups)])
+        heads = " & ".join([_escape(self.corner), *(_escape(head) for _, head in self.values.columns)])
+        rows = [
+            " & ".join([_escape(name), *(self._latex_cell(name, column) for column in self.values.columns)])
+            for name in self.values.index
+        ]
+        body = [f"{row} \\\\" for row in (top, heads)] + ["\\midrule"] + [f"{row} \\\\" for row in rows]
+        alignment = "l" + "".join("r" * sizes[group] for group in groups)
+        return "\n".join(
+            [
+                f"% {self.title}. Needs \\usepackage{{booktabs}} and \\usepackage[table]{{xcolor}}.",
+                *colors,
+                f"\\begin{{tabular}}{{{alignment}}}",
+                "\\toprule",
+                *body,
+                "\\bottomrule",
+                "\\end{tabular}",
+                "",
+            ]
+        )
+
+    def _number(self, name: str, column: tuple[str, str]) -> str:
+        value = self.values.loc[name, column]
+        return "-" if pd.isna(value) else f"{value:.{self.decimals}f}"
+
+    def _markdown_cell(self, name: str, column: tuple[str, str]) -> str:
+        text, mark = self._number(name, column), self.mark.loc[name, column]
+        text = f"**{text}**" if self.bold.loc[name, column] else text
+        return text + (MARKS[mark][2] if mark else "")
+
+    def _latex_cell(self, name: str, column: tuple[str, str]) -> str:
+        text, mark = self._number(name, column), self.mark.loc[name, column]
+        text = f"\\textbf{{{text}}}" if self.bold.loc[name, column] else text
+        return f"\\cellcolor{{{MARKS[mark][0]}}}{text}" if mark else text
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _escape(text: str) -> str:
+    """LaTeX of a label; what stands between dollar signs is mathematics already."""
+    parts = re.split(r"(\$[^$]*\$)", text)
+    return "".join(part if part.startswith("$") else re.sub(r"([%&_#])", r"\\\1", part) for part in parts)

@@ -1,0 +1,16 @@
+"""Table 7a: performance, for the backbone at place 1 of the tables' order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from tokred.artifacts.performance_table import performance
+from tokred.artifacts.table import Table
+from tokred.artifacts.view import View
+
+
+def make(tables: Mapping[str, pd.DataFrame], view: View) -> Table:
+    """See `tokred.artifacts.performance_table`."""
+    return performance(tables["scores"], view, position=1)

@@ -1,0 +1,36 @@
+"""What an artifact needs to know of the study it shows, besides its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class View:
+    """Names in the study's order, with the labels that figures and tables print.
+
+    Attributes:
+        study: name of the study.
+        datasets: label by data set name.
+        backbones: label by backbone name, smallest capacity first.
+        methods: method names in the registry's order, without the unreduced model.
+        keep_rates: canonical text, ascending.
+        seeds: the study's seeds.
+        locations: block in which each stage acts.
+        grid: (rows, columns) of input tokens.
+    """
+
+    study: str
+    datasets: dict[str, str]
+    backbones: dict[str, str]
+    methods: tuple[str, ...]
+    keep_rates: tuple[str, ...]
+    seeds: tuple[int, ...]
+    locations: tuple[int, ...]
+    grid: tuple[int, int]
+
+    @classmethod
+    def of(cls, values: Mapping[str, object]) -> View:
+        """The view from its fields as JSON has them."""
+        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})

@@ -1,0 +1,52 @@
+"""Models of a study: a backbone of the configuration, reduced by a method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import timm
+import torch
+from timm.models.vision_transformer import VisionTransformer
+
+from tokred.api import reduce
+from tokred.config import Backbone
+from tokred.run import Run
+from tokred.vit import ReducedVisionTransformer
+
+
+def build_vit(backbone: Backbone, num_classes: int, drop_path: float = 0.0) -> VisionTransformer:
+    """The timm model that a configuration describes, with random weights.
+
+    Raises:
+        ValueError: timm has no such model, or it is not what the configuration says it is.
+    """
+    try:
+        vit = timm.create_model(
+            backbone.model,
+            pretrained=False,
+            num_classes=num_classes,
+            img_size=backbone.image_size,
+            patch_size=backbone.patch_size,
+            depth=backbone.depth,
+            drop_path_rate=drop_path,
+            **backbone.kwargs,
+        )
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"backbone {backbone.label}: timm cannot make {backbone.model!r}: {error}"
+        ) from error
+    return vit
+
+
+def build_model(
+    run: Run,
+    backbone: Backbone,
+    options: Mapping[str, object],
+    locations: Sequence[int],
+    num_classes: int,
+    drop_path: float = 0.0,
+) -> ReducedVisionTransformer:
+    """The reduced model of a run, its random parameters drawn from the run's seed."""
+    torch.manual_seed(run.seed_for("init"))
+    vit = build_vit(backbone, num_classes, drop_path)
+    return reduce(vit, run.method, run.keep_rate, locations, **options)

@@ -1,0 +1,20 @@
+"""Do learned patterns differ from fixed radial ones? (paper section 5.4)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tokred.compare.pairs import Row, compare_patterns
+from tokred.compare.runs import RunFile
+from tokred.methods.registry import Family
+
+
+def compare(files: Iterable[RunFile]) -> Iterator[Row]:
+    """IoU of every method that chooses tokens from the image with every fixed pattern of its keep rate."""
+    files = list(files)
+    fixed = [file for file in files if file.method.family is Family.FIXED]
+    learned = [file for file in files if file.method.kept and file.method.family is not Family.FIXED]
+    for file in learned:
+        for pattern in fixed:
+            if file.run.keep_rate == pattern.run.keep_rate:
+                yield from compare_patterns(file, pattern, "iou")

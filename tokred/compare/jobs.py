@@ -1,0 +1,57 @@
+"""What the workflow's comparison jobs do: from files to files."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Mapping, Sequence
+
+from tokred import tables
+from tokred.compare.runs import open_runs
+
+log = logging.getLogger(__name__)
+
+Files = Mapping[str, Sequence[str]]
+
+
+def compare(axis: str, inputs: Files, outputs: Mapping[str, str]) -> None:
+    """Compare runs with the module `tokred.compare.<axis>`.
+
+    Args:
+        inputs: "runs", tables of runs (patterns or features).
+        outputs: "rows", a `tables.PAIRS` table.
+    """
+    module = importlib.import_module(f"tokred.compare.{axis}")
+    _write(outputs["rows"], module.compare(open_runs(inputs["runs"])), tables.PAIRS)
+
+
+def summarize(inputs: Files, outputs: Mapping[str, str]) -> None:
+    """From patterns ("runs") to `tables.SUMMARY` ("rows") and `tables.DEPTH` ("depth")."""
+    from tokred.compare.summary import depth_rows, summary_rows
+
+    files = open_runs(inputs["runs"])
+    _write(outputs["rows"], summary_rows(files), tables.SUMMARY)
+    _write(outputs["depth"], depth_rows(files), tables.DEPTH)
+
+
+def compare_datasets(grid: Sequence[int], inputs: Files, outputs: Mapping[str, str]) -> None:
+    """From the depth maps of all data sets ("depth") to `tables.PAIRS` ("rows")."""
+    from tokred.compare.datasets import compare as compare_maps
+
+    maps = tables.read(inputs["depth"], tables.DEPTH)
+    _write(outputs["rows"], compare_maps(maps, tuple(grid)), tables.PAIRS)
+
+
+def compare_proxies(inputs: Files, outputs: Mapping[str, str]) -> None:
+    """From performance ("scores") and similarities to anchors ("pairs") to `tables.PROXIES` ("rows")."""
+    from tokred.compare.proxies import correlate
+
+    scores = tables.read(inputs["scores"], tables.SCORES)
+    pairs = tables.read(inputs["pairs"], tables.PAIRS)
+    _write(outputs["rows"], correlate(scores, pairs), tables.PROXIES)
+
+
+def _write(path: str, rows: object, schema: object) -> None:
+    rows = list(rows)
+    tables.write_rows(path, rows, schema)
+    log.info("%s: %d rows", path, len(rows))

@@ -1,0 +1,28 @@
+"""Do patterns stay when the keep rate changes? (paper section 5.1)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+
+from tokred.compare.pairs import Row, compare_patterns
+from tokred.compare.runs import RunFile
+from tokred.metrics.lower_bounds import ioa_lower_bound
+
+
+def compare(files: Iterable[RunFile]) -> Iterator[Row]:
+    """Every pair r1 > r2 of a method: IoA of kept tokens, Homogeneity of clusters."""
+    reduced = [file for file in files if file.method.target]
+    for low, high in combinations(reduced, 2):  # sorted by identity, so the keep rate rises
+        if low.run.method != high.run.method or low.run.keep_rate == high.run.keep_rate:
+            continue
+
+        def bound(stage: int, low: RunFile = low, high: RunFile = high) -> float | None:
+            if low.method.dynamic:
+                return None
+            return ioa_lower_bound(low.num_tokens, high.run.keep_rate, low.run.keep_rate, stage)
+
+        if low.method.kept:
+            yield from compare_patterns(high, low, "ioa", bound)
+        if low.method.clusters:
+            yield from compare_patterns(high, low, "homogeneity")

@@ -1,0 +1,38 @@
+"""Does similarity to an anchor tell how well a method does? (paper section 5.5)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from tokred.compare.pairs import Row
+from tokred.metrics.correlation import kendall, spearman
+
+#: Columns that a correlation holds for, in the names of `tables.PROXIES`.
+_SETTING = ["dataset", "backbone", "method", "keep_rate", "seed", "measure", "stage"]
+
+
+def correlate(scores: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[Row]:
+    """Correlation between f(A) - f(B) and d(A, B) over the methods B, for every anchor A.
+
+    The unreduced model takes part as B at keep rates from 0.90 on, where it is nearly what is compared.
+
+    Args:
+        scores: performance f in the schema `tables.SCORES`.
+        pairs: measures d between anchors (run columns) and others, in the schema `tables.PAIRS`.
+    """
+    key = ["dataset", "backbone", "method", "keep_rate", "seed"]
+    score = scores.set_index(key)["score"]
+    other = [f"other_{name}" for name in key]
+    difference = score.loc[pd.MultiIndex.from_frame(pairs[key])].to_numpy()
+    difference = difference - score.loc[pd.MultiIndex.from_frame(pairs[other])].to_numpy()
+    # Either of a pair may be the unreduced model; the keep rate of the setting is the other's.
+    rate = pairs[["keep_rate", "other_keep_rate"]].min(axis=1)
+    pairs = pairs.assign(difference=difference, keep_rate=rate, measure=pairs["metric"])
+    for setting, rows in pairs.groupby(_SETTING):
+        rows = rows.dropna(subset=["mean"])
+        for name, function in (("spearman", spearman), ("kendall", kendall)):
+            value = function(rows["difference"].to_numpy(), rows["mean"].to_numpy())
+            found = {"correlation": name, "value": float(value), "n": len(rows)}
+            yield dict(zip(_SETTING, setting, strict=True)) | found

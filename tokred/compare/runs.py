@@ -1,0 +1,86 @@
+"""Runs and their files: identity is read from the files' metadata, never from their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+from tokred import patterns, tables
+from tokred.methods.registry import METHODS, Method
+from tokred.patterns import Patterns
+from tokred.run import Run
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A table of one run.
+
+    Attributes:
+        path: where it lies.
+        run: whose it is.
+        facts: everything its metadata says.
+    """
+
+    path: str
+    run: Run
+    facts: dict[str, object]
+
+    @property
+    def method(self) -> Method:
+        """What is known of the run's method."""
+        return METHODS[self.run.method]
+
+    @cached_property
+    def patterns(self) -> Patterns:
+        """The run's patterns."""
+        return patterns.read(self.path)
+
+    @property
+    def num_stages(self) -> int:
+        """Number of reduction stages."""
+        return len(self.facts["locations"])
+
+    @property
+    def num_tokens(self) -> int:
+        """P, tokens of the input grid."""
+        rows, columns = self.facts["grid"]
+        return rows * columns
+
+
+def open_runs(paths: Iterable[str]) -> list[RunFile]:
+    """The runs of some files, sorted by identity.
+
+    Raises:
+        ValueError: a file says of itself no run, or two files are of one run.
+    """
+    files = []
+    for path in paths:
+        facts = tables.metadata(path)
+        if "run" not in facts:
+            raise ValueError(f"{path}: its metadata names no run")
+        files.append(RunFile(str(path), Run(**facts["run"]), facts))
+    files.sort(key=lambda file: file.run)
+    for first, second in pairwise(files):
+        if first.run == second.run:
+            raise ValueError(f"{first.path} and {second.path} are both of run {first.run.key}")
+    return files
+
+
+def same_images(first: RunFile, second: RunFile) -> None:
+    """Raises ValueError unless two runs have the same images in the same order."""
+    if not np.array_equal(first.patterns.image_ids, second.patterns.image_ids):
+        raise ValueError(f"{first.path} and {second.path} are of different images: extract both again")
+
+
+def pair(first: Run, second: Run) -> dict[str, object]:
+    """Identity columns of a row that compares two runs."""
+    return asdict(first) | {f"other_{name}": value for name, value in asdict(second).items()}
+
+
+def statistics(values: np.ndarray) -> dict[str, float]:
+    """Mean and standard deviation over images, and their number."""
+    return {"mean": float(values.mean()), "std": float(values.std()), "n": len(values)}

@@ -1,0 +1,220 @@
+"""The configuration of a study: its axes, and the settings of what lies on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
+
+from tokred.artifacts.view import View
+from tokred.budget import token_budget
+from tokred.config.base import Strict, parse
+from tokred.config.training import Training
+from tokred.datasets import registry as datasets
+from tokred.methods import registry as methods
+from tokred.run import UNREDUCED, UNREDUCED_RATE, Run, canonical_rate
+
+Rate = Annotated[str, BeforeValidator(canonical_rate)]
+Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_]+$")]
+Unique = Field(min_length=1)
+
+
+class Dataset(Strict):
+    """One data set: the adapter that prepares it, the adapter's options, and training settings of its own."""
+
+    adapter: str
+    label: str | None = Field(None, description="what figures and tables call it; default: the adapter's")
+    options: dict[str, Any] = {}
+    training: dict[str, Any] = Field({}, description="overrides of the study's `training`")
+
+    @model_validator(mode="after")
+    def _check(self) -> Dataset:
+        datasets.get(self.adapter).check_options(self.options)
+        return self
+
+
+class Backbone(Strict):
+    """A timm Vision Transformer, by name, and where its weights come from."""
+
+    model: str = Field(description="name in timm, of a VisionTransformer")
+    label: str
+    image_size: PositiveInt
+    patch_size: PositiveInt
+    depth: PositiveInt = 12
+    kwargs: dict[str, Any] = Field({}, description="further arguments of the model, such as embed_dim")
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    weights: str = Field(
+        "shipped",
+        description="'shipped' with the package, 'pretrain' within the study, or a safetensors file",
+    )
+
+    pretrained_on: str | None = Field(
+        None, description="adapter of the data set whose classes its head knows"
+    )
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(rows, columns) of input tokens."""
+        return (self.image_size // self.patch_size,) * 2
+
+
+class Method(Strict):
+    """Options of a method, and training settings of its own, for all or for single keep rates."""
+
+    options: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    keep_rates: dict[Rate, dict[str, Any]] = Field({}, description="training settings by keep rate")
+
+
+class Settings(Strict):
+    """What the names on the axes mean."""
+
+    datasets: dict[Name, Dataset]
+    backbones: dict[Name, Backbone]
+    methods: dict[Name, Method] = {}
+
+
+class Phase(Strict):
+    """A part of pretraining: a network of some depth, which the next phase deepens."""
+
+    depth: PositiveInt
+    training: dict[str, Any] = Field({}, description="overrides of the pretraining's `training`")
+
+
+class Pretraining(Strict):
+    """How backbones with `weights: pretrain` are made, and those that are shipped were."""
+
+    dataset: Dataset
+    training: Training
+    phases: list[Phase] = Field(min_length=1)
+    backbones: dict[Name, dict[str, Any]] = Field({}, description="training settings by backbone")
+
+
+class Study(Strict):
+    """A whole study. The first five fields are its axes, in the order of a run's identity."""
+
+    study: Name
+    datasets: list[Name] = Unique
+    backbones: list[Name] = Unique
+    methods: list[Name] = Unique
+    keep_rates: list[Rate] = Unique
+    seeds: list[NonNegativeInt] = Unique
+    locations: list[NonNegativeInt] = Unique
+    training: Training = Training()
+    evaluation_batch_size: PositiveInt = 128
+    pretraining: Pretraining | None = None
+    settings: Settings
+
+    @model_validator(mode="after")
+    def _check(self) -> Study:
+        for axis in ("datasets", "backbones", "methods", "keep_rates", "seeds"):
+            values = getattr(self, axis)
+            if len(set(values)) != len(values):
+                raise ValueError(f"{axis}: {values} names something twice")
+        for axis in ("datasets", "backbones"):
+            _check_defined(axis, getattr(self, axis), getattr(self.settings, axis))
+        for name in {*self.methods, *self.settings.methods}:
+            methods.get(name).check_options(self.method(name).options)
+        if UNREDUCED in self.methods:
+            raise ValueError(f"methods: {UNREDUCED!r} is always part of a study, and must not be listed")
+        for backbone in self.backbones:
+            self._check_backbone(backbone)
+        grids = {self.settings.backbones[name].grid for name in self.backbones}
+        if len(grids) > 1:
+            raise ValueError(f"backbones: expected one grid of input tokens for all, got {sorted(grids)}")
+        for name in self.methods:
+            if not self.rates_of(name):
+                raise ValueError(f"methods: {name!r} can do none of the keep rates {self.keep_rates}")
+        for run in self.runs():
+            self.training_for(run)
+        return self
+
+    def _check_backbone(self, name: str) -> None:
+        backbone = self.settings.backbones[name]
+        rows, columns = backbone.grid
+        for rate in self.keep_rates:
+            for stage in range(1, len(self.locations) + 1):
+                token_budget(rows * columns, rate, stage)
+        for method in self.methods:
+            methods.get(method).check_locations(self.locations, backbone.depth)
+        if backbone.weights == "pretrain" and self.pretraining is None:
+            raise ValueError(
+                f"settings.backbones.{name}.weights: 'pretrain', but there is no key 'pretraining'"
+            )
+
+    def method(self, name: str) -> Method:
+        """Settings of a method; empty ones where the study gives none."""
+        return self.settings.methods.get(name, Method())
+
+    def rates_of(self, method: str) -> list[str]:
+        """The study's keep rates that a method can do (ToMe: none below 0.50), ascending."""
+        if method == UNREDUCED:
+            return [UNREDUCED_RATE]
+        spec = methods.get(method)
+        return sorted(rate for rate in self.keep_rates if spec.can_keep(rate))
+
+    def runs(self) -> Iterator[Run]:
+        """Every model of the study, the unreduced ones included."""
+        for dataset in self.datasets:
+            for backbone in self.backbones:
+                for method in [UNREDUCED, *self.methods]:
+                    for rate in self.rates_of(method):
+                        for seed in self.seeds:
+                            yield Run(dataset, backbone, method, rate, seed)
+
+    def training_for(self, run: Run) -> Training:
+        """Training settings of a run: the study's, its data set's, its method's, its keep rate's."""
+        method = self.method(run.method)
+        layers = [
+            self.training.model_dump(),
+            self.settings.datasets[run.dataset].training,
+            method.training,
+            method.keep_rates.get(run.keep_rate, {}),
+        ]
+        merged = {key: value for layer in layers for key, value in layer.items()}
+        return parse(Training, merged, f"training of {run.key}")
+
+    def keeps_head(self, run: Run) -> bool:
+        """Whether the classifier of the backbone's weights knows the classes of the run's data set."""
+        known = self.settings.backbones[run.backbone].pretrained_on
+        return known is not None and known == self.settings.datasets[run.dataset].adapter
+
+    def pretraining_run(self, backbone: str) -> Run:
+        """Identity under which a backbone is pretrained."""
+        return Run("pretraining", backbone, UNREDUCED, UNREDUCED_RATE, 0)
+
+    def pretraining_for(self, backbone: str) -> list[dict[str, Any]]:
+        """The phases in which a backbone is pretrained: "depth" and "training" of each."""
+        settings = self.pretraining
+        phases = []
+        for phase in settings.phases:
+            own = settings.backbones.get(backbone, {})
+            merged = {**settings.training.model_dump(), **own, **phase.training}
+            training = parse(Training, merged, f"pretraining of {backbone}")
+            phases.append({"depth": phase.depth, "training": training.model_dump()})
+        return phases
+
+    def view(self) -> View:
+        """What figures and tables need to know."""
+        described = {name: self.settings.datasets[name] for name in self.datasets}
+        return View(
+            study=self.study,
+            datasets={name: d.label or datasets.get(d.adapter).label for name, d in described.items()},
+            backbones={name: self.settings.backbones[name].label for name in self.backbones},
+            methods=tuple(name for name in methods.METHODS if name in self.methods),
+            keep_rates=tuple(sorted(self.keep_rates)),
+            seeds=tuple(self.seeds),
+            locations=tuple(self.locations),
+            grid=self.settings.backbones[self.backbones[0]].grid,
+        )
+
+
+def _check_defined(axis: str, names: list[str], defined: dict[str, Any]) -> None:
+    for name in names:
+        if name not in defined:
+            hint = methods.nearest(name, list(defined))
+            raise ValueError(
+                f"{axis}: {name!r} is not defined in settings.{axis}{hint}; defined: {', '.join(defined)}"
+            )

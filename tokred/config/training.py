@@ -1,0 +1,50 @@
+"""Settings of fine-tuning and pretraining (paper section 3.3 and appendix B)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from tokred.config.base import Strict
+
+
+class Training(Strict):
+    """How one model is trained. Every field can be set per study, data set, method and keep rate.
+
+    The learning rate is `lr * batch_size / lr_normalizer`, rises linearly from `warmup_lr` and falls along a
+    cosine to `min_lr`. "Backbone" parameters (all but head, embeddings and the method's own) learn at
+    `backbone_lr_scale` times that, and not at all during the first `backbone_freeze_epochs`.
+    """
+
+    epochs: PositiveInt = 30
+    batch_size: PositiveInt = 128
+    lr: PositiveFloat = 0.001
+    lr_normalizer: PositiveInt = 1024
+    min_lr: NonNegativeFloat = 1e-5
+    warmup_lr: NonNegativeFloat = 1e-6
+    warmup_epochs: NonNegativeFloat = 5
+    backbone_lr_scale: NonNegativeFloat = 1.0
+    backbone_freeze_epochs: NonNegativeInt = 0
+    weight_decay: NonNegativeFloat = 0.05
+    clip_grad: PositiveFloat | None = Field(None, description="largest norm of the gradient; null: no limit")
+    drop_path: float = Field(0.1, ge=0, lt=1, description="stochastic depth, rising linearly to this")
+    ema_decay: float | None = Field(0.9999, gt=0, lt=1, description="null: no moving average of the weights")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="single-label data sets only")
+    asl_gamma_neg: NonNegativeFloat = Field(4.0, description="asymmetric loss, multi-label data sets")
+    asl_gamma_pos: NonNegativeFloat = Field(0.0, description="asymmetric loss, multi-label data sets")
+    asl_clip: float = Field(0.05, ge=0, lt=1, description="asymmetric loss, multi-label data sets")
+    max_shift: NonNegativeInt = Field(0, description="augmentation: random shift by up to so many pixels")
+    color_jitter: float = Field(0.0, ge=0, lt=1, description="augmentation: random brightness and contrast")
+    selection: Literal["holdout", "last", "test"] = Field(
+        "holdout",
+        description="which epoch's weights are kept: the best, of model and moving average, on a held-out "
+        "part of the training split or (as published) on the test split; or the last epoch's",
+    )
+    holdout: float = Field(0.1, gt=0, lt=1, description="part of the training split for `selection: holdout`")
+
+    @model_validator(mode="after")
+    def _warm_up_fits(self) -> Training:
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs {self.warmup_epochs}: expected less than epochs {self.epochs}")
+        return self

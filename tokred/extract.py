@@ -1,0 +1,149 @@
+"""One pass of a trained model over the test split: predictions, patterns, CLS features, score."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pyarrow as pa
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tokred import tables
+from tokred.config import Backbone
+from tokred.methods import registry
+from tokred.patterns import pattern_schema, survived_stages
+from tokred.run import RUN_COLUMNS, Run
+from tokred.trace import Trace
+from tokred.training.data import Images, normalize
+from tokred.training.scores import METRIC, score
+from tokred.vit import ReducedVisionTransformer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Paths of what an extraction writes."""
+
+    predictions: str
+    patterns: str
+    features: str
+    score: str
+
+
+@torch.no_grad()
+def extract(
+    model: ReducedVisionTransformer,
+    run: Run,
+    backbone: Backbone,
+    images: Images,
+    batch_size: int,
+    outputs: Outputs,
+    metadata: Mapping[str, object],
+) -> None:
+    """Write the four tables of a run; nothing appears unless all images went through.
+
+    Args:
+        metadata: facts stored with each table besides the run's identity.
+    """
+    model.eval()
+    logits, loss = [], 0.0
+    with ExitStack() as stack:
+        writers = {
+            name: stack.enter_context(tables.stream(getattr(outputs, name), schema, metadata))
+            for name, schema in _schemas(model, run, images).items()
+        }
+        for ids, pixels, labels in _batches(images, batch_size):
+            batch, trace = model.trace(normalize(pixels, backbone))
+            logits.append(batch)
+            loss += _loss_sum(images.task, batch, labels)
+            identity = _identity(run, ids)
+            writers["predictions"].add({**identity, **_prediction_columns(batch, labels)})
+            writers["patterns"].add({**identity, **_pattern_columns(model, trace)})
+            writers["features"].add({**identity, **_feature_columns(trace)})
+    value = score(images.task, torch.cat(logits).numpy(), images.labels.numpy())
+    row = {"metric": METRIC[images.task], "score": value, "loss": loss / len(images), "n": len(images)}
+    tables.write_rows(outputs.score, [{**asdict(run), **row}], tables.SCORES, metadata)
+    log.info("%s: %s %.2f on %d images", run.key, METRIC[images.task], value, len(images))
+
+
+def _schemas(model: ReducedVisionTransformer, run: Run, images: Images) -> dict[str, pa.Schema]:
+    spec = registry.get(run.method)
+    num_stages = len(model.locations)
+    identity = [*tables.identity_fields(), ("image_id", pa.string())]
+    label = pa.int32() if images.task == "single" else pa.list_(pa.int32())
+    logits = pa.list_(pa.float32(), images.num_classes)
+    cls = pa.list_(pa.float32(), model.embed_dim)
+    return {
+        "predictions": pa.schema([*identity, ("label", label), ("logits", logits)]),
+        "patterns": pattern_schema(
+            model.patch_embed.num_patches,
+            num_stages,
+            kept=spec.kept or not model.reducers,
+            clusters=spec.clusters,
+            margin=spec.family is registry.Family.SOFT,
+        ),
+        "features": pa.schema([*identity, *((f"cls_{s}", cls) for s in range(1, num_stages + 2))]),
+    }
+
+
+def _batches(images: Images, batch_size: int) -> Iterator[tuple[list[str], Tensor, Tensor]]:
+    start = 0
+    for pixels, labels in images.batches(batch_size):
+        yield images.ids[start : start + len(pixels)], pixels, labels
+        start += len(pixels)
+
+
+def _identity(run: Run, ids: list[str]) -> dict[str, pa.Array]:
+    columns = {name: pa.array([getattr(run, name)] * len(ids)) for name in RUN_COLUMNS}
+    return {**columns, "image_id": pa.array(ids)}
+
+
+def _prediction_columns(logits: Tensor, labels: Tensor) -> dict[str, pa.Array]:
+    if labels.ndim == 1:
+        stored = pa.array(labels.numpy())
+    else:
+        stored = pa.array([row.nonzero()[0].tolist() for row in labels.numpy()], pa.list_(pa.int32()))
+    return {"label": stored, "logits": _lists(logits.numpy())}
+
+
+def _pattern_columns(model: ReducedVisionTransformer, trace: Trace) -> dict[str, pa.Array]:
+    spec = registry.get(model.method)
+    num_tokens = model.patch_embed.num_patches
+    columns: dict[str, pa.Array] = {}
+    if not model.reducers:
+        everything = np.full((len(trace.cls), num_tokens), len(model.locations), dtype=np.uint8)
+        columns["survived"] = _lists(everything)
+    elif spec.kept:
+        anchors = [stage.anchor.numpy() for stage in trace.stages]
+        columns["survived"] = _lists(survived_stages(anchors, num_tokens))
+    if spec.clusters:
+        small = np.int8 if num_tokens <= 127 else np.int16
+        for index, stage in enumerate(trace.stages, 1):
+            columns[f"cluster_{index}"] = _lists(stage.assign.numpy().astype(small))
+    if spec.family is registry.Family.SOFT:
+        margins = [stage.margin.float().mean(dim=1) for stage in trace.stages]
+        columns["margin"] = _lists(torch.stack(margins, dim=1).numpy())
+    return columns
+
+
+def _feature_columns(trace: Trace) -> dict[str, pa.Array]:
+    return {f"cls_{s + 1}": _lists(trace.cls[:, s].float().numpy()) for s in range(trace.cls.shape[1])}
+
+
+def _lists(values: NDArray) -> pa.Array:
+    """(n, size) values as a column of fixed-size lists."""
+    return pa.FixedSizeListArray.from_arrays(np.ascontiguousarray(values).reshape(-1), values.shape[1])
+
+
+def _loss_sum(task: str, logits: Tensor, labels: Tensor) -> float:
+    """Cross-entropy (single label) or mean binary cross-entropy over classes, summed over images."""
+    if task == "single":
+        return F.cross_entropy(logits, labels, reduction="sum").item()
+    return F.binary_cross_entropy_with_logits(logits, labels, reduction="none").mean(dim=1).sum().item()

@@ -1,0 +1,1 @@
+"""Metrics, one file each; `registry` describes them. Nothing here imports torch."""

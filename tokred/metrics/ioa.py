@@ -1,0 +1,25 @@
+"""Intersection over Area (paper equation 1)."""
+
+from __future__ import annotations
+
+from numpy.typing import NDArray
+
+from tokred.metrics.sets import count, pack, ratio
+
+
+def intersection_over_area(larger: NDArray, smaller: NDArray) -> NDArray:
+    """Part of the smaller set that lies in the larger one: |M1 n M2| / |M2|; 0 for an empty M2.
+
+    Args:
+        larger: (n, P) booleans, M1, kept at the higher keep rate r1.
+        smaller: (n, P) booleans, M2, kept at r2 < r1.
+
+    Returns:
+        (n,) values in [0, 1].
+
+    >>> import numpy as np
+    >>> intersection_over_area(np.array([[1, 1, 0, 1]], bool), np.array([[1, 0, 1, 0]], bool))
+    array([0.5])
+    """
+    first, second = pack(larger), pack(smaller)
+    return ratio(count(first & second), count(second))

@@ -1,0 +1,24 @@
+"""Intersection over Union (paper equation 2)."""
+
+from __future__ import annotations
+
+from numpy.typing import NDArray
+
+from tokred.metrics.sets import count, pack, ratio
+
+
+def intersection_over_union(kept_a: NDArray, kept_b: NDArray) -> NDArray:
+    """|M1 n M2| / |M1 u M2|; 0 where both are empty.
+
+    Args:
+        kept_a, kept_b: (n, P) booleans.
+
+    Returns:
+        (n,) values in [0, 1].
+
+    >>> import numpy as np
+    >>> intersection_over_union(np.array([[1, 1, 0, 0]], bool), np.array([[1, 0, 1, 0]], bool))
+    array([0.33333333])
+    """
+    first, second = pack(kept_a), pack(kept_b)
+    return ratio(count(first & second), count(first | second))

@@ -1,0 +1,66 @@
+"""The registry of metrics: what they take, what range they have, what a larger value means.
+
+All metrics of one kind share one signature:
+
+- "sets": `(kept_a, kept_b)`, (n, P) booleans -> (n,) float64, a value an image;
+- "clusterings": `(labels_a, labels_b)`, (n, P) non-negative integers -> (n,) float64;
+- "maps": `(map_a, map_b, grid)`, (P,) floats and (rows, columns) -> float;
+- "features": `(moments)`, `tokred.metrics.moments.Moments` -> `(value, dropped)`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is known of a metric.
+
+    Attributes:
+        name: key in tables.
+        label: what axes call it.
+        kind: "sets", "clusterings", "maps" or "features".
+        symmetric: whether its arguments may be exchanged.
+        low, high: its range, None where it is unbounded.
+        larger_is_similar: whether it is a similarity rather than a distance.
+        target: "module:function" below `tokred.metrics`.
+    """
+
+    name: str
+    label: str
+    kind: str
+    symmetric: bool
+    low: float | None
+    high: float | None
+    larger_is_similar: bool
+    target: str
+
+    def load(self) -> Callable:
+        """The metric's function."""
+        module, _, name = self.target.partition(":")
+        return getattr(importlib.import_module(f"tokred.metrics.{module}"), name)
+
+
+_ALL = [
+    Metric("ioa", "IoA", "sets", False, 0, 1, True, "ioa:intersection_over_area"),
+    Metric("iou", "IoU", "sets", True, 0, 1, True, "iou:intersection_over_union"),
+    Metric("homogeneity", "Homogeneity", "clusterings", False, 0, 1, True, "homogeneity:homogeneity"),
+    Metric("completeness", "Completeness", "clusterings", False, 0, 1, True, "completeness:completeness"),
+    Metric("nmi", "NMI", "clusterings", True, 0, 1, True, "nmi:normalized_mutual_information"),
+    Metric("pearson", "Pearson", "maps", True, -1, 1, True, "pearson:pearson"),
+    Metric("spearman", "Spearman", "maps", True, -1, 1, True, "spearman:spearman"),
+    Metric("jensen_shannon", "Jensen-Shannon", "maps", True, 0, 1, False, "jensen_shannon:jensen_shannon"),
+    Metric("emd", "EMD", "maps", True, 0, None, False, "emd:earth_movers_distance"),
+    Metric("histogram", "Histogram", "maps", True, 0, 1, True, "histogram:histogram_similarity"),
+    Metric("procrustes", "Procrustes", "features", True, 0, 2, False, "procrustes:procrustes"),
+    Metric("cka", "CKA", "features", True, 0, 1, False, "cka:cka"),
+    Metric("pwcca", "PWCCA", "features", False, 0, 1, False, "pwcca:pwcca"),
+    Metric("cca", "CCA", "features", True, 0, 1, True, "cca:mean_cca"),
+    Metric("cca_squared", "CCA²", "features", True, 0, 1, True, "cca:mean_squared_cca"),
+]
+
+#: Every metric by name.
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

@@ -1,0 +1,96 @@
+"""Reduction patterns of a run as a table: how they are stored, and how they are read.
+
+One row an image. `survived`: for each token of the input grid (raster order) the number of stages that it
+outlived as a kept token or cluster center; kept sets are nested, so this says them all. `cluster_<s>`: for
+each token the output slot of stage s that it went into, -1 if it was dropped. `margin`: for soft merging, the
+mean over tokens of the difference between a token's two highest assignment weights, for each stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tokred.tables import identity_fields
+
+#: What a pattern table may hold besides the identity of run and image.
+PARTS = ("survived", "cluster", "margin")
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Patterns of n images with P tokens over S stages.
+
+    Attributes:
+        image_ids: (n,) stable ids.
+        survived: (n, P) uint8, None for methods without kept tokens.
+        clusters: S arrays (n, P) of small integers, None for methods without clusters.
+        margin: (n, S) float32, None except for soft merging.
+    """
+
+    image_ids: NDArray
+    survived: NDArray | None
+    clusters: list[NDArray] | None
+    margin: NDArray | None
+
+    def kept(self, stage: int) -> NDArray:
+        """(n, P) booleans: tokens kept (or used as centers) at a stage, counted from 1."""
+        return self.survived >= stage
+
+
+def pattern_schema(
+    num_tokens: int, num_stages: int, *, kept: bool, clusters: bool, margin: bool
+) -> pa.Schema:
+    """Schema of a method's pattern table."""
+    small = pa.int8() if num_tokens <= 127 else pa.int16()
+    fields = [*identity_fields(), ("image_id", pa.string())]
+    if kept:
+        fields.append(("survived", pa.list_(pa.uint8(), num_tokens)))
+    if clusters:
+        fields += [(f"cluster_{s}", pa.list_(small, num_tokens)) for s in range(1, num_stages + 1)]
+    if margin:
+        fields.append(("margin", pa.list_(pa.float32(), num_stages)))
+    return pa.schema(fields)
+
+
+def survived_stages(anchors: Sequence[NDArray], num_tokens: int) -> NDArray:
+    """(B, P) number of stages that each token outlived, from each stage's (B, K) anchors."""
+    survived = np.zeros((len(anchors[0]), num_tokens), dtype=np.uint8)
+    for anchor in anchors:
+        image, slot = np.nonzero(anchor >= 0)
+        survived[image, anchor[image, slot]] += 1
+    return survived
+
+
+def read(path: str | Path, columns: Sequence[str] = PARTS) -> Patterns:
+    """The patterns of one run.
+
+    Args:
+        columns: which of `PARTS` to read, as far as the run has them; the rest is None.
+    """
+    wanted = [name for name in pq.read_schema(path).names if _is_pattern(name, columns)]
+    table = pq.read_table(path, columns=["image_id", *wanted])
+    names = table.column_names
+    clusters = [fixed_lists(table, name) for name in names if name.startswith("cluster_")]
+    return Patterns(
+        image_ids=table["image_id"].to_numpy(zero_copy_only=False),
+        survived=fixed_lists(table, "survived") if "survived" in names else None,
+        clusters=clusters or None,
+        margin=fixed_lists(table, "margin") if "margin" in names else None,
+    )
+
+
+def fixed_lists(table: pa.Table, name: str) -> NDArray:
+    """(n, size) array of a column of fixed-size lists."""
+    column = table[name].combine_chunks()
+    return column.flatten().to_numpy().reshape(-1, column.type.list_size)
+
+
+def _is_pattern(name: str, columns: Sequence[str]) -> bool:
+    return name.partition("_")[0] in columns

@@ -1,0 +1,1 @@
+"""Fine-tuning and pretraining: data in batches, losses, optimisation, checkpoints, the loop."""

@@ -1,0 +1,70 @@
+"""AdamW with the paper's parameter groups and schedule."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from tokred.config import Training
+
+#: Parameters that, like those of the method itself, are never frozen or slowed down.
+_NEW = ("head.", "pos_embed", "patch_embed.", "reducers.")
+#: Parameters without weight decay besides all one-dimensional ones.
+_NO_DECAY = ("pos_embed", "cls_token", "reg_token")
+
+
+def parameter_groups(model: nn.Module, training: Training) -> list[dict[str, object]]:
+    """Up to four groups: new or backbone, with or without weight decay.
+
+    Each group has `role` ("new", "backbone") and `scale`, its factor on the learning rate.
+    """
+    groups: dict[tuple[str, float], dict[str, object]] = {}
+    for name, parameter in model.named_parameters():
+        role = "new" if name.startswith(_NEW) else "backbone"
+        decays = parameter.ndim > 1 and name not in _NO_DECAY
+        decay = training.weight_decay if decays else 0.0
+        scale = 1.0 if role == "new" else training.backbone_lr_scale
+        group = groups.setdefault(
+            (role, decay), {"params": [], "weight_decay": decay, "role": role, "scale": scale}
+        )
+        group["params"].append(parameter)
+    return list(groups.values())
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rate of every step: linear warm-up, then a cosine over all steps, per step.
+
+    Attributes:
+        training: its settings.
+        steps_per_epoch: optimiser steps in an epoch.
+    """
+
+    training: Training
+    steps_per_epoch: int
+
+    def learning_rate(self, step: int) -> float:
+        """Rate of new parameters at a step, counted from 0."""
+        t = self.training
+        peak = t.lr * t.batch_size / t.lr_normalizer
+        warmup = t.warmup_epochs * self.steps_per_epoch
+        if step < warmup:
+            return t.warmup_lr + (peak - t.warmup_lr) * step / warmup
+        progress = step / (t.epochs * self.steps_per_epoch)
+        return t.min_lr + 0.5 * (peak - t.min_lr) * (1 + math.cos(math.pi * progress))
+
+    def apply(self, optimizer: torch.optim.Optimizer, step: int) -> float:
+        """Set every group's rate for a step; returns the rate of new parameters."""
+        rate = self.learning_rate(step)
+        frozen = step < self.training.backbone_freeze_epochs * self.steps_per_epoch
+        for group in optimizer.param_groups:
+            group["lr"] = 0.0 if frozen and group["role"] == "backbone" else rate * group["scale"]
+        return rate
+
+
+def make_optimizer(model: nn.Module, training: Training) -> torch.optim.AdamW:
+    """AdamW over `parameter_groups`; rates are set by `Schedule.apply`."""
+    return torch.optim.AdamW(parameter_groups(model, training), lr=training.lr)

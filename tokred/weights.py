@@ -1,0 +1,90 @@
+"""Weights on disk: safetensors under timm's names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from timm.layers import resample_abs_pos_embed
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor
+
+from tokred.files import atomic_path
+
+
+def save_weights(
+    model: VisionTransformer, path: str | Path, metadata: Mapping[str, str], half: bool = False
+) -> None:
+    """Write a model's state atomically.
+
+    Args:
+        metadata: text stored in the file's header.
+        half: store floating point tensors in half precision.
+    """
+    tensors = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
+    if half:
+        tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata=dict(metadata))
+
+
+def load_weights(
+    model: VisionTransformer, path: str | Path, new_head: bool = False, whole: bool = False
+) -> None:
+    """Give a ViT, reduced or not, the weights of a file.
+
+    Position embeddings are resampled where the grid differs, half precision is converted. A reduced model
+    takes a ViT's weights and keeps its method's own parameters as they are.
+
+    Args:
+        model: to be filled in place.
+        path: safetensors file in timm's names.
+        new_head: leave the classifier as it is.
+        whole: the file must hold the parameters of the method too.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: not a safetensors file, or one of another architecture (says which tensors differ).
+    """
+    try:
+        given = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a safetensors file: {error}") from error
+    own = model.state_dict()
+    if new_head:
+        given = {name: tensor for name, tensor in given.items() if not name.startswith("head.")}
+        given |= {name: tensor for name, tensor in own.items() if name.startswith("head.")}
+    if not whole and not any(name.startswith("reducers.") for name in given):
+        given |= {name: tensor for name, tensor in own.items() if name.startswith("reducers.")}
+    if "pos_embed" in given and "pos_embed" in own and given["pos_embed"].shape != own["pos_embed"].shape:
+        given["pos_embed"] = _resample(model, given["pos_embed"], path)
+    _check(given, own, path)
+    model.load_state_dict(given)
+
+
+def _resample(model: VisionTransformer, pos_embed: Tensor, path: str | Path) -> Tensor:
+    """Position embeddings of a square grid, interpolated to the model's grid."""
+    prefix = 0 if model.no_embed_class else model.num_prefix_tokens
+    if pos_embed.shape[-1] != model.embed_dim:
+        return pos_embed  # another architecture: reported with all that differs
+    side = round((pos_embed.shape[1] - prefix) ** 0.5)
+    if side * side != pos_embed.shape[1] - prefix:
+        raise ValueError(f"{path}: {pos_embed.shape[1] - prefix} position embeddings are no square grid")
+    grid = list(model.patch_embed.grid_size)
+    return resample_abs_pos_embed(pos_embed.float(), grid, [side, side], num_prefix_tokens=prefix)
+
+
+def _check(given: Mapping[str, Tensor], own: Mapping[str, Tensor], path: str | Path) -> None:
+    problems = [f"{name}: missing" for name in own if name not in given]
+    problems += [f"{name}: not in this model" for name in given if name not in own]
+    problems += [
+        f"{name}: found {tuple(given[name].shape)}, expected {tuple(own[name].shape)}"
+        for name in own
+        if name in given and given[name].shape != own[name].shape
+    ]
+    if problems:
+        more = "" if len(problems) <= 5 else f"\n  and {len(problems) - 5} more"
+        listed = "\n  ".join(problems[:5])
+        raise ValueError(f"{path}: weights of another architecture\n  {listed}{more}")

@@ -1,0 +1,17 @@
+"""Small things that the Snakefile needs and Snakemake does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from snakemake.exceptions import WorkflowError
+
+
+@contextmanager
+def explain_errors() -> Iterator[None]:
+    """Turn a ValueError into a message without a traceback."""
+    try:
+        yield
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None

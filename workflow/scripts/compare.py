@@ -1,0 +1,14 @@
+"""Compare the runs of one slice of the study along one axis."""
+
+from tokred.worker import run_job
+
+run_job(
+    f"tokred.compare.jobs:{snakemake.params.job}",
+    {
+        **snakemake.params.arguments,
+        "inputs": {name: list(files) for name, files in snakemake.input.items()},
+        "outputs": dict(snakemake.output.items()),
+    },
+    log=snakemake.log[0],
+    threads=snakemake.threads,
+)

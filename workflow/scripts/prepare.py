@@ -1,0 +1,16 @@
+"""Prepare one split of a data set."""
+
+from tokred.worker import run_job
+
+run_job(
+    "tokred.datasets.prepare:prepare",
+    {
+        "adapter": snakemake.params.adapter,
+        "name": snakemake.wildcards.dataset,
+        "split": snakemake.wildcards.split,
+        "options": snakemake.params.options,
+        "output": snakemake.output.table,
+    },
+    log=snakemake.log[0],
+    threads=snakemake.threads,
+)

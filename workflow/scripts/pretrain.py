@@ -1,0 +1,18 @@
+"""Train a backbone from scratch."""
+
+from tokred.worker import run_job
+
+run_job(
+    "tokred.jobs:pretrain",
+    {
+        "run": snakemake.params.run,
+        "model": snakemake.params.model,
+        "phases": snakemake.params.phases,
+        "code": snakemake.params.code,
+        "train_table": snakemake.input.train,
+        "checkpoint": snakemake.output.checkpoint,
+        "history": snakemake.output.history,
+    },
+    log=snakemake.log[0],
+    threads=snakemake.threads,
+)

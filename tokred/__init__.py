@@ -15,6 +15,8 @@ __all__ = ["methods", "reduce"]
 
 def __getattr__(name: str) -> object:
     # Lazy: metrics and figures use this package without torch.
-    if name in __all__:
-        return getattr(importlib.import_module("tokred.api"), name)
+    if name == "methods":
+        return importlib.import_module("tokred.methods")
+    if name == "reduce":
+        return importlib.import_module("tokred.api").reduce
     raise AttributeError(f"module 'tokred' has no attribute {name!r}")

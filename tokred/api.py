@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 from timm.layers import Attention
@@ -69,22 +68,6 @@ def reduce(
     parameter = next(vit.parameters())
     model.reducers.to(device=parameter.device, dtype=parameter.dtype)
     return model.train(vit.training)
-
-
-def methods() -> dict[str, dict[str, object]]:
-    """What each method is: label, family, capabilities, smallest keep rate, options with defaults."""
-    return {
-        spec.name: {
-            "label": spec.label,
-            "family": str(spec.family),
-            "kept": spec.kept,
-            "clusters": spec.clusters,
-            "dynamic": spec.dynamic,
-            "min_keep_rate": spec.min_keep_rate,
-            "options": dataclasses.asdict(spec.options()),
-        }
-        for spec in registry.METHODS.values()
-    }
 
 
 def check_vit(vit: object) -> None:

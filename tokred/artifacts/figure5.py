@@ -40,6 +40,6 @@ def draw_metric(rows: pd.DataFrame, view: View, metric: str) -> Figure:
             axes.margins(x=0.1)
             axes.set_title(f"{label}: {view.datasets[first]} and {view.datasets[second]}")
         line_of_panels[0].set_ylabel(METRICS[metric].label)
-    fig.supxlabel("keep rate $r$ (%)", fontsize=8)
+    style.shared_xlabel(panels, "keep rate $r$ (%)")
     style.method_legend(fig, rows["method"].unique())
     return fig

@@ -37,7 +37,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
             axes.set_xticks(stages)
             style.unit_axis(axes)
         line_of_panels[0].set_ylabel("tokens kept / $P$")
-    fig.supxlabel("stage", fontsize=8)
+    style.shared_xlabel(panels, "stage")
     handles = [
         Line2D([], [], color=color, marker=marker, label=f"$r$ = {style.percent(rate)} %")
         for rate, color, marker in zip(view.keep_rates, colors, _MARKERS, strict=False)

@@ -48,7 +48,7 @@ def stage_grid(
             if metric == metrics[0]:
                 axes.set_title(f"stage {stage} (block {view.locations[stage - 1] + 1})")
         line_of_panels[0].set_ylabel(METRICS[metric].label)
-    fig.supxlabel(xlabel, fontsize=8)
+    style.shared_xlabel(panels, xlabel)
     style.method_legend(fig, rows["method"].unique(), "lower bound" if rows["bound"].notna().any() else None)
     return fig
 
@@ -56,14 +56,14 @@ def stage_grid(
 def _panel(axes, rows: pd.DataFrame, ticks: Sequence[str]) -> None:
     places = {tick: place for place, tick in enumerate(ticks)}
     bound = rows.groupby("tick")["bound"].mean().dropna()
-    bound = bound.reindex([tick for tick in ticks if tick in bound.index])
-    axes.plot([places[tick] for tick in bound.index], bound, **style.BOUND)
+    middle = [places[tick] for tick in bound.index]
+    axes.hlines(bound, [x - 0.35 for x in middle], [x + 0.35 for x in middle], **style.BOUND)
     for name in METHODS:
         mean = rows[rows["method"] == name].groupby("tick")["mean"].mean().reindex(ticks)
         if mean.notna().any():
             axes.plot(range(len(ticks)), mean, **style.method_line(name))
     axes.set_xticks(range(len(ticks)), ticks)
-    axes.margins(x=0.1)
+    axes.set_xlim(-0.5, len(ticks) - 0.5)
 
 
 def rate_pairs(view: View) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from tokred.files import atomic_path
 from tokred.methods.registry import METHODS
@@ -64,6 +65,15 @@ def method_legend(fig: Figure, names: Iterable[str], bound: str | None = None) -
         handles.append(Line2D([], [], label=bound, **BOUND))
     columns = min(len(handles), 7 if fig.get_figwidth() > 5 else 4)
     fig.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, handlelength=1.8)
+
+
+def shared_xlabel(panels: NDArray, text: str) -> None:
+    """One label below the bottom row of panels (a figure's own label would lie under the legend)."""
+    bottom = panels[-1]
+    middle = bottom[len(bottom) // 2]
+    middle.set_xlabel(text)
+    if len(bottom) % 2 == 0:
+        middle.xaxis.label.set_x(0.0)
 
 
 def percent(keep_rate: str) -> str:

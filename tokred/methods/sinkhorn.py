@@ -20,11 +20,21 @@ class Sinkhorn(Reducer):
         self.queries = nn.Parameter(torch.randn(stage.budget, stage.embed_dim))
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
-        with torch.no_grad():  # the projection is no part of the function that is differentiated
-            self.queries.copy_(F.normalize(self.queries, dim=1))
         x = F.normalize(x, dim=2)
-        weights = transport(x @ self.queries.t(), self.options.iterations, self.options.eps)
+        weights = transport(x @ self._unit_queries().t(), self.options.iterations, self.options.eps)
         return merge(x, weights, context)
+
+    def _unit_queries(self) -> Tensor:
+        """(K, D) queries of unit length.
+
+        While training they are projected in place, which is no part of the function that is differentiated.
+        """
+        with torch.no_grad():
+            unit = F.normalize(self.queries, dim=1)
+            if not self.training:
+                return unit
+            self.queries.copy_(unit)
+        return self.queries
 
 
 def transport(scores: Tensor, iterations: int, eps: float) -> Tensor:

@@ -1,0 +1,34 @@
+"""Small models that tests share."""
+
+from __future__ import annotations
+
+import torch
+from timm.models.vision_transformer import VisionTransformer
+
+from tokred.methods.registry import METHODS
+
+#: Every method but the unreduced model.
+REDUCING = [name for name in METHODS if name != "none"]
+#: Keep rates to try with each method, as far as it can do them.
+RATES = ["0.25", "0.50", "0.70", "0.90"]
+METHOD_RATES = [(name, rate) for name in REDUCING for rate in RATES if METHODS[name].can_keep(rate)]
+
+
+def small_vit(**changes: object) -> VisionTransformer:
+    """A ViT with 64 tokens, 12 blocks and weights that are far from zero, always the same."""
+    shape = {"img_size": 32, "patch_size": 4, "embed_dim": 24, "depth": 12, "num_heads": 3, "num_classes": 5}
+    torch.manual_seed(0)
+    vit = VisionTransformer(**{**shape, **changes})
+    with torch.no_grad():
+        for name, parameter in vit.named_parameters():
+            if parameter.ndim > 1:
+                parameter.add_(torch.randn_like(parameter) * (0.3 if "pos_embed" in name else 0.12))
+    return vit.eval()
+
+
+def images(count: int = 4, size: tuple[int, int] = (32, 32)) -> torch.Tensor:
+    """Random pictures with structure, always the same."""
+    generator = torch.Generator().manual_seed(1)
+    coarse = torch.randn(count, 3, 6, 6, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=size, mode="bicubic")
+    return smooth + 0.3 * torch.randn(count, 3, *size, generator=generator)

@@ -71,7 +71,7 @@ def test_wrong_arguments(case: str) -> None:
 def test_models_that_cannot_be_reduced() -> None:
     with pytest.raises(ValueError, match="no CLS token"):
         tokred.reduce(small_vit(class_token=False, global_pool="avg"), "topk", 0.5)
-    with pytest.raises(ValueError, match="expected a timm.*VisionTransformer, got Linear"):
+    with pytest.raises(ValueError, match=r"expected a timm.*VisionTransformer, got Linear"):
         tokred.reduce(nn.Linear(2, 2), "topk", 0.5)
     with pytest.raises(ValueError, match="already reduced"):
         tokred.reduce(tokred.reduce(small_vit(), "topk", 0.5), "topk", 0.5)

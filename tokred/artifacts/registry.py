@@ -74,8 +74,8 @@ _ALL = [
         "figure3",
         "figure",
         "Effect of the keep rate",
-        "How alike a method's patterns are at two keep rates: part of the fewer kept tokens that is also among "
-        "the more (IoA, dashed: the least possible), and how well finer clusters nest in coarser ones "
+        "How alike a method's patterns are at two keep rates: part of the fewer kept tokens that is also "
+        "among the more (IoA, dashed: the least possible), and how well finer clusters nest in coarser ones "
         "(Homogeneity). 1 means that lowering the keep rate only removes or merges further.",
         ("keep_rates",),
         keep_rates=2,
@@ -84,8 +84,8 @@ _ALL = [
         "figure4",
         "figure",
         "Effect of the backbone",
-        "How alike a method's patterns are in backbones of different capacity: IoU of kept tokens (dashed: the "
-        "least possible) and NMI of clusters. Low values mean that the backbone decides which tokens go.",
+        "How alike a method's patterns are in backbones of different capacity: IoU of kept tokens (dashed: "
+        "the least possible) and NMI of clusters. Low values mean that the backbone decides which tokens go.",
         ("backbones",),
         backbones=2,
     ),
@@ -103,15 +103,16 @@ _ALL = [
         "figure",
         "Similarity as a proxy for performance",
         "Spearman's correlation, over methods, between the difference in performance to an anchor and the "
-        "similarity to it. Procrustes is a distance, so positive means that what differs more does worse; IoU "
-        "and NMI are similarities, so negative does.",
+        "similarity to it. Procrustes is a distance, so positive means that what differs more does worse; "
+        "IoU and NMI are similarities, so negative does.",
         ("proxies",),
     ),
     Artifact(
         "figure7",
         "figure",
         "Actual keep rates",
-        "Tokens that a method with a variable number of tokens really keeps, against what it may keep (dashed).",
+        "Tokens that a method with a variable number of tokens really keeps, against what it may keep "
+        "(dashed).",
         ("summary",),
         dynamic=True,
     ),

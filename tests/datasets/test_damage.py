@@ -1,0 +1,51 @@
+"""Files that are no image table, and images that cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.datasets.test_table import SINGLE, pixels, png, row, written
+from tokred import tables
+from tokred.datasets.table import ImageTable, Row
+
+
+def test_parquet_of_others(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"image_id": ["a"], "label": [0]}), path)
+    with pytest.raises(ValueError, match=r"t\.parquet: not a table written by tokred"):
+        ImageTable(path)
+
+
+def test_another_table_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    tables.write(path, pa.table({"image_id": ["a"], "label": [0]}), {"code": "0", "dataset": "shapes"})
+    with pytest.raises(ValueError, match=r"t\.parquet: not an image table .*\['code', 'dataset'\]"):
+        ImageTable(path)
+
+
+def test_not_parquet_at_all(tmp_path: Path) -> None:
+    (tmp_path / "t.parquet").write_text("image_id,label\na,0\n")
+    with pytest.raises(ValueError, match="arquet"):
+        ImageTable(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("kept", [0, 4, 10, 20, 30, 40, 60, 100])
+def test_truncated_png_names_file_and_image(tmp_path: Path, kept: int) -> None:
+    whole = png(pixels(1))
+    assert kept < len(whole) - 30
+    rows = [row("fine", 0, 0), Row("broken", whole[:kept], "broken.png", 0)]
+    stored = written(tmp_path / "t.parquet", SINGLE, rows)
+    with pytest.raises(ValueError, match=r"t\.parquet: image 'broken' cannot be decoded"):
+        stored.images()
+
+
+def test_images_of_two_sizes(tmp_path: Path) -> None:
+    rows = [row("a", 0, 0), row("b", 1, 0), row("c", 2, 0, size=(6, 5))]
+    stored = written(tmp_path / "t.parquet", SINGLE, rows)
+    assert [image.shape for _, image in stored] == [(7, 5, 3), (7, 5, 3), (6, 5, 3)]
+    with pytest.raises(ValueError, match=r"t\.parquet: images are of 2 sizes, expected one"):
+        stored.images()

@@ -1,0 +1,69 @@
+"""What every registered metric promises: range, symmetry, identity, independence of the batch."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+
+import numpy as np
+import pytest
+
+import tokred.metrics
+from tokred.metrics.moments import moments, normalize
+from tokred.metrics.registry import METRICS, Metric
+
+RNG = np.random.default_rng(3)
+
+
+def draw(kind: str) -> object:
+    if kind == "sets":
+        return RNG.random((30, 64)) < 0.5
+    if kind == "clusterings":
+        return RNG.integers(0, RNG.integers(2, 30), (30, 64))
+    if kind == "maps":
+        return RNG.uniform(0, 12, 64)
+    return RNG.normal(size=(50, 8)) @ RNG.normal(size=(8, 8))
+
+
+def apply(metric: Metric, a: object, b: object) -> np.ndarray:
+    function = metric.load()
+    if metric.kind == "maps":
+        return np.atleast_1d(function(a, b, (8, 8)))
+    if metric.kind == "features":
+        return np.atleast_1d(function(moments(normalize(a), normalize(b)))[0])
+    return function(a, b)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_contract(name: str) -> None:
+    metric = METRICS[name]
+    low = -np.inf if metric.low is None else metric.low
+    high = np.inf if metric.high is None else metric.high
+    asymmetric = []
+    for _ in range(10):
+        a, b = draw(metric.kind), draw(metric.kind)
+        value, swapped, same = apply(metric, a, b), apply(metric, b, a), apply(metric, a, a)
+        assert value.dtype == np.float64
+        assert ((low <= value) & (value <= high)).all()
+        best = 0.0 if not metric.larger_is_similar else high
+        np.testing.assert_allclose(same, best, atol=1e-9)
+        asymmetric.append(not np.allclose(value, swapped, atol=1e-9))
+    assert any(asymmetric) != metric.symmetric
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, metric in METRICS.items() if metric.kind in ("sets", "clusterings")]
+)
+def test_batch_equals_one_by_one(name: str) -> None:
+    metric = METRICS[name]
+    a, b = draw(metric.kind), draw(metric.kind)
+    single = [apply(metric, a[i : i + 1], b[i : i + 1])[0] for i in range(len(a))]
+    np.testing.assert_allclose(apply(metric, a, b), single, atol=1e-12)
+
+
+def test_examples() -> None:
+    names = [module.name for module in pkgutil.iter_modules(tokred.metrics.__path__)]
+    results = [doctest.testmod(importlib.import_module(f"tokred.metrics.{name}")) for name in names]
+    assert sum(result.failed for result in results) == 0
+    assert sum(result.attempted for result in results) >= 15

@@ -1,0 +1,136 @@
+"""Tables: declared columns, sorted rows, nothing partial, metadata."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tokred import tables
+
+SCHEMA = tables.DEPTH
+
+
+def row(method: str, token: int, depth: float, dataset: str = "digits", seed: int = 0) -> dict[str, object]:
+    identity = {"dataset": dataset, "backbone": "vit", "method": method, "keep_rate": "0.50", "seed": seed}
+    return {**identity, "token": token, "depth": depth}
+
+
+@pytest.mark.parametrize("change", ["less", "more", "renamed"])
+def test_wrong_columns(tmp_path: Path, change: str) -> None:
+    wrong = row("topk", 1, 2.0)
+    if change != "more":
+        wrong.pop("depth")
+    if change != "less":
+        wrong["deepness"] = 2.0
+    with pytest.raises(ValueError, match=r"t\.parquet: row has columns .*expected \[.*'depth'"):
+        tables.write_rows(tmp_path / "t.parquet", [row("topk", 0, 1.0), wrong], SCHEMA)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_are_sorted(tmp_path: Path) -> None:
+    rows = [
+        row("topk", 10, 1.0),
+        row("topk", 9, 2.0),
+        row("ats", 30, 3.0),
+        row("topk", 0, 4.0, seed=1),
+        row("tome", 0, 5.0, dataset="cars"),
+    ]
+    tables.write_rows(tmp_path / "t.parquet", iter(rows), SCHEMA, {"code": "abc"})
+    frame = tables.read(tmp_path / "t.parquet", SCHEMA)
+    assert frame["depth"].tolist() == [5.0, 3.0, 2.0, 1.0, 4.0]
+    assert frame["token"].tolist() == [0, 30, 9, 10, 0]
+    assert frame["method"].tolist() == ["tome", "ats", "topk", "topk", "topk"]
+    assert tables.metadata(tmp_path / "t.parquet") == {"code": "abc"}
+
+
+def test_measured_columns_do_not_sort(tmp_path: Path) -> None:
+    identity = {"dataset": "d", "backbone": "b", "method": "m", "keep_rate": "0.50", "seed": 0}
+    rows = [
+        {**identity, "stage": 1, "metric": "margin", "mean": mean, "std": None, "n": n}
+        for mean, n in ((3.0, 9), (1.0, 7), (2.0, 8))
+    ]
+    tables.write_rows(tmp_path / "t.parquet", rows, tables.SUMMARY)
+    frame = tables.read(tmp_path / "t.parquet", tables.SUMMARY)
+    assert frame["mean"].tolist() == [3.0, 1.0, 2.0]
+    assert frame["std"].isna().all()
+
+
+def test_read_puts_files_one_after_another(tmp_path: Path) -> None:
+    paths = [tmp_path / "b.parquet", str(tmp_path / "a.parquet")]
+    tables.write_rows(paths[0], [row("topk", 0, 1.0)], SCHEMA)
+    tables.write_rows(paths[1], [row("ats", 1, 2.0), row("ats", 0, 3.0)], SCHEMA)
+    frame = tables.read(paths, SCHEMA)
+    assert frame["method"].tolist() == ["topk", "ats", "ats"]
+    assert frame["depth"].tolist() == [1.0, 3.0, 2.0]
+    assert frame.index.tolist() == [0, 1, 2]
+    assert list(frame.columns) == SCHEMA.names
+    assert not any(str(kind) == "category" for kind in frame.dtypes)
+    assert frame["token"].dtype == np.int32
+
+
+def test_read_nothing() -> None:
+    frame = tables.read([], SCHEMA)
+    assert list(frame.columns) == SCHEMA.names
+    assert len(frame) == 0
+
+
+def test_read_another_schema(tmp_path: Path) -> None:
+    tables.write_rows(tmp_path / "good.parquet", [row("topk", 0, 1.0)], SCHEMA)
+    with pytest.raises(ValueError, match=r"good\.parquet: has columns .*expected .*'train_loss'"):
+        tables.read([tmp_path / "good.parquet"], tables.HISTORY)
+    tables.write(tmp_path / "text.parquet", pa.table({"value": ["many"]}))
+    with pytest.raises(ValueError, match="many"):
+        tables.read(tmp_path / "text.parquet", pa.schema([("value", pa.int64())]))
+
+
+def test_read_missing_file(tmp_path: Path) -> None:
+    tables.write_rows(tmp_path / "good.parquet", [row("topk", 0, 1.0)], SCHEMA)
+    with pytest.raises(FileNotFoundError, match=r"absent\.parquet"):
+        tables.read([tmp_path / "good.parquet", tmp_path / "absent.parquet"], SCHEMA)
+
+
+def test_metadata_of_a_foreign_file(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "foreign.parquet")
+    with pytest.raises(ValueError, match=r"foreign\.parquet: not a table written by tokred"):
+        tables.metadata(tmp_path / "foreign.parquet")
+
+
+def test_write_keeps_other_metadata(tmp_path: Path) -> None:
+    table = pa.table({"a": [1]}).replace_schema_metadata({"huggingface": "{}"})
+    tables.write(tmp_path / "t.parquet", table, {"seed": 3})
+    assert pq.read_schema(tmp_path / "t.parquet").metadata[b"huggingface"] == b"{}"
+    assert tables.metadata(tmp_path / "t.parquet") == {"seed": 3}
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_stream_writes_in_groups(tmp_path: Path, batch: int) -> None:
+    path, schema = tmp_path / "t.parquet", pa.schema([("a", pa.int16()), ("b", pa.string())])
+    with tables.stream(path, schema, {"code": "x"}, rows=4) as writer:
+        for start in range(0, 9, batch):
+            numbers = range(start, min(9, start + batch))
+            writer.add({"b": pa.array([str(i) for i in numbers]), "a": pa.array(list(numbers))})
+            assert not path.exists()
+    stored = pq.read_table(path)
+    assert stored.to_pydict() == {"a": list(range(9)), "b": [str(i) for i in range(9)]}
+    assert stored.schema.field("a").type == pa.int16()
+    assert pq.ParquetFile(path).num_row_groups == {1: 3, 3: 2}[batch]
+    assert tables.metadata(path) == {"code": "x"}
+
+
+@pytest.mark.parametrize("rows", [1, 100])
+def test_stream_leaves_nothing_behind(tmp_path: Path, rows: int) -> None:
+    path = tmp_path / "t.parquet"
+
+    def fail() -> None:
+        with tables.stream(path, pa.schema([("a", pa.int64())]), {}, rows=rows) as writer:
+            writer.add({"a": pa.array([1])})
+            assert list(tmp_path.iterdir()) != []  # the partial file
+            raise RuntimeError("halfway")
+
+    with pytest.raises(RuntimeError, match="halfway"):
+        fail()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,155 @@
+"""Training: it learns, it can be cut off after any epoch, it repeats to the bit."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+
+from tokred import tables
+from tokred.build import build_model
+from tokred.config import Backbone, Training
+from tokred.datasets.prepare import prepare
+from tokred.jobs import pretrain, train
+from tokred.run import Run
+from tokred.training.data import Images, augment
+from tokred.training.loop import Trainer
+
+BACKBONE = Backbone(
+    model="vit_tiny_patch16_224",
+    label="Tiny",
+    image_size=32,
+    patch_size=8,
+    kwargs={"embed_dim": 24, "num_heads": 3, "weight_init": "jax"},
+)
+SETTINGS = {"epochs": 3, "batch_size": 16, "lr_normalizer": 16, "warmup_epochs": 1, "max_shift": 2}
+SETTINGS |= {"ema_decay": 0.9, "color_jitter": 0.2, "clip_grad": 1.0}
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("data") / "train.parquet"
+    prepare("digits", "digits", "train", {"num_train": 48}, str(path))
+    return str(path)
+
+
+def trainer(table: str, method: str = "topk", depth: int = 12, **changes: object) -> Trainer:
+    run = Run("digits", "tiny", method, "0.50", 0)
+    training = Training(**{**SETTINGS, **changes})
+    images = Images.read(table, 32)
+    validation = None if training.selection == "last" else images
+    backbone = BACKBONE.model_copy(update={"depth": depth})
+    model = build_model(run, backbone, {}, (depth // 4, depth // 2), 10, training.drop_path)
+    return Trainer(model, run, BACKBONE, training, images, validation)
+
+
+def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return set(first) == set(second) and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("method", ["topk", "dynamicvit", "sinkhorn", "ats"])
+@pytest.mark.parametrize("selection", ["holdout", "last"])
+@pytest.mark.parametrize("epochs_before", [1, 2])
+def test_interrupted_training_ends_with_the_same_weights(
+    method: str,
+    selection: str,
+    epochs_before: int,
+    table: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = trainer(table, method, selection=selection).fit(tmp_path / "whole.safetensors", "same")
+    cut = trainer(table, method, selection=selection)
+    saved = Trainer._save
+
+    def stop(self: Trainer, *arguments: object) -> None:
+        saved(self, *arguments)
+        if self.epoch == epochs_before:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "_save", stop)
+    with pytest.raises(KeyboardInterrupt):
+        cut.fit(tmp_path / "cut.safetensors", "same")
+    monkeypatch.setattr(Trainer, "_save", saved)
+    resumed = trainer(table, method, selection=selection)
+    assert equal(resumed.fit(tmp_path / "cut.safetensors", "same"), expected)
+    assert [row["epoch"] for row in resumed.history] == [1, 2, 3]
+
+
+def test_state_of_other_settings_is_not_used(
+    table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "state.safetensors"
+    expected = trainer(table).fit(path, "settings A")
+    with caplog.at_level(logging.INFO):
+        again = trainer(table)
+        assert equal(again.fit(path, "settings B"), expected)
+    assert "training starts anew" in caplog.text
+
+
+def test_same_seed_same_bits_and_other_seed_others(table: str, tmp_path: Path) -> None:
+    first = trainer(table).fit(tmp_path / "1", "x")
+    second = trainer(table).fit(tmp_path / "2", "x")
+    assert equal(first, second)
+    other = trainer(table)
+    other.run = Run("digits", "tiny", "topk", "0.50", 1)
+    assert not equal(other.fit(tmp_path / "3", "x"), first)
+
+
+def test_learns_its_training_images(table: str, tmp_path: Path) -> None:
+    plain = {"ema_decay": None, "max_shift": 0, "color_jitter": 0, "drop_path": 0}
+    learner = trainer(table, depth=4, epochs=60, lr=0.003, **plain)
+    learner.fit(tmp_path / "state", "x")
+    assert learner.history[-1]["train_loss"] < 0.5 * learner.history[0]["train_loss"]
+    assert learner.best_score == max(row["val_score"] for row in learner.history)
+    assert learner.best_score > 50
+
+
+def test_chooses_the_best_of_model_and_average(table: str, tmp_path: Path) -> None:
+    learner = trainer(table, epochs=4)
+    best = learner.fit(tmp_path / "state", "x")
+    scores = [max(row["val_score"], row["val_score_ema"]) for row in learner.history]
+    assert learner.best_score == max(scores)
+    learner.model.load_state_dict(best)
+    assert learner.evaluate(learner.model, learner.validation) == max(scores)
+
+
+def test_diverging_training_says_so(table: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"digits/tiny/topk/0.50/0: loss is not finite in epoch 1; lower"):
+        trainer(table, lr=1e18, clip_grad=None, warmup_epochs=0).fit(tmp_path / "state", "x")
+
+
+def test_augmentation_moves_and_keeps_pixels() -> None:
+    pixels = torch.arange(3 * 32 * 32, dtype=torch.float32).remainder(251).to(torch.uint8)
+    pixels = pixels.view(1, 3, 32, 32).repeat(64, 1, 1, 1)
+    shifted = augment(pixels, Training(**{**SETTINGS, "color_jitter": 0}))
+    assert shifted.shape == pixels.shape
+    assert len({image.numpy().tobytes() for image in shifted}) > 10
+    unshifted = [torch.equal(image, pixels[0]) for image in shifted]
+    assert sum(unshifted) < len(unshifted)
+    center = pixels[0, :, 16, 16]
+    found = [(image[:, 14:19, 14:19] == center[:, None, None]).all(dim=0).any() for image in shifted]
+    assert all(found), "the center moved by more than the largest shift"
+    assert torch.equal(augment(pixels, Training(**{**SETTINGS, "max_shift": 0, "color_jitter": 0})), pixels)
+
+
+def test_train_job_writes_weights_and_history(table: str, tmp_path: Path) -> None:
+    """Pretraining in two depths, then fine-tuning from its half-precision weights; no state stays behind."""
+    model = {"backbone": BACKBONE.model_dump(mode="json"), "options": {}, "locations": [3, 6]}
+    phases = [{"depth": depth, "training": {**SETTINGS, "selection": "last"}} for depth in (3, 12)]
+    run = {"dataset": "pretraining", "backbone": "tiny", "method": "none", "keep_rate": "1.00", "seed": 0}
+    weights, history = str(tmp_path / "vit.safetensors"), str(tmp_path / "vit.parquet")
+    pretrain(run, model, phases, "code", table, weights, history)
+    assert tables.read(history, tables.HISTORY)["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+    run |= {"dataset": "digits", "method": "dynamicvit", "keep_rate": "0.50"}
+    checkpoint = str(tmp_path / "run" / "0.safetensors")
+    train(
+        run, model, {**SETTINGS}, "code", weights, True, table, None, checkpoint, str(tmp_path / "h.parquet")
+    )
+    found = tables.read(tmp_path / "h.parquet", tables.HISTORY)
+    assert found["epoch"].tolist() == [1, 2, 3]
+    assert (found["extra_loss"] > 0).all()
+    assert found["val_score"].notna().all()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["0.safetensors"]

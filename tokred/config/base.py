@@ -49,7 +49,10 @@ def _fields_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[
     node: dict[str, Any] = schema
     for part in location:
         node = _resolve(node, schema)
-        node = node.get("properties", {}).get(part) or node.get("additionalProperties") or {}
+        named = node.get("properties", {}).get(part)
+        patterns = list(node.get("patternProperties", {}).values())
+        others = [node.get("items"), node.get("additionalProperties"), *patterns]
+        node = named or next((other for other in others if other), {})
     return list(_resolve(node, schema).get("properties", {}))
 
 

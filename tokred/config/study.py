@@ -129,6 +129,9 @@ class Study(Strict):
                 raise ValueError(f"methods: {name!r} can do none of the keep rates {self.keep_rates}")
         for run in self.runs():
             self.training_for(run)
+        if self.pretraining is not None:
+            for name in {*self.backbones, *self.pretraining.backbones}:
+                self.pretraining_for(name)
         return self
 
     def _check_backbone(self, name: str) -> None:

@@ -64,9 +64,10 @@ def write(path: str | Path, info: TableInfo, rows: Iterable[Row]) -> None:
         for row in rows:
             _check(row, info, seen)
             image = pa.array([{"bytes": row.data, "path": row.path}], _IMAGE)
-            writer.add({"image_id": pa.array([row.image_id]), "image": image, "label": pa.array([row.label])})
-    if not seen:
-        raise ValueError(f"{path}: data set {info.dataset!r} has no images in split {info.split!r}")
+            label = pa.array([row.label], pa.list_(pa.int32()) if info.task == "multi" else pa.int32())
+            writer.add({"image_id": pa.array([row.image_id]), "image": image, "label": label})
+        if not seen:
+            raise ValueError(f"{path}: data set {info.dataset!r} has no images in split {info.split!r}")
 
 
 def _schema(info: TableInfo) -> pa.Schema:

@@ -5,15 +5,12 @@ snakemake --cores all --configfile workflow/studies/X.yaml   another study
 snakemake --cores all results/default/figures/figure3.pdf    one figure
 """
 
-import sys
-
 from snakemake.utils import min_version
 
 min_version("9.3")
-sys.path.insert(0, workflow.basedir)
 
 
-configfile: "config.yaml"
+configfile: f"{workflow.basedir}/config.yaml"
 
 
 include: "rules/common.smk"

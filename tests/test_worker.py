@@ -1,0 +1,125 @@
+"""The worker: a job runs in a fork of it, fails as loudly as in place, and ends with its own process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tokred import worker
+
+ROOT = Path(__file__).parents[1]
+#: Stands for a workflow: starts a worker, prints its address, and stays.
+WORKFLOW = "import os, sys; from tokred import worker; worker.start(); print(os.environ[worker.VARIABLE]); "
+WORKFLOW += "sys.stdout.flush(); sys.stdin.read()"
+JOB = "import json, sys; from tokred.worker import run_job; run_job(**json.loads(sys.argv[1]))"
+
+
+def environment(address: str | None) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name != worker.VARIABLE}
+    extra = {} if address is None else {worker.VARIABLE: address}
+    return {**inherited, **extra, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture(scope="module")
+def workflow() -> Iterator[subprocess.Popen]:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", WORKFLOW], env=environment(None), **pipes) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def address(workflow: subprocess.Popen) -> str:
+    return workflow.stdout.readline().strip()
+
+
+def job(address: str | None, target: str, tmp_path: Path, **arguments: str) -> subprocess.Popen:
+    request = {"target": f"tests.worker_targets:{target}", "arguments": arguments, "threads": 2}
+    request["log"] = str(tmp_path / "logs" / "job.log")
+    command = [sys.executable, "-c", JOB, json.dumps(request)]
+    return subprocess.Popen(command, env=environment(address), stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists and has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_job_runs_in_a_fork(address: str, tmp_path: Path) -> None:
+    reports = []
+    for name in ("a", "b"):
+        process = job(address, "report", tmp_path, path=str(tmp_path / name))
+        process.communicate(timeout=90)
+        assert process.returncode == 0
+        reports.append(json.loads((tmp_path / name).read_text()))
+    worker_pid = int(address.split(":")[1])
+    assert [report["parent"] for report in reports] == [worker_pid, worker_pid]
+    assert reports[0]["pid"] != reports[1]["pid"]
+    assert reports[0]["threads"] == 2
+    assert "INFO reporting" in (tmp_path / "logs" / "job.log").read_text()
+
+
+@pytest.mark.parametrize("with_worker", [True, False])
+def test_failure_is_told_once_and_logged_in_full(with_worker: bool, address: str, tmp_path: Path) -> None:
+    process = job(address if with_worker else None, "fail", tmp_path, reason="no such thing")
+    _, printed = process.communicate(timeout=90)
+    assert process.returncode == 1
+    assert printed == "tests.worker_targets:fail: ValueError: no such thing\n"
+    log = (tmp_path / "logs" / "job.log").read_text()
+    assert "Traceback" in log
+    assert "no such thing" in log
+
+
+def test_work_ends_with_the_job_that_asked_for_it(address: str, tmp_path: Path) -> None:
+    process = job(address, "hang", tmp_path, path=str(tmp_path / "pid"))
+    assert wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
+    pid = int((tmp_path / "pid").read_text())
+    assert alive(pid)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert wait_for(lambda: not alive(pid)), "the work went on without its job"
+    again = job(address, "report", tmp_path, path=str(tmp_path / "after"))
+    again.communicate(timeout=90)
+    assert again.returncode == 0, "the worker did not survive"
+
+
+def test_worker_of_another_python_is_not_used(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    _, pid, path = address.split(":")
+    monkeypatch.setenv(worker.VARIABLE, f"/another/python:{pid}:{path}")
+    assert worker._connect() is None
+
+
+def test_worker_that_is_gone_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    monkeypatch.setenv(worker.VARIABLE, f"{sys.executable}:{ended.pid}:{tmp_path / 'socket'}")
+    assert worker._connect() is None
+
+
+def test_worker_ends_with_the_workflow(workflow: subprocess.Popen, address: str) -> None:
+    """The last test of the module: the workflow dies without a word."""
+    _, pid, path = address.split(":")
+    assert alive(int(pid))
+    workflow.kill()
+    workflow.wait()
+    assert wait_for(lambda: not alive(int(pid)))
+    assert not Path(path).parent.exists()

@@ -1,0 +1,30 @@
+"""Functions that tests have the worker run."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+
+
+def report(path: str) -> None:
+    """Write down who runs this, and with what."""
+    torch = sys.modules["torch"]
+    logging.getLogger("tests").info("reporting")
+    Path(path).write_text(
+        json.dumps({"pid": os.getpid(), "parent": os.getppid(), "threads": torch.get_num_threads()})
+    )
+
+
+def fail(reason: str) -> None:
+    """Fail as a job does."""
+    raise ValueError(reason)
+
+
+def hang(path: str) -> None:
+    """Say who runs this, and go on until killed."""
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(600)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -48,4 +51,31 @@ def test_images_of_two_sizes(tmp_path: Path) -> None:
     stored = written(tmp_path / "t.parquet", SINGLE, rows)
     assert [image.shape for _, image in stored] == [(7, 5, 3), (7, 5, 3), (6, 5, 3)]
     with pytest.raises(ValueError, match=r"t\.parquet: images are of 2 sizes, expected one"):
+        stored.images()
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def test_garbage_between_chunks(tmp_path: Path) -> None:
+    whole = png(pixels(1))
+    size = struct.unpack(">I", whole[33:37])[0]
+    data = whole[41 : 41 + size]
+    halves = chunk(b"IDAT", data[:40]), chunk(b"IDAT", data[40:])
+    rest = whole[41 + size + 4 :]
+    fine = whole[:33] + halves[0] + halves[1] + rest
+    broken = whole[:33] + halves[0] + halves[1].replace(b"IDAT", b"\x01\x02\x03\x04") + rest
+    rows = [Row("fine", fine, "fine.png", 0), Row("broken", broken, "broken.png", 0)]
+    stored = iter(written(tmp_path / "t.parquet", SINGLE, rows))
+    np.testing.assert_array_equal(next(stored)[1], pixels(1))
+    with pytest.raises(ValueError, match=r"t\.parquet: image 'broken' cannot be decoded"):
+        next(stored)
+
+
+def test_damaged_header_names_file_and_image(tmp_path: Path) -> None:
+    whole = bytearray(png(pixels(1)))
+    whole[11] ^= 1  # the header's length: 12 bytes instead of 13
+    stored = written(tmp_path / "t.parquet", SINGLE, [Row("broken", bytes(whole), "broken.png", 0)])
+    with pytest.raises(ValueError, match=r"t\.parquet: image 'broken' cannot be decoded"):
         stored.images()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
@@ -130,7 +130,8 @@ class Study(Strict):
         for run in self.runs():
             self.training_for(run)
         if self.pretraining is not None:
-            for name in {*self.backbones, *self.pretraining.backbones}:
+            _check_defined("pretraining.backbones", self.pretraining.backbones, self.settings.backbones)
+            for name in self.backbones:
                 self.pretraining_for(name)
         return self
 
@@ -214,10 +215,11 @@ class Study(Strict):
         )
 
 
-def _check_defined(axis: str, names: list[str], defined: dict[str, Any]) -> None:
+def _check_defined(key: str, names: Iterable[str], defined: dict[str, Any]) -> None:
+    place = f"settings.{key.rpartition('.')[2]}"
     for name in names:
         if name not in defined:
             hint = methods.nearest(name, list(defined))
             raise ValueError(
-                f"{axis}: {name!r} is not defined in settings.{axis}{hint}; defined: {', '.join(defined)}"
+                f"{key}: {name!r} is not defined in {place}{hint}; defined: {', '.join(defined)}"
             )

@@ -23,6 +23,8 @@ from tokred import tables
 
 #: Rows in a row group: images are read and written in groups of so many.
 GROUP = 1024
+#: What Pillow raises for bytes that are no image, or only part of one, or far too large.
+_UNDECODABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
@@ -151,5 +153,5 @@ class ImageTable:
     def _decode(self, image_id: str, data: bytes) -> NDArray:
         try:
             return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-        except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        except _UNDECODABLE as error:
             raise ValueError(f"{self.path}: image {image_id!r} cannot be decoded: {error}") from error

@@ -1,7 +1,8 @@
-"""What all rules share: the validated study, paths, wildcards, and the worker that has torch loaded."""
+"""What the rules share: the validated study, paths and wildcards, and all input functions."""
 
 from dataclasses import asdict
-from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
 
 from tokred import fingerprint, shipped, worker
 from tokred.artifacts.registry import ARTIFACTS
@@ -9,7 +10,7 @@ from tokred.config import Study
 from tokred.config import parse as parse_config
 from tokred.datasets.registry import ADAPTERS
 from tokred.methods.registry import METHODS
-from tokred.run import RUN_COLUMNS, RUN_PATH, Run
+from tokred.run import RUN_PATH, Run
 from tokred.workflow import explain_errors
 
 with explain_errors():
@@ -17,8 +18,23 @@ with explain_errors():
 
 VIEW = STUDY.view()
 RESULTS = f"results/{STUDY.study}"
+METRICS = f"{RESULTS}/metrics"
 LOGS = f"{RESULTS}/logs"
 ENVIRONMENT = "../envs/cpu.yaml"
+#: What a comparison job covers: all methods and keep rates of a data set, backbone and seed.
+SLICE = "{dataset}/{backbone}/{seed}"
+#: What `tokred.compare` compares along each axis: the slice that a job covers, and the tables it reads.
+AXES = {
+    "keep_rates": (SLICE, "patterns"),
+    "fixed": (SLICE, "patterns"),
+    "methods": (SLICE, "patterns"),
+    "features": (SLICE, "features"),
+    "backbones": ("{dataset}/{seed}", "patterns"),
+}
+#: Tables of comparisons whose files are not one a `SLICE`.
+OTHER_SLICES = {"backbones": "{dataset}/{seed}", "datasets": "{backbone}/{seed}"}
+#: Artifacts that the study can have.
+STUDY_ARTIFACTS = [name for name, artifact in ARTIFACTS.items() if artifact.obstacle(VIEW) is None]
 
 
 wildcard_constraints:
@@ -32,17 +48,44 @@ wildcard_constraints:
     table="|".join(name for name, artifact in ARTIFACTS.items() if artifact.kind == "table"),
 
 
+def start_worker():
+    """Load torch once for all jobs of this machine; clusters and conda environments go without."""
+    if workflow.local_exec and not workflow.deployment_settings.deployment_method:
+        worker.start()
+
+
 def run_of(wildcards):
-    """The run that a rule's wildcards name."""
-    return Run.of(wildcards)
+    """The run that a rule's wildcards name; an error where the study has no such run."""
+    run = Run.of(wildcards)
+    if run not in ALL_RUNS:
+        raise WorkflowError(f"study {STUDY.study!r} has no run {run.key}: see its axes in the configuration")
+    return run
+
+
+ALL_RUNS = set(STUDY.runs())
 
 
 def paths(stage, **selection):
     """A stage's files of all runs of the study in which the named fields have the given values."""
-    chosen = (
-        run for run in STUDY.runs() if all(str(getattr(run, k)) == str(v) for k, v in selection.items())
-    )
+    chosen = [
+        run for run in sorted(ALL_RUNS) if all(str(getattr(run, k)) == str(v) for k, v in selection.items())
+    ]
     return [f"{RESULTS}/{stage}/{RUN_PATH.format(**asdict(run))}.parquet" for run in chosen]
+
+
+def runs_of_slice(stage):
+    """Input function: a stage's files of all runs of the slice that the wildcards name."""
+    return lambda wildcards: paths(stage, **dict(wildcards.items()))
+
+
+def dataset_of(name):
+    """Configuration of a data set of the study, or of the pretraining's."""
+    return STUDY.pretraining.dataset if name == "pretraining" else STUDY.settings.datasets[name]
+
+
+def adapter_module(name):
+    """The module of a data set's adapter, whose code the table depends on."""
+    return ADAPTERS[dataset_of(name).adapter].target.partition(":")[0]
 
 
 def model_of(run):
@@ -52,12 +95,46 @@ def model_of(run):
     return {"backbone": backbone, "options": options, "locations": STUDY.locations}
 
 
-def method_modules(wildcards):
-    """The module of a run's method, whose code its results depend on."""
-    return [METHODS[wildcards.method].target.partition(":")[0]]
+def code_of_method(method):
+    """Fingerprint of the code that a method's training and extraction depend on."""
+    return fingerprint.code("tokred.jobs", METHODS[method].target.partition(":")[0])
 
 
-def start_worker():
-    """Load torch once for all jobs of this machine; clusters and conda environments go without."""
-    if workflow.local_exec and not workflow.deployment_settings.deployment_method:
-        worker.start()
+def pretrained_weights(backbone):
+    """File with the weights that a backbone's runs start from."""
+    source = STUDY.settings.backbones[backbone].weights
+    if source == "pretrain":
+        return f"{RESULTS}/pretrained/{backbone}.safetensors"
+    return str(shipped.path(backbone)) if source == "shipped" else source
+
+
+def training_inputs(wildcards):
+    """Tables and weights of a run; the test split only where the study chooses epochs on it."""
+    run = run_of(wildcards)
+    tables = f"{RESULTS}/datasets/{run.dataset}"
+    files = {"train": f"{tables}/train.parquet", "pretrained": pretrained_weights(run.backbone)}
+    if STUDY.training_for(run).selection == "test":
+        files["test"] = f"{tables}/test.parquet"
+    return files
+
+
+def artifact_files(names):
+    """All files of some artifacts."""
+    chosen = [ARTIFACTS[name] for name in names]
+    return [f"{RESULTS}/{a.kind}s/{a.name}.{suffix}" for a in chosen for suffix in a.formats]
+
+
+def table_files(table):
+    """Files of all slices of a table."""
+    if table == "scores":
+        return paths("scores")
+    pattern = f"{METRICS}/{table}/{OTHER_SLICES.get(table, SLICE)}.parquet"
+    return sorted(set(expand(pattern, dataset=STUDY.datasets, backbone=STUDY.backbones, seed=STUDY.seeds)))
+
+
+def tables_of(name):
+    """The files of each table that an artifact needs; an error where the study cannot have it."""
+    obstacle = ARTIFACTS[name].obstacle(VIEW)
+    if obstacle is not None:
+        raise WorkflowError(obstacle)
+    return {table: table_files(table) for table in ARTIFACTS[name].needs}

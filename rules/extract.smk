@@ -10,14 +10,14 @@ rule extract:
         patterns=f"{RESULTS}/patterns/{RUN_PATH}.parquet",
         features=f"{RESULTS}/features/{RUN_PATH}.parquet",
         score=f"{RESULTS}/scores/{RUN_PATH}.parquet",
-    params:
-        run=lambda w: asdict(run_of(w)),
-        model=lambda w: model_of(run_of(w)),
-        batch_size=STUDY.evaluation_batch_size,
-        code=lambda w: fingerprint.code("tokred.jobs", *method_modules(w)),
     log:
         f"{LOGS}/extract/{RUN_PATH}.log",
     conda:
         ENVIRONMENT
+    params:
+        run=lambda w: asdict(run_of(w)),
+        model=lambda w: model_of(run_of(w)),
+        batch_size=STUDY.evaluation_batch_size,
+        code=lambda w: code_of_method(w.method),
     script:
         "../workflow/scripts/extract.py"

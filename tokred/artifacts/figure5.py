@@ -38,6 +38,8 @@ def draw_metric(rows: pd.DataFrame, view: View, metric: str) -> Figure:
                     axes.plot(range(len(view.keep_rates)), mean, **style.method_line(name))
             axes.set_xticks(range(len(view.keep_rates)), [style.percent(rate) for rate in view.keep_rates])
             axes.margins(x=0.1)
+            if METRICS[metric].high == 1:
+                style.unit_axis(axes, low=-1.0 if (rows["mean"] < 0).any() else 0.0)
             axes.set_title(f"{label}: {view.datasets[first]} and {view.datasets[second]}")
         line_of_panels[0].set_ylabel(METRICS[metric].label)
     style.shared_xlabel(panels, "keep rate $r$ (%)")

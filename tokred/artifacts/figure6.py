@@ -33,7 +33,7 @@ def draw_panels(rows: pd.DataFrame, view: View, shown: list[tuple[str, str]]) ->
     rows = rows[rows["correlation"] == "spearman"]
     present = set(zip(rows["measure"], rows["method"], strict=True))
     shown = [panel for panel in shown if panel in present]
-    height = 0.8 + len(shown) * (0.45 + 0.2 * len(view.keep_rates))
+    height = 0.8 + len(shown) * (0.6 + 0.2 * len(view.keep_rates))
     fig = style.figure(style.WIDE, height)
     panels = fig.subplots(len(shown), len(view.backbones), sharey=True, squeeze=False)
     for (measure, anchor), line_of_panels in zip(shown, panels, strict=True):
@@ -42,7 +42,7 @@ def draw_panels(rows: pd.DataFrame, view: View, shown: list[tuple[str, str]]) ->
                 (rows["measure"] == measure) & (rows["method"] == anchor) & (rows["backbone"] == backbone)
             ]
             image = _panel(axes, chosen, view)
-            axes.set_title(f"{METRICS[measure].label}, anchor {METHODS[anchor].label}, {label}")
+            axes.set_title(f"{label}\n{METRICS[measure].label}, anchor {METHODS[anchor].label}")
         line_of_panels[0].set_ylabel("$r$ (%)")
     fig.colorbar(image, ax=panels, label="Spearman's correlation", shrink=0.5, aspect=30, pad=0.02)
     return fig

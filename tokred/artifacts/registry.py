@@ -28,6 +28,7 @@ class Artifact:
         caption: what it shows, and what to look for.
         needs: tables that it reads, by the names of folders of the workflow's results.
         datasets, backbones, keep_rates: how many of them a study must have at least.
+        methods: methods that the study must have.
         dynamic: whether it shows methods with a variable number of tokens.
     """
 
@@ -39,6 +40,7 @@ class Artifact:
     datasets: int = 1
     backbones: int = 1
     keep_rates: int = 1
+    methods: tuple[str, ...] = ()
     dynamic: bool = False
 
     def obstacle(self, view: View) -> str | None:
@@ -47,6 +49,9 @@ class Artifact:
             needed, found = getattr(self, axis), len(getattr(view, axis))
             if found < needed:
                 return f"{self.name} needs at least {needed} {axis.replace('_', ' ')}, the study has {found}"
+        absent = [name for name in self.methods if name not in view.methods]
+        if absent:
+            return f"{self.name} needs the methods {', '.join(absent)}, which the study has not"
         if self.dynamic and not any(METHODS[name].dynamic for name in view.methods):
             return f"{self.name} shows methods with a variable number of tokens, the study has none"
         return None
@@ -115,6 +120,18 @@ _ALL = [
         "(dashed).",
         ("summary",),
         dynamic=True,
+    ),
+    *(
+        Artifact(
+            f"figure13{part}",
+            "figure",
+            f"Learned patterns against the fixed {METHODS[fixed].label} pattern",
+            "IoU of the tokens that a method keeps with those nearest to the image center. Low values "
+            "mean that what is learned is more than a preference for the center.",
+            ("fixed",),
+            methods=(fixed,),
+        )
+        for part, fixed in (("a", "l1"), ("b", "l2"), ("c", "linf"))
     ),
     Artifact(
         "table1",

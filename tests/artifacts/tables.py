@@ -1,0 +1,104 @@
+"""Made-up tables for studies of three shapes, with the columns that the workflow writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from tokred.artifacts.view import View
+from tokred.methods.registry import METHODS
+
+ALL = tuple(name for name in METHODS if name != "none")
+
+
+def view(datasets: int, backbones: int, rates: tuple[str, ...], methods: tuple[str, ...] = ALL) -> View:
+    names = ("imagenet", "nabirds", "coco", "nuswide")[:datasets]
+    sizes = ("deit_tiny", "deit_small", "deit_base")[:backbones]
+    labels = {name: name.title() for name in names}
+    backbone_labels = {name: name.replace("_", "-") for name in sizes}
+    return View("made_up", labels, backbone_labels, methods, rates, (0,), (3, 6, 9), (14, 14))
+
+
+VIEWS = {
+    "paper": view(4, 3, ("0.25", "0.50", "0.70", "0.90")),
+    "default": view(2, 2, ("0.25", "0.50", "0.70")),
+    "smallest": view(1, 1, ("0.50",)),
+}
+
+
+def runs(view: View) -> Iterator[dict[str, object]]:
+    for dataset in view.datasets:
+        for backbone in view.backbones:
+            for method in ("none", *view.methods):
+                rates = [rate for rate in view.keep_rates if METHODS[method].can_keep(rate)]
+                for rate in ["1.00"] if method == "none" else rates:
+                    base = {"dataset": dataset, "backbone": backbone, "method": method}
+                    yield {**base, "keep_rate": rate, "seed": 0}
+
+
+def made_up(view: View) -> dict[str, pd.DataFrame]:
+    """Every table of a study, with random numbers."""
+    rng = np.random.default_rng(0)
+    all_runs = list(runs(view))
+    reduced = [run for run in all_runs if run["method"] != "none"]
+    scores = [
+        {**run, "metric": "top1", "score": rng.uniform(40, 80), "loss": 1.0, "n": 10} for run in all_runs
+    ]
+    tables: dict[str, list] = {"scores": scores}
+
+    def pair(first: dict, second: dict, stage: int, metric: str) -> dict[str, object]:
+        other = {f"other_{key}": value for key, value in second.items()}
+        values = {"mean": rng.random(), "std": 0.1, "n": 10, "bound": 0.1, "dropped": 0}
+        return {**first, **other, "stage": stage, "metric": metric, **values}
+
+    def alike(first: dict, second: dict, but: str) -> bool:
+        return first[but] != second[but] and all(first[key] == second[key] for key in first if key != but)
+
+    stages = (1, 2, 3)
+    for name, axis, sets, clusters in (
+        ("keep_rates", "keep_rate", "ioa", "homogeneity"),
+        ("backbones", "backbone", "iou", "nmi"),
+    ):
+        tables[name] = [
+            pair(second, first, stage, metric)
+            for first, second in combinations(reduced, 2)
+            if alike(first, second, axis)
+            for metric, has in ((sets, "kept"), (clusters, "clusters"))
+            if getattr(METHODS[first["method"]], has)
+            for stage in stages
+        ]
+    tables["datasets"] = [
+        pair(*sorted((first, second), key=lambda run: run["dataset"]), 0, metric)
+        for first, second in combinations(reduced, 2)
+        if alike(first, second, "dataset") and METHODS[first["method"]].kept
+        for metric in ("pearson", "spearman", "jensen_shannon", "emd", "histogram")
+    ]
+    tables["fixed"] = [
+        pair(run, {**run, "method": fixed}, stage, "iou")
+        for run in reduced
+        if METHODS[run["method"]].kept and run["method"] not in ("l1", "l2", "linf")
+        for fixed in ("l1", "l2", "linf")
+        for stage in stages
+    ]
+    measures = [("procrustes", a, (1, 2, 3, 4)) for a in ("topk", "kmedoids", "none")]
+    measures += [("iou", "topk", stages), ("nmi", "kmedoids", stages)]
+    tables["proxies"] = [
+        {"dataset": d, "backbone": b, "method": anchor, "keep_rate": r, "seed": 0, "measure": measure}
+        | {"stage": stage, "correlation": kind, "value": rng.uniform(-1, 1), "n": 12}
+        for d in view.datasets
+        for b in view.backbones
+        for r in view.keep_rates
+        for measure, anchor, its_stages in measures
+        for stage in its_stages
+        for kind in ("spearman", "kendall")
+    ]
+    tables["summary"] = [
+        {**run, "stage": stage, "metric": "actual_keep_rate", "mean": float(run["keep_rate"]) ** stage * 0.9}
+        | {"std": 0.1, "n": 10}
+        for run in reduced
+        for stage in stages
+    ]
+    return {name: pd.DataFrame(rows) for name, rows in tables.items()}

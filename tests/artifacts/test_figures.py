@@ -1,0 +1,147 @@
+"""Figures show the tables' numbers, for studies of any shape, without overlaps, the same bytes every time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from tests.artifacts.tables import VIEWS, made_up, view
+from tokred.artifacts.registry import ARTIFACTS
+from tokred.artifacts.render import render
+from tokred.artifacts.view import View
+from tokred.methods.registry import METHODS
+from tokred.metrics.rank import average_rank
+
+FIGURES = [name for name, artifact in ARTIFACTS.items() if artifact.kind == "figure"]
+TABLES = {shape: made_up(made) for shape, made in VIEWS.items()}
+DRAWN = [
+    (name, shape) for name in FIGURES for shape in VIEWS if ARTIFACTS[name].obstacle(VIEWS[shape]) is None
+]
+
+
+def draw(name: str, shape: str) -> Figure:
+    fig = ARTIFACTS[name].load().draw(TABLES[shape], VIEWS[shape])
+    FigureCanvasAgg(fig).draw()
+    return fig
+
+
+@pytest.mark.parametrize(("name", "shape"), DRAWN)
+def test_no_texts_overlap(name: str, shape: str) -> None:
+    fig = draw(name, shape)
+    boxes = []
+    for text in fig.findobj(Text):
+        if text.get_visible() and text.get_text().strip():
+            box = text.get_window_extent()
+            if box.width > 1 and box.height > 1:
+                boxes.append((text.get_text(), box))
+    assert len(boxes) > 5
+    page = fig.bbox
+    for index, (text, box) in enumerate(boxes):
+        assert box.x0 >= page.x0 - 1, f"{text!r} leaves the page"
+        assert box.x1 <= page.x1 + 1, f"{text!r} leaves the page"
+        for other, other_box in boxes[index + 1 :]:
+            width = min(box.x1, other_box.x1) - max(box.x0, other_box.x0)
+            height = min(box.y1, other_box.y1) - max(box.y0, other_box.y0)
+            assert min(width, height) < 1.5, f"{text!r} overlaps {other!r}"
+
+
+@pytest.mark.parametrize(("name", "shape"), DRAWN)
+def test_every_panel_shows_something(name: str, shape: str) -> None:
+    for axes in draw(name, shape).axes:
+        assert axes.has_data() or axes.get_label() == "<colorbar>"
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_same_bytes_twice_and_real_fonts(name: str, tmp_path: Path) -> None:
+    for copy in ("a", "b"):
+        files = [str(tmp_path / copy / f"{name}.{suffix}") for suffix in ("pdf", "png")]
+        render(name, TABLES["default"], VIEWS["default"], files)
+    for suffix in ("pdf", "png"):
+        first, second = ((tmp_path / copy / f"{name}.{suffix}").read_bytes() for copy in ("a", "b"))
+        assert first == second
+    assert b"/Type3" not in (tmp_path / "a" / f"{name}.pdf").read_bytes()
+
+
+def lines(fig: Figure, panel: int) -> dict[str, np.ndarray]:
+    """Plotted values of each labelled line of a panel."""
+    shown = fig.axes[panel].get_lines()
+    return {line.get_label(): line.get_ydata() for line in shown if not line.get_label().startswith("_")}
+
+
+@pytest.mark.parametrize("shape", ["paper", "default"])
+def test_figure3_shows_the_means(shape: str) -> None:
+    rows = TABLES[shape]["keep_rates"]
+    drawn = lines(draw("figure3", shape), panel=4)  # homogeneity at stage 2
+    rates = sorted(VIEWS[shape].keep_rates, reverse=True)
+    pairs = [(high, low) for i, high in enumerate(rates) for low in rates[i + 1 :]]
+    assert set(drawn) == {METHODS[name].label for name in METHODS if METHODS[name].clusters}
+    for name in ("sit", "tome"):
+        chosen = rows[(rows.method == name) & (rows.metric == "homogeneity") & (rows.stage == 2)]
+        mean = chosen.groupby(["keep_rate", "other_keep_rate"])["mean"].mean()
+        expected = [mean.get(pair, np.nan) for pair in pairs]
+        np.testing.assert_allclose(drawn[METHODS[name].label], expected)
+    assert np.isnan(drawn["ToMe"]).any(), "ToMe has no patterns at 25 %: a gap"
+
+
+def test_figure4_shows_the_means_and_bounds() -> None:
+    rows = TABLES["default"]["backbones"]
+    fig = draw("figure4", "default")
+    chosen = rows[(rows.method == "ats") & (rows.metric == "iou") & (rows.stage == 1)]
+    expected = chosen.groupby("keep_rate")["mean"].mean()
+    np.testing.assert_allclose(lines(fig, 0)["ATS"], expected)
+    assert r"$\ell_2$" not in lines(fig, 0), "fixed patterns agree by construction"
+    assert len(fig.axes[0].collections) == 1
+
+
+def test_figure1_sorts_by_rank() -> None:
+    table = average_rank(TABLES["paper"]["scores"])
+    labels = [text.get_text() for text in draw("figure1", "paper").axes[0].get_yticklabels()]
+    assert labels == [METHODS[name].label for name in table["method"]]
+
+
+def test_figure6_prints_the_values() -> None:
+    rows = TABLES["default"]["proxies"]
+    fig = draw("figure6", "default")
+    chosen = rows[(rows.measure == "procrustes") & (rows.method == "topk") & (rows.backbone == "deit_tiny")]
+    chosen = chosen[(chosen.correlation == "spearman") & (chosen.keep_rate == "0.25")]
+    expected = [f"{value:.2f}" for value in chosen.groupby("stage")["value"].mean()]
+    assert [text.get_text() for text in fig.axes[0].texts[:4]] == expected
+
+
+def test_figure7_shows_only_dynamic_methods() -> None:
+    fig = draw("figure7", "paper")
+    assert [axes.get_title() for axes in fig.axes] == [
+        f"ATS: {name}" for name in VIEWS["paper"].datasets.values()
+    ]
+
+
+OBSTACLES = {
+    "figure3": (view(1, 1, ("0.50",)), "needs at least 2 keep rates, the study has 1"),
+    "figure4": (view(2, 1, ("0.50",)), "needs at least 2 backbones, the study has 1"),
+    "figure5": (view(1, 2, ("0.50",)), "needs at least 2 datasets, the study has 1"),
+    "figure7": (view(1, 1, ("0.50",), ("topk",)), "the study has none"),
+    "figure13a": (view(1, 1, ("0.50",), ("topk",)), "needs the methods l1, which the study has not"),
+    "table7b": (view(1, 2, ("0.50",)), "needs at least 3 backbones, the study has 2"),
+}
+
+
+@pytest.mark.parametrize("name", OBSTACLES)
+def test_what_makes_no_sense_says_why(name: str, tmp_path: Path) -> None:
+    study, message = OBSTACLES[name]
+    with pytest.raises(ValueError, match=message):
+        render(name, {}, study, [str(tmp_path / "x.pdf")])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_empty_table_and_wrong_suffix(tmp_path: Path) -> None:
+    made: View = VIEWS["default"]
+    empty = {"scores": TABLES["default"]["scores"].iloc[:0]}
+    with pytest.raises(ValueError, match="figure1: its table 'scores' has no rows in study 'made_up'"):
+        render("figure1", empty, made, [str(tmp_path / "x.pdf")])
+    with pytest.raises(ValueError, match=r"x.svg: expected one of the formats pdf, png"):
+        render("figure1", TABLES["default"], made, [str(tmp_path / "x.svg")])

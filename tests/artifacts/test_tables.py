@@ -1,0 +1,99 @@
+"""Tables 1 and 7: numbers, bold cells and marks, against the published table and by brute force."""
+
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+import pytest
+
+from tests.artifacts.tables import VIEWS, made_up
+from tests.metrics.test_rank import published
+from tokred.artifacts import table1, table7a, table7b
+from tokred.artifacts.table import Table
+
+PAPER = VIEWS["paper"]
+
+
+@pytest.fixture(scope="module")
+def table() -> Table:
+    return table1.make({"scores": published()}, PAPER)
+
+
+def test_numbers_are_the_published_ones(table: Table) -> None:
+    values = pd.read_csv(io.StringIO(table.csv()), index_col=0)
+    assert values.loc["Top-K", "Imagenet 90%"] == 79.87
+    assert values.loc["EViT", "Nabirds 25%"] == 76.74
+    assert values.loc["Unreduced", "Coco 25%"] == 78.11
+    assert pd.isna(values.loc["ToMe", "Imagenet 25%"])
+    assert list(values.index[:4]) == ["Unreduced", "l1", "l2", "linf"]
+
+
+def test_bold_cells_are_the_published_ones(table: Table) -> None:
+    """Bold in the paper's Table 1: what exceeds the DeiT-S baseline."""
+    bold = {(name, *column) for column in table.bold for name in table.bold.index[table.bold[column]]}
+    expected = {(m, "Imagenet", "90%") for m in ("Top-K", "EViT", "ToMe")}
+    expected |= {(m, "Nabirds", "70%") for m in ("Top-K", "EViT", "DynamicViT")}
+    expected |= {(m, "Nabirds", "90%") for m in ("Top-K", "EViT", "DynamicViT", "ToMe")}
+    expected |= {("DynamicViT", "Nabirds", "50%")}
+    expected |= {(m, "Nuswide", "90%") for m in ("Top-K", "EViT")}
+    assert bold == expected
+
+
+def test_which_backbone_is_in_which_table() -> None:
+    scores = {"scores": published()}
+    titles = [module.make(scores, PAPER).title for module in (table1, table7a, table7b)]
+    assert titles == [f"Performance with deit-{size}" for size in ("small", "base", "tiny")]
+    two = {"scores": made_up(VIEWS["default"])["scores"]}
+    assert table1.make(two, VIEWS["default"]).title.endswith("deit-small")
+    assert table7a.make(two, VIEWS["default"]).title.endswith("deit-tiny")
+
+
+def test_marks_by_brute_force(table: Table) -> None:
+    for column in table.values:
+        values = table.values[column].drop("Unreduced").dropna()
+        order = sorted(values, reverse=True)
+        for mark, value in {1: order[0], 2: order[1], 3: order[2], -1: order[-1], -3: order[-3]}.items():
+            (name,) = table.mark.index[table.mark[column] == mark]
+            assert values[name] == value
+        assert (table.mark[column] != 0).sum() == 6
+
+
+def test_ties_and_few_methods_have_each_mark_once() -> None:
+    scores = made_up(VIEWS["smallest"])["scores"].assign(score=50.0)
+    few = VIEWS["smallest"].__class__(
+        **{**vars(VIEWS["smallest"]), "methods": ("topk", "evit", "ats", "tome")}
+    )
+    marks = table1.make({"scores": scores}, few).mark.iloc[1:, 0]
+    assert marks.tolist() == [1, 2, 3, -1]
+    assert not table1.make({"scores": scores}, few).bold.any(axis=None)
+
+
+def test_markdown_can_be_read(table: Table) -> None:
+    text = table.markdown()
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len(rows) == 2 + 14
+    assert {row.count("|") for row in rows} == {18}
+    assert "| Top-K |" in text
+    assert "**79.87**²" in text or "**79.87**³" in text
+    assert "**Bold**: above the unreduced model" in text
+
+
+def test_latex_is_complete(table: Table) -> None:
+    text = table.latex()
+    assert text.count("\\begin{tabular}") == text.count("\\end{tabular}") == 1
+    assert text.count(r"\definecolor") == 6
+    assert r"\multicolumn{4}{c}{Imagenet}" in text
+    assert r"25\%" in text
+    assert r"$\ell_1$" in text
+    assert text.count(r"\textbf{") == 13
+    body = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert {line.replace(r"\&", "").count("&") for line in body[1:]} == {16}
+    assert r"\cellcolor{tokredBest1}" in text
+
+
+def test_seeds_are_averaged() -> None:
+    scores = made_up(VIEWS["smallest"])["scores"]
+    both = pd.concat([scores, scores.assign(seed=1, score=scores["score"] + 2)])
+    one = table1.make({"scores": scores}, VIEWS["smallest"]).values
+    pd.testing.assert_frame_equal(table1.make({"scores": both}, VIEWS["smallest"]).values, one + 1)

@@ -1,0 +1,61 @@
+"""The smoke study, run once by the real Snakemake for all tests of this folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+Snakemake = Callable[..., subprocess.CompletedProcess]
+
+
+def call(folder: Path, *arguments: str, root: Path = ROOT) -> subprocess.CompletedProcess:
+    """Run Snakemake on the workflow in `root`, with results below `folder`."""
+    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
+    command = [*snakemake, "--directory", str(folder), "--cores", "2", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    return subprocess.run(command, capture_output=True, text=True, timeout=900, env=environment, cwd=folder)
+
+
+def overlay(folder: Path, name: str, values: dict[str, object]) -> str:
+    """A configuration file on top of the smoke study's."""
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return str(path)
+
+
+def planned(printed: str) -> dict[str, int]:
+    """Number of jobs by rule in what a dry run prints."""
+    jobs = {}
+    for line in printed.partition("Job stats:")[2].splitlines()[3:]:
+        words = line.split()
+        if len(words) != 2 or words[0] == "total":
+            break
+        jobs[words[0]] = int(words[1])
+    return jobs
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder in which the smoke study has run."""
+    folder = tmp_path_factory.mktemp("smoke")
+    done = call(folder, "--configfile", str(ROOT / "workflow/studies/smoke.yaml"))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    return folder
+
+
+@pytest.fixture
+def snakemake(smoke: Path) -> Snakemake:
+    """Call Snakemake on the finished smoke study, with further configuration files."""
+
+    def run(*arguments: str, configs: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
+        files = (str(ROOT / "workflow/studies/smoke.yaml"), *configs)
+        return call(smoke, *arguments, "--configfile", *files)
+
+    return run

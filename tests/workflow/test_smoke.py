@@ -1,0 +1,149 @@
+"""The whole workflow through the real Snakemake: artifacts, reruns, single targets, mistakes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from tests.workflow.conftest import ROOT, Snakemake, overlay, planned
+from tokred import tables
+from tokred.artifacts.registry import ARTIFACTS
+from tokred.artifacts.render import SCHEMAS
+from tokred.run import RUN_COLUMNS
+
+FIGURES = [name for name, artifact in ARTIFACTS.items() if artifact.kind == "figure" and name[-1] not in "bc"]
+TABLES = ["table1", "table7a"]
+RUNS = 2 * 2 * (1 + 7 * 2)
+
+
+def test_figures_show_something(smoke: Path) -> None:
+    for name in FIGURES:
+        picture = np.asarray(Image.open(smoke / f"results/smoke/figures/{name}.png").convert("L"))
+        assert (picture < 128).sum() > 500, name
+        assert (smoke / f"results/smoke/figures/{name}.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_tables_hold_every_score(smoke: Path) -> None:
+    scores = tables.read(sorted((smoke / "results/smoke/scores").rglob("*.parquet")), tables.SCORES)
+    assert len(scores) == RUNS
+    assert scores["score"].between(0, 100).all()
+    for name, backbone in zip(TABLES, ("vit_micro", "vit_nano"), strict=True):
+        table = pd.read_csv(smoke / f"results/smoke/tables/{name}.csv", index_col=0)
+        of_backbone = scores[(scores["backbone"] == backbone) & (scores["dataset"] == "digits")]
+        expected = of_backbone.set_index(["method", "keep_rate"])["score"]
+        assert table.loc["Top-K", "Digits 90%"] == round(expected["topk", "0.90"], 2)
+        assert table.loc["Unreduced", "Digits 50%"] == round(expected["none", "1.00"], 2)
+        assert table.notna().all(axis=None)
+
+
+def test_comparisons_have_rows_of_their_schema(smoke: Path) -> None:
+    for name, schema in SCHEMAS.items():
+        folder = smoke / "results/smoke" / ("scores" if name == "scores" else f"metrics/{name}")
+        rows = tables.read(sorted(folder.rglob("*.parquet")), schema)
+        assert len(rows) > 0, name
+        assert list(rows.columns[:5]) == list(RUN_COLUMNS)
+        measured = {"mean", "std", "n", "bound", "dropped", "depth", "score", "loss", "value"}
+        assert not rows.duplicated([column for column in rows if column not in measured]).any(), name
+
+
+def test_each_run_says_whose_it_is(smoke: Path) -> None:
+    files = sorted((smoke / "results/smoke/patterns").rglob("*.parquet"))
+    assert len(files) == RUNS
+    for path in files:
+        facts = tables.metadata(path)
+        parts = path.relative_to(smoke / "results/smoke/patterns").with_suffix("").parts
+        assert [str(facts["run"][name]) for name in RUN_COLUMNS] == list(parts)
+        first = pq.read_table(path).slice(0, 1).to_pylist()[0]
+        assert [str(first[name]) for name in RUN_COLUMNS] == list(parts)
+
+
+def test_log_and_history_can_be_read(smoke: Path) -> None:
+    log = (smoke / "results/smoke/logs/train/digits/vit_nano/topk/0.50/0.log").read_text()
+    assert re.search(r"epoch 1/1  loss \d+\.\d+ ", log)
+    history = tables.read(smoke / "results/smoke/history/digits/vit_nano/topk/0.50/0.parquet", tables.HISTORY)
+    assert history["epoch"].tolist() == [1]
+
+
+def test_no_state_of_training_is_left(smoke: Path) -> None:
+    assert list(smoke.rglob("*.state*")) == []
+    assert list(smoke.rglob(".*.part*")) == []
+
+
+def test_second_run_does_nothing(snakemake: Snakemake) -> None:
+    done = snakemake()
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_one_figure_can_be_asked_for(smoke: Path, snakemake: Snakemake) -> None:
+    target = "results/smoke/figures/figure4.pdf"
+    before = (smoke / target).read_bytes()
+    (smoke / target).unlink()
+    done = snakemake(target)
+    assert done.returncode == 0
+    assert planned(done.stdout + done.stderr) == {"figure": 1}
+    assert (smoke / target).read_bytes() == before
+
+
+def test_one_option_reruns_what_depends_on_it(snakemake: Snakemake, tmp_path: Path) -> None:
+    changed = overlay(
+        tmp_path, "option", {"settings": {"methods": {"kmedoids": {"options": {"iterations": 2}}}}}
+    )
+    done = snakemake("--dry-run", configs=(changed,))
+    jobs = planned(done.stdout + done.stderr)
+    assert (jobs["train"], jobs["extract"]) == (8, 8)
+    assert "prepare" not in jobs
+    assert "pretrain" not in jobs
+    trained = re.findall(r"output: results/smoke/checkpoints/\w+/\w+/(\w+)/", done.stdout + done.stderr)
+    assert set(trained) == {"kmedoids"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "runs"),
+    [({"keep_rates": [0.5, 0.7, 0.9]}, 4 * 7), ({"methods": ["l1", "topk", "evit"]}, 4 * 2)],
+)
+def test_what_is_added_is_all_that_is_trained(
+    changes: dict[str, list], runs: int, snakemake: Snakemake, tmp_path: Path
+) -> None:
+    done = snakemake("--dry-run", configs=(overlay(tmp_path, "added", changes),))
+    jobs = planned(done.stdout + done.stderr)
+    assert (jobs["train"], jobs["extract"]) == (runs, runs)
+    assert "prepare" not in jobs
+
+
+def test_wrong_key_is_one_clear_error(snakemake: Snakemake, tmp_path: Path) -> None:
+    done = snakemake("--dry-run", configs=(overlay(tmp_path, "wrong", {"training": {"epoch": 3}}),))
+    assert done.returncode == 1
+    assert "training.epoch: unknown key (did you mean 'epochs'?)" in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_artifact_that_makes_no_sense_says_why(snakemake: Snakemake, tmp_path: Path) -> None:
+    config = overlay(tmp_path, "one", {"datasets": ["digits"]})
+    done = snakemake("--dry-run", "results/smoke/figures/figure5.pdf", configs=(config,))
+    assert done.returncode == 1
+    assert "figure5 needs at least 2 datasets, the study has 1" in done.stderr + done.stdout
+    everything = snakemake("--dry-run", configs=(config,))
+    assert everything.returncode == 0
+    assert "figure5" not in everything.stdout + everything.stderr
+
+
+def test_run_outside_the_study_says_so(snakemake: Snakemake) -> None:
+    done = snakemake("--dry-run", "results/smoke/scores/digits/vit_nano/tome/0.25/0.parquet")
+    assert done.returncode == 1
+    assert "study 'smoke' has no run digits/vit_nano/tome/0.25/0" in done.stderr + done.stdout
+
+
+def test_every_rule_ran(smoke: Path) -> None:
+    rules = {path.name for path in (smoke / "results/smoke/logs").iterdir()}
+    declared = set(
+        re.findall(r"^rule (\w+):", "\n".join(p.read_text() for p in ROOT.glob("rules/*.smk")), re.M)
+    )
+    axes = {f"compare_{axis}" for axis in ("keep_rates", "fixed", "methods", "features", "backbones")}
+    assert rules == declared | axes

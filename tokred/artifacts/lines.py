@@ -62,7 +62,7 @@ def _panel(axes, rows: pd.DataFrame, ticks: Sequence[str]) -> None:
         mean = rows[rows["method"] == name].groupby("tick")["mean"].mean().reindex(ticks)
         if mean.notna().any():
             axes.plot(range(len(ticks)), mean, **style.method_line(name))
-    axes.set_xticks(range(len(ticks)), ticks)
+    axes.set_xticks(range(len(ticks)), ticks, rotation=45 if len(ticks) > 4 else 0)
     axes.set_xlim(-0.5, len(ticks) - 0.5)
 
 

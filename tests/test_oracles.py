@@ -1,0 +1,195 @@
+"""Methods against slow implementations of their description, where the reference outputs do not reach."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import tokred
+from tests.models import images, small_vit
+from tokred.budget import token_budget
+from tokred.methods.ats import ATS
+from tokred.methods.base import Context, Stage
+from tokred.methods.dpcknn import DPCKNN
+from tokred.methods.kmedoids import KMedoids
+from tokred.methods.options import DPCKNNOptions, KMedoidsOptions, NoOptions
+from tokred.methods.sinkhorn import transport
+from tokred.methods.tome import ToMe
+
+NORMS = {
+    "l1": lambda y, x: abs(y) + abs(x),
+    "l2": lambda y, x: y * y + x * x,
+    "linf": lambda y, x: max(abs(y), abs(x)),
+}
+
+
+def stage(budget: int, tokens: int = 30, width: int = 8) -> Stage:
+    return Stage(
+        index=1, num_stages=3, budget=budget, keep_rate=budget / tokens, grid=(5, 6), embed_dim=width
+    )
+
+
+class Attention:
+    """Stands for a block's attention with given numbers."""
+
+    def __init__(
+        self, received: Tensor | None = None, scores: Tensor | None = None, values: Tensor | None = None
+    ):
+        self.received = lambda: received
+        self.cls_scores = lambda: scores
+        self.values = values
+
+
+@pytest.mark.parametrize("size", [(32, 32), (28, 28), (36, 20)])
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("rate", ["0.50", "0.70"])
+def test_fixed_patterns(size: tuple[int, int], norm: str, rate: str) -> None:
+    """Even, odd and oblong grids: the radius whose count is closest to the budget, the smaller on a tie."""
+    model = tokred.reduce(small_vit(img_size=size), norm, rate)
+    with torch.no_grad():
+        logits, trace = model.trace(images(2, size))
+    rows, columns = size[0] // 4, size[1] // 4
+    places = list(itertools.product(range(rows), range(columns)))
+    distance = [NORMS[norm](2 * y - (rows - 1), 2 * x - (columns - 1)) for y, x in places]
+    for index, pattern in enumerate(trace.stages, 1):
+        budget = token_budget(len(places), rate, index)
+        radius = min(sorted(set(distance)), key=lambda t: abs(sum(d <= t for d in distance) - budget))
+        expected = [i for i, d in enumerate(distance) if d <= radius]
+        assert pattern.anchor[0].tolist() == expected, "kept tokens stay in raster order"
+    torch.testing.assert_close(logits, _masked_out(size, trace), atol=1e-5, rtol=1e-5)
+
+
+def _masked_out(size: tuple[int, int], trace: object) -> Tensor:
+    """Logits of a ViT in which dropped tokens stay, but are masked as keys."""
+    vit = small_vit(img_size=size)
+    x = vit.norm_pre(vit._pos_embed(vit.patch_embed(images(2, size))))
+    mask = None
+    with torch.no_grad():
+        for index, block in enumerate(vit.blocks):
+            if index in (3, 6, 9):
+                kept = trace.stages[(3, 6, 9).index(index)].assign[0] >= 0
+                mask = F.pad(kept, (1, 0), value=True)[None, None, None, :].expand(2, 1, 1, -1)
+            x = block(x, attn_mask=mask)
+        return vit.forward_head(vit.norm(x))
+
+
+@pytest.mark.parametrize("update", ["paper", "reference"])
+@pytest.mark.parametrize("budget", [1, 7, 30])
+def test_kmedoids(update: str, budget: int) -> None:
+    torch.manual_seed(0)
+    x, weight = torch.randn(3, 30, 8), torch.rand(3, 30)
+    x[0, 4] = x[0, 3]  # twins: the cluster of one of them may be empty
+    method = KMedoids(stage(budget), KMedoidsOptions(update=update))
+    found = method(x, Context(attn=Attention(received=weight)))
+    for image in range(3):
+        points, w = x[image].double().numpy(), weight[image].numpy()
+        d = np.linalg.norm(points[:, None] - points[None], axis=2)
+        medoids = sorted(range(30), key=lambda i: -w[i])[:budget]
+        for step in range(4):
+            slots = [min(range(budget), key=lambda k: (round(d[medoids[k], i], 6), k)) for i in range(30)]
+            if step == 3:
+                break
+            for k in range(budget):
+                members = [i for i in range(30) if slots[i] == k]
+                inside = {i: sum(d[i, j] for j in members) for i in members}
+                cost = inside if update == "paper" else {i: w[i] * d[i].sum() for i in members}
+                medoids[k] = min(members, key=lambda i, cost=cost: cost[i]) if members else medoids[k]
+        assert found.anchor[image].tolist() == medoids
+        assert found.assign[image].tolist() == slots
+
+
+@pytest.mark.parametrize("equal", [False, True])
+def test_dpcknn(equal: bool) -> None:
+    torch.manual_seed(1)
+    x = torch.randn(2, 30, 8)
+    if equal:  # points on a lattice: many equal densities
+        x = torch.randint(0, 2, (2, 30, 8)).float() * 4
+    method = DPCKNN(stage(6), DPCKNNOptions(neighbors=3))
+    found = method(x, Context())
+    for image in range(2):
+        points = x[image].double().numpy()
+        d = np.linalg.norm(points[:, None] - points[None], axis=2) / np.sqrt(8)
+        density = [round(np.exp(-np.mean(np.sort(row)[:3] ** 2)), 6) for row in d]
+        higher = [
+            [j for j in range(30) if density[j] > density[i] or (density[j] == density[i] and j < i)]
+            for i in range(30)
+        ]
+        indicator = [min((d[i, j] for j in higher[i]), default=d.max()) for i in range(30)]
+        score = [round(a * b, 5) for a, b in zip(density, indicator, strict=True)]
+        centers = sorted(range(30), key=lambda i: (-score[i], i))[:6]
+        assert found.anchor[image].tolist() == centers
+        for i in range(30):
+            nearest = min(range(6), key=lambda k: (round(d[centers[k], i], 6), k))
+            expected = centers.index(i) if i in centers else nearest
+            assert found.assign[image, i] == expected
+        weight = method.score(x[image]).exp().detach().squeeze(1)
+        for k in range(6):
+            members = found.assign[image] == k
+            mean = (x[image][members] * weight[members, None]).sum(0) / (weight[members].sum() + 1e-6)
+            torch.testing.assert_close(found.tokens[image, k].detach(), mean, atol=1e-5, rtol=1e-5)
+
+
+def test_ats_samples_the_cdf() -> None:
+    torch.manual_seed(2)
+    scores, values = torch.rand(4, 2, 30).softmax(dim=2) ** 2, torch.randn(4, 2, 30, 4)
+    scores[2, :, 7] = 5.0  # one token takes most samples, so that the images keep different numbers
+    weight = torch.ones(4, 30)
+    weight[1, 20:] = 0  # padding
+    found = ATS(stage(12), NoOptions())(
+        torch.zeros(4, 30, 8), Context(Attention(None, scores, values), weight)
+    )
+    for image in range(4):
+        alive = int(weight[image].sum())
+        significance = [
+            sum(float(scores[image, h, j] * values[image, h, j].norm()) for h in range(2))
+            for j in range(alive)
+        ]
+        cdf = np.cumsum(np.array(significance) / (sum(significance) + 1e-6))
+        points = [(2 * k + 1) / (2 * 13) for k in range(12)]
+        hit = sorted({int(np.abs(cdf - point).argmin()) for point in points})
+        kept = found.anchor[image]
+        assert kept[kept >= 0].tolist() == hit
+        assert found.weight[image].bool().tolist() == (kept >= 0).tolist()
+
+
+def test_sinkhorn_marginals() -> None:
+    torch.manual_seed(3)
+    scores = torch.rand(2, 10, 4) * 2 - 1
+    plan = transport(scores, iterations=200, eps=1.0)
+    torch.testing.assert_close(plan.sum(dim=2), torch.ones(2, 10))
+    few = transport(scores, iterations=3, eps=1.0)
+    torch.testing.assert_close(few.sum(dim=2), torch.ones(2, 10))
+    kernel, u = scores[0].double().exp(), torch.ones(10, 1).double()
+    for _ in range(3):
+        v = 1 / 14 / (kernel * u).sum(dim=0, keepdim=True)
+        u = 1 / 14 / (kernel * v).sum(dim=1, keepdim=True)
+    torch.testing.assert_close(few[0].double(), kernel * u * v * 14, atol=1e-5, rtol=1e-5)
+
+
+def test_tome_counts_sizes_over_stages() -> None:
+    """The mean over all tokens, weighted by size, is what it was before any merge."""
+    torch.manual_seed(4)
+    x, keys = torch.randn(2, 30, 8), torch.randn(2, 3, 30, 4)
+    attention = Attention()
+    attention.keys = keys
+    first = ToMe(stage(20), NoOptions())(x, Context(attention))
+    attention.keys = keys[:, :, :20]
+    second = ToMe(stage(12), NoOptions())(first.tokens, Context(attention, weight=first.weight))
+    assert second.tokens.shape == (2, 12, 8)
+    assert second.weight.sum(dim=1).tolist() == [30, 30]
+    weighted = (second.tokens * second.weight.unsqueeze(-1)).sum(dim=1) / 30
+    torch.testing.assert_close(weighted, x.mean(dim=1), atol=1e-5, rtol=1e-5)
+    similarity = F.normalize(keys[0].mean(dim=0), dim=1)
+    edges = [
+        (max(range(0, 30, 2), key=lambda b: float(similarity[a] @ similarity[b])), a) for a in range(1, 30, 2)
+    ]
+    strength = sorted(edges, key=lambda e: -float(similarity[e[0]] @ similarity[e[1]]))
+    for b, a in strength[:10]:
+        assert first.assign[0, a] == first.assign[0, b]
+    for _, a in strength[10:]:
+        assert (first.assign[0] == first.assign[0, a]).sum() == 1

@@ -20,7 +20,7 @@ VIEW = STUDY.view()
 RESULTS = f"results/{STUDY.study}"
 METRICS = f"{RESULTS}/metrics"
 LOGS = f"{RESULTS}/logs"
-ENVIRONMENT = "../envs/cpu.yaml"
+ENVIRONMENT = f"../envs/{STUDY.environment}.yaml"
 #: What a comparison job covers: all methods and keep rates of a data set, backbone and seed.
 SLICE = "{dataset}/{backbone}/{seed}"
 #: What `tokred.compare` compares along each axis: the slice that a job covers, and the tables it reads.

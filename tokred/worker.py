@@ -20,6 +20,7 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 #: Environment variable with the worker's address: "<python>:<process id>:<socket>".
@@ -44,14 +45,20 @@ def run_job(target: str, arguments: Mapping[str, object], log: str | Path, threa
 
 
 def start(python: str = sys.executable) -> None:
-    """Start a worker in the background and tell this process's children about it."""
+    """Start a worker in the background and tell this process's children about it.
+
+    Does nothing where the system has no process descriptors (other than Linux).
+    """
+    if not hasattr(os, "pidfd_open"):
+        return
     import subprocess
     import tempfile
 
     address = Path(tempfile.mkdtemp(prefix="tokred-")) / "socket"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     command = [python, "-m", "tokred.worker", str(address)]
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
+    # A session of its own: an interrupt from the keyboard is for the workflow, which ends the worker.
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
     os.environ[VARIABLE] = f"{python}:{process.pid}:{address}"
 
 
@@ -135,14 +142,10 @@ class _Worker:
             importlib.import_module(library)
         self.listener.bind(str(self.address))
         self.listener.listen(64)
-        self.selector.register(self.listener, selectors.EVENT_READ)
+        self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
         while os.getppid() == self.parent:
-            for key, _ in self.selector.select(timeout=0.05 if self.jobs else 0.5):
-                if key.fileobj is self.listener:
-                    self._accept()
-                else:
-                    self._abandon(key.fileobj)
-            self._reap()
+            for key, _ in self.selector.select(timeout=0.5):
+                key.data()
         for pid in self.jobs:
             os.kill(pid, signal.SIGKILL)
         self.address.unlink()
@@ -160,7 +163,9 @@ class _Worker:
         for descriptor in descriptors:
             os.close(descriptor)
         self.jobs[pid] = connection
-        self.selector.register(connection, selectors.EVENT_READ)
+        ended = os.pidfd_open(pid)
+        self.selector.register(connection, selectors.EVENT_READ, partial(self._abandon, pid))
+        self.selector.register(ended, selectors.EVENT_READ, partial(self._finish, pid, ended))
 
     def _run(self, request: dict[str, object], descriptors: list[int]) -> None:
         """The child: never returns."""
@@ -175,23 +180,26 @@ class _Worker:
             sys.stdout.flush()
             os._exit(status)
 
-    def _abandon(self, connection: socket.socket) -> None:
+    def _abandon(self, pid: int) -> None:
         """The job's own process is gone: so must its work be."""
-        for pid, owner in self.jobs.items():
-            if owner is connection:
-                os.kill(pid, signal.SIGKILL)
-        self.selector.unregister(connection)
+        connection = self.jobs.pop(pid, None)
+        if connection is not None:
+            os.kill(pid, signal.SIGKILL)
+            self._hang_up(connection)
 
-    def _reap(self) -> None:
-        while self.jobs:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                return
-            connection = self.jobs.pop(pid)
-            if connection in {key.fileobj for key in self.selector.get_map().values()}:
-                self.selector.unregister(connection)
-                connection.sendall(bytes([min(255, abs(os.waitstatus_to_exitcode(status)))]))
-            connection.close()
+    def _finish(self, pid: int, ended: int) -> None:
+        """The work is done: tell the job's own process how it went."""
+        self.selector.unregister(ended)
+        os.close(ended)
+        _, status = os.waitpid(pid, 0)
+        connection = self.jobs.pop(pid, None)
+        if connection is not None:
+            connection.sendall(bytes([min(255, abs(os.waitstatus_to_exitcode(status)))]))
+            self._hang_up(connection)
+
+    def _hang_up(self, connection: socket.socket) -> None:
+        self.selector.unregister(connection)
+        connection.close()
 
 
 if __name__ == "__main__":

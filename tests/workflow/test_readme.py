@@ -54,7 +54,7 @@ def test_reading_tables(smoke: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names: dict[str, object] = {}
     exec(code, names)
     assert len(names["scores"]) == 60
-    assert set(names["pairs"]["metric"]) == {"ioa", "homogeneity"}
+    assert set(names["pairs"]["metric"]) == {"ioa", "homogeneity", "completeness"}
     assert (names["patterns"].survived[0] >= 1).sum() == 32
 
 

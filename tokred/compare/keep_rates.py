@@ -11,7 +11,7 @@ from tokred.metrics.lower_bounds import ioa_lower_bound
 
 
 def compare(files: Iterable[RunFile]) -> Iterator[Row]:
-    """Every pair r1 > r2 of a method: IoA of kept tokens, Homogeneity of clusters."""
+    """Every pair r1 > r2 of a method: IoA of kept tokens, Homogeneity and Completeness of clusters."""
     reduced = [file for file in files if file.method.target]
     for low, high in combinations(reduced, 2):  # sorted by identity, so the keep rate rises
         if low.run.method != high.run.method or low.run.keep_rate == high.run.keep_rate:
@@ -26,3 +26,4 @@ def compare(files: Iterable[RunFile]) -> Iterator[Row]:
             yield from compare_patterns(high, low, "ioa", bound)
         if low.method.clusters:
             yield from compare_patterns(high, low, "homogeneity")
+            yield from compare_patterns(high, low, "completeness")

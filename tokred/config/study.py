@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -104,6 +104,7 @@ class Study(Strict):
     locations: list[NonNegativeInt] = Unique
     training: Training = Training()
     evaluation_batch_size: PositiveInt = 128
+    environment: Literal["cpu", "gpu"] = Field("cpu", description="conda environment, with `--sdm conda`")
     pretraining: Pretraining | None = None
     settings: Settings
 

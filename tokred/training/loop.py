@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from pathlib import Path
 
@@ -117,12 +118,20 @@ class Trainer:
                 self.best_score = value
                 self.best = {key: tensor.clone() for key, tensor in model.state_dict().items()}
         self.history.append(row)
+        log.info("epoch %d/%d  %s", self.epoch, self.training.epochs, self._told(row))
+
+    def _told(self, row: dict[str, float]) -> str:
+        """An epoch's row for a person: what was measured, and nothing else."""
         measure = METRIC[self.train_images.task]
-        log.info(
-            "epoch %d/%d  loss %.4f  extra %.4f  %s %.2f  ema %.2f  lr %.2e  %.1f s",
-            *(self.epoch, self.training.epochs, row["train_loss"], row["extra_loss"], measure),
-            *(row["val_score"], row["val_score_ema"], row["lr"], row["seconds"]),
-        )
+        parts = {
+            "loss": f"{row['train_loss']:.4f}",
+            "method's loss": f"{row['extra_loss']:.4f}" if row["extra_loss"] else None,
+            f"validation {measure}": _percent(row["val_score"]),
+            "of the average": _percent(row["val_score_ema"]),
+            "lr": f"{row['lr']:.2e}",
+            "seconds": f"{row['seconds']:.1f}",
+        }
+        return "  ".join(f"{name} {text}" for name, text in parts.items() if text is not None)
 
     @torch.no_grad()
     def evaluate(self, model: torch.nn.Module, images: Images) -> float:
@@ -156,3 +165,7 @@ class Trainer:
         self.epoch, self.history = facts["epoch"], facts["history"]
         self.best_score = facts["best"]
         log.info("continuing after epoch %d", self.epoch)
+
+
+def _percent(value: float) -> str | None:
+    return None if math.isnan(value) else f"{value:.2f}"

@@ -90,7 +90,8 @@ def adapter_module(name):
 
 def model_of(run):
     """What decides a run's network: its backbone, its method's options, the stages' places."""
-    backbone = STUDY.settings.backbones[run.backbone].model_dump(mode="json", exclude={"weights"})
+    described = {"label", "weights", "pretrained_on"}  # which change nothing in the network
+    backbone = STUDY.settings.backbones[run.backbone].model_dump(mode="json", exclude=described)
     options = asdict(METHODS[run.method].check_options(STUDY.method(run.method).options))
     return {"backbone": backbone, "options": options, "locations": STUDY.locations}
 

@@ -32,9 +32,7 @@ def build_vit(backbone: Backbone, num_classes: int, drop_path: float = 0.0) -> V
             **backbone.kwargs,
         )
     except (RuntimeError, TypeError) as error:
-        raise ValueError(
-            f"backbone {backbone.label}: timm cannot make {backbone.model!r}: {error}"
-        ) from error
+        raise ValueError(f"timm cannot make backbone {backbone.model!r}: {error}") from error
     return vit
 
 

@@ -53,7 +53,8 @@ def train(
     load_weights(network, pretrained, new_head=not keep_head)
     test_images = None if test_table is None else Images.read(test_table, backbone.image_size)
     facts = {"run": asdict(identity), "model": dict(model), "training": dict(training), "code": code}
-    facts["inputs"] = {"train": fingerprint.file(train_table), "pretrained": fingerprint.file(pretrained)}
+    files = {"train": train_table, "test": test_table, "pretrained": pretrained}
+    facts["inputs"] = {name: fingerprint.file(path) for name, path in files.items() if path is not None}
     trainer = Trainer(network, identity, backbone, settings, *_split(identity, settings, images, test_images))
     state = Path(checkpoint).with_suffix(".state.safetensors")
     network.load_state_dict(trainer.fit(state, json.dumps(facts, sort_keys=True)))

@@ -33,7 +33,7 @@ def test_smoke_runs() -> None:
     assert len(list(parsed.runs())) == 2 * 2 * (7 * 2 + 1)
     assert parsed.study == "smoke"
     assert parsed.training.epochs == 1
-    assert parsed.training.lr_normalizer == 64  # the default study's
+    assert parsed.training.lr_normalizer == 32  # the default study's
     assert parsed.settings.datasets["digits"].options == {"num_train": 128, "num_test": 96}
     assert parsed.settings.datasets["digits"].adapter == "digits"
 
@@ -73,7 +73,7 @@ def test_runs_follow_the_axes() -> None:
 def test_later_layers_of_training_win(layers: tuple[str, ...], expected: float) -> None:
     paths = {
         "study": at("training.lr", 0.1),
-        "dataset": at("settings.datasets.digits.training.lr", 0.2),
+        "dataset": at("settings.datasets.scenes.training.lr", 0.2),
         "method": at("settings.methods.topk.training.lr", 0.3),
         "keep_rate": {"settings": {"methods": {"topk": {"keep_rates": {0.5: {"lr": 0.4}}}}}},
     }
@@ -81,7 +81,7 @@ def test_later_layers_of_training_win(layers: tuple[str, ...], expected: float) 
     for layer in layers:
         changes = overlaid(changes, paths[layer])
     parsed = study(changes)
-    training = parsed.training_for(Run("digits", "vit_nano", "topk", "0.50", 0))
+    training = parsed.training_for(Run("scenes", "vit_nano", "topk", "0.50", 0))
     assert training.lr == expected
     assert training == parsed.training.model_copy(update={"lr": expected})
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tokred.methods.registry import nearest
+from tokred.names import nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -13,6 +13,7 @@ from tokred.config.base import Strict, parse
 from tokred.config.training import Training
 from tokred.datasets import registry as datasets
 from tokred.methods import registry as methods
+from tokred.names import nearest
 from tokred.run import UNREDUCED, UNREDUCED_RATE, Run, canonical_rate
 
 Rate = Annotated[str, BeforeValidator(canonical_rate)]
@@ -38,7 +39,7 @@ class Backbone(Strict):
     """A timm Vision Transformer, by name, and where its weights come from."""
 
     model: str = Field(description="name in timm, of a VisionTransformer")
-    label: str
+    label: str | None = Field(None, description="what figures and tables call it; default: its name")
     image_size: PositiveInt
     patch_size: PositiveInt
     depth: PositiveInt = 12
@@ -207,7 +208,7 @@ class Study(Strict):
         return View(
             study=self.study,
             datasets={name: d.label or datasets.get(d.adapter).label for name, d in described.items()},
-            backbones={name: self.settings.backbones[name].label for name in self.backbones},
+            backbones={name: self.settings.backbones[name].label or name for name in self.backbones},
             methods=tuple(name for name in methods.METHODS if name in self.methods),
             keep_rates=tuple(sorted(self.keep_rates)),
             seeds=tuple(self.seeds),
@@ -220,7 +221,7 @@ def _check_defined(key: str, names: Iterable[str], defined: dict[str, Any]) -> N
     place = f"settings.{key.rpartition('.')[2]}"
     for name in names:
         if name not in defined:
-            hint = methods.nearest(name, list(defined))
+            hint = nearest(name, defined)
             raise ValueError(
                 f"{key}: {name!r} is not defined in {place}{hint}; defined: {', '.join(defined)}"
             )

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from tokred.datasets import options as opt
-from tokred.methods.registry import nearest
+from tokred.names import lookup, make_options
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,7 @@ class Adapter:
 
     def check_options(self, given: Mapping[str, object]) -> object:
         """The options object for what a user gave; ValueError for an unknown name or a wrong value."""
-        known = list(asdict(self.options()))
-        for name in given:
-            if name not in known:
-                hint = nearest(name, known)
-                raise ValueError(
-                    f"data set {self.name!r} has no option {name!r}{hint}; it takes: {', '.join(known)}"
-                )
-        return self.options(**given)
+        return make_options(f"data set {self.name!r}", self.options, given)
 
 
 _ALL = [
@@ -57,7 +50,4 @@ ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ALL}
 
 def get(name: str) -> Adapter:
     """The adapter of that name; ValueError with the nearest known name otherwise."""
-    if name not in ADAPTERS:
-        hint = nearest(name, list(ADAPTERS))
-        raise ValueError(f"unknown data set adapter {name!r}{hint}; known: {', '.join(ADAPTERS)}")
-    return ADAPTERS[name]
+    return lookup("data set adapter", name, ADAPTERS)

@@ -6,14 +6,14 @@ that the DAG, the metrics and the figures can use labels, colours and capabiliti
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 
 from tokred.methods import options as opt
+from tokred.names import lookup, make_options
 from tokred.run import UNREDUCED
 
 
@@ -74,18 +74,7 @@ class Method:
 
         Raises ValueError for an unknown name or a value out of range.
         """
-        known = list(asdict(self.options()))
-        for name in given:
-            if name not in known:
-                near = nearest(name, known)
-                raise ValueError(
-                    f"method {self.name!r} has no option {name!r}{near}; "
-                    f"it takes: {', '.join(known) or 'none'}"
-                )
-        try:
-            return self.options(**given)
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"method {self.name!r}: {error}") from error
+        return make_options(f"method {self.name!r}", self.options, given)
 
     def can_keep(self, keep_rate: float | str) -> bool:
         """Whether the method can do a keep rate."""
@@ -110,12 +99,6 @@ class Method:
                     f"location {location} of method {self.name!r}: "
                     f"expected a block from {first} to {depth - 1}"
                 )
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """A hint for an error message: the known name most like the given one, or nothing."""
-    match = difflib.get_close_matches(str(name), known, n=1)
-    return f" (did you mean {match[0]!r}?)" if match else ""
 
 
 _PKG = "tokred.methods"
@@ -191,8 +174,4 @@ METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 
 def get(name: str) -> Method:
     """The method of that name; ValueError with the nearest known name otherwise."""
-    if name not in METHODS:
-        raise ValueError(
-            f"unknown method {name!r}{nearest(name, list(METHODS))}; known: {', '.join(METHODS)}"
-        )
-    return METHODS[name]
+    return lookup("method", name, METHODS)

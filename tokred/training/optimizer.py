@@ -66,5 +66,8 @@ class Schedule:
 
 
 def make_optimizer(model: nn.Module, training: Training) -> torch.optim.AdamW:
-    """AdamW over `parameter_groups`; rates are set by `Schedule.apply`."""
-    return torch.optim.AdamW(parameter_groups(model, training), lr=training.lr)
+    """AdamW over `parameter_groups`; rates are set by `Schedule.apply`.
+
+    The fused kernel: with a small model's many small parameters the plain one takes a tenth of a step.
+    """
+    return torch.optim.AdamW(parameter_groups(model, training), lr=training.lr, fused=True)

@@ -16,6 +16,7 @@ from tokred.budget import token_budget
 from tokred.methods.ats import ATS
 from tokred.methods.base import Context, Stage
 from tokred.methods.dpcknn import DPCKNN
+from tokred.methods.evit import EViT
 from tokred.methods.kmedoids import KMedoids
 from tokred.methods.options import DPCKNNOptions, KMedoidsOptions, NoOptions
 from tokred.methods.sinkhorn import transport
@@ -193,3 +194,21 @@ def test_tome_counts_sizes_over_stages() -> None:
         assert first.assign[0, a] == first.assign[0, b]
     for _, a in strength[10:]:
         assert (first.assign[0] == first.assign[0, a]).sum() == 1
+
+
+def test_evit_fuses_what_it_prunes() -> None:
+    """The fused token is the sum of score times token over the pruned, and a candidate at the next stage."""
+    torch.manual_seed(6)
+    x, scores = torch.randn(2, 30, 8), torch.rand(2, 2, 30)
+    found = EViT(stage(12), NoOptions())(x, Context(Attention(scores=scores)))
+    for image in range(2):
+        mean = scores[image].mean(dim=0)
+        order = sorted(range(30), key=lambda i, mean=mean: -float(mean[i]))
+        assert found.anchor[image].tolist() == [*order[:12], -1]
+        fused = sum(mean[i] * x[image, i] for i in order[12:])
+        torch.testing.assert_close(found.tokens[image, 12], fused, atol=1e-5, rtol=1e-5)
+    attended = torch.zeros(2, 2, 13)
+    attended[:, :, 12] = 1.0  # the fused token of the stage before scores highest
+    again = EViT(stage(6), NoOptions())(found.tokens, Context(Attention(scores=attended)))
+    assert again.anchor[:, 0].tolist() == [12, 12]
+    torch.testing.assert_close(again.tokens[:, 0], found.tokens[:, 12])

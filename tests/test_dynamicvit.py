@@ -49,7 +49,7 @@ def test_dynamicvit_ratio_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     model(images())
     alive, terms = torch.ones(4, 64), []
     for index, decision in enumerate(drawn, 1):
-        alive = alive * decision[..., 0]
+        alive = alive * decision[..., 0].detach()
         terms += [(float(image.mean()) - 0.7**index) ** 2 for image in alive]
     assert len(drawn) == 3
     assert model.extra_loss.item() == pytest.approx(2 * np.mean(terms), rel=1e-5)

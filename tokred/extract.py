@@ -124,9 +124,8 @@ def _pattern_columns(model: ReducedVisionTransformer, trace: Trace) -> dict[str,
         anchors = [stage.anchor.numpy() for stage in trace.stages]
         columns["survived"] = _lists(survived_stages(anchors, num_tokens))
     if spec.clusters:
-        small = np.int8 if num_tokens <= 127 else np.int16
         for index, stage in enumerate(trace.stages, 1):
-            columns[f"cluster_{index}"] = _lists(stage.assign.numpy().astype(small))
+            columns[f"cluster_{index}"] = _lists(stage.assign.numpy())
     if spec.family is registry.Family.SOFT:
         margins = [stage.margin.float().mean(dim=1) for stage in trace.stages]
         columns["margin"] = _lists(torch.stack(margins, dim=1).numpy())

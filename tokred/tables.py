@@ -85,20 +85,22 @@ class StreamWriter:
     def __init__(self, writer: pq.ParquetWriter, rows: int) -> None:
         self._writer, self._rows = writer, rows
         self._pending: list[pa.RecordBatch] = []
+        self._count = 0
 
     def add(self, columns: Mapping[str, pa.Array]) -> None:
-        """Append rows, given by column."""
+        """Append rows, given by column; values are cast to the schema's types."""
         schema = self._writer.schema
         arrays = [columns[name].cast(schema.field(name).type) for name in schema.names]
         self._pending.append(pa.RecordBatch.from_arrays(arrays, schema=schema))
-        if sum(map(len, self._pending)) >= self._rows:
+        self._count += len(self._pending[-1])
+        if self._count >= self._rows:
             self.flush()
 
     def flush(self) -> None:
         """Write what is pending."""
         if self._pending:
             self._writer.write_table(pa.Table.from_batches(self._pending))
-            self._pending = []
+            self._pending, self._count = [], 0
 
 
 @contextmanager

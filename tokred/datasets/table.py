@@ -11,6 +11,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -63,24 +64,35 @@ def write(path: str | Path, info: TableInfo, rows: Iterable[Row]) -> None:
     """
     seen: set[str] = set()
     with tables.stream(path, _schema(info), asdict(info), rows=GROUP) as writer:
-        for row in rows:
-            _check(row, info, seen)
-            image = pa.array([{"bytes": row.data, "path": row.path}], _IMAGE)
-            label = pa.array([row.label], pa.list_(pa.int32()) if info.task == "multi" else pa.int32())
-            writer.add({"image_id": pa.array([row.image_id]), "image": image, "label": label})
+        iterator = iter(rows)
+        while group := list(islice(iterator, GROUP)):
+            for row in group:
+                _check(row, info, seen)
+            writer.add(_columns(group, info))
         if not seen:
             raise ValueError(f"{path}: data set {info.dataset!r} has no images in split {info.split!r}")
 
 
+def _columns(rows: list[Row], info: TableInfo) -> dict[str, pa.Array]:
+    return {
+        "image_id": pa.array([row.image_id for row in rows]),
+        "image": pa.array([{"bytes": row.data, "path": row.path} for row in rows], _IMAGE),
+        "label": pa.array([row.label for row in rows], _label_type(info)),
+    }
+
+
+def _label_type(info: TableInfo) -> pa.DataType:
+    return pa.int32() if info.task == "single" else pa.list_(pa.int32())
+
+
 def _schema(info: TableInfo) -> pa.Schema:
-    label = pa.int32() if info.task == "single" else pa.list_(pa.int32())
     feature = {"_type": "ClassLabel", "names": list(info.classes)}
     features = {
         "image_id": {"_type": "Value", "dtype": "string"},
         "image": {"_type": "Image"},
         "label": feature if info.task == "single" else {"_type": "List", "feature": feature},
     }
-    schema = pa.schema([("image_id", pa.string()), ("image", _IMAGE), ("label", label)])
+    schema = pa.schema([("image_id", pa.string()), ("image", _IMAGE), ("label", _label_type(info))])
     return schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
 
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-#: Images counted at a time, to bound memory.
-_CHUNK = 1024
+#: Images counted at a time: larger arrays leave the processor's cache, and take three times as long.
+_CHUNK = 128
+#: Labels below this: products of two of them fit into int64.
+_LARGEST = 2**31
 
 
 @dataclass(frozen=True)
@@ -32,45 +34,49 @@ class Entropies:
 def entropies(labels_a: NDArray, labels_b: NDArray) -> Entropies:
     """Entropies of (n, P) cluster labels, which are non-negative integers.
 
-    Raises ValueError for a negative label (a dropped token is in no cluster).
+    Raises ValueError for different shapes, a negative label (a dropped token is in no cluster), or labels
+    from 2^31 on.
     """
     if labels_a.shape != labels_b.shape:
         raise ValueError(f"clusterings of different shapes: {labels_a.shape} and {labels_b.shape}")
     if labels_a.size and min(labels_a.min(), labels_b.min()) < 0:
         raise ValueError("clusterings must not have dropped tokens (label -1)")
+    if labels_a.size and (largest := max(labels_a.max(), labels_b.max())) >= _LARGEST:
+        raise ValueError(f"clusterings have a label {largest}: expected labels below {_LARGEST}")
+    counts = np.arange(labels_a.shape[1] + 1, dtype=np.float64)
+    table = counts * np.log(np.maximum(counts, 1))
     parts = [
-        _entropies(labels_a[start : start + _CHUNK], labels_b[start : start + _CHUNK])
+        _entropies(labels_a[start : start + _CHUNK], labels_b[start : start + _CHUNK], table)
         for start in range(0, len(labels_a), _CHUNK)
     ]
     stacked = np.concatenate(parts, axis=1) if parts else np.zeros((3, 0))
     return Entropies(*stacked)
 
 
-def _entropies(labels_a: NDArray, labels_b: NDArray) -> NDArray:
-    """(3, n) entropies of a, b, and both."""
+def _entropies(labels_a: NDArray, labels_b: NDArray, table: NDArray) -> NDArray:
+    """(3, n) entropies of a, b, and both; `table` has n log n for all counts n."""
+    tokens = labels_a.shape[1]
     a, b = labels_a.astype(np.int64), labels_b.astype(np.int64)
     size_b = int(b.max()) + 1
-    return np.stack([_entropy(a), _entropy(b), _entropy(a * size_b + b)])
+    spent = np.stack([_spent(a, table), _spent(b, table), _spent(a * size_b + b, table)])
+    return np.log(tokens) - spent / tokens
 
 
-def _entropy(labels: NDArray) -> NDArray:
-    """(n,) entropy of each row's labels."""
+def _spent(labels: NDArray, table: NDArray) -> NDArray:
+    """(n,) sum of n log n over the clusters of each row of labels."""
     images, tokens = labels.shape
-    counts = np.arange(tokens + 1, dtype=np.float64)
-    table = counts * np.log(np.maximum(counts, 1))
     size = int(labels.max()) + 1
     if size <= 4 * tokens:
         keys = labels + size * np.arange(images)[:, None]
         found = np.bincount(keys.ravel(), minlength=size * images).reshape(images, size)
-        spent = table[found].sum(axis=1)
-    else:  # pairs of labels are sparse: count runs of sorted labels instead of all possible pairs
-        ordered = np.sort(labels, axis=1)
-        first = np.ones((images, tokens), dtype=bool)
-        first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-        starts = np.flatnonzero(first)
-        lengths = np.diff(np.append(starts, images * tokens))
-        spent = np.bincount(starts // tokens, weights=table[lengths], minlength=images)
-    return np.log(tokens) - spent / tokens
+        return table[found].sum(axis=1)
+    # Pairs of labels are sparse: count runs of sorted labels instead of all possible pairs.
+    ordered = np.sort(labels.astype(np.min_scalar_type(size)), axis=1)  # narrow integers sort faster
+    first = np.ones((images, tokens), dtype=bool)
+    first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    starts = np.flatnonzero(first)
+    lengths = np.diff(starts, append=images * tokens)
+    return np.add.reduceat(table[lengths], np.searchsorted(starts, np.arange(images) * tokens))
 
 
 def share(part: NDArray, whole: NDArray) -> NDArray:

@@ -29,5 +29,21 @@ def depth_statistics(survived: NDArray, blocks: NDArray) -> tuple[NDArray, NDArr
     Returns:
         (P,) dataset-averaged map, and (n,) mean depth of every image.
     """
-    shares = np.stack([survived == level for level in range(len(blocks))])
-    return np.tensordot(blocks, shares.mean(axis=1), 1), np.tensordot(blocks, shares.mean(axis=2), 1)
+    levels = [survived == level for level in range(len(blocks))]
+    per_token = np.stack([level.sum(axis=0) for level in levels])
+    per_image = np.stack([level.sum(axis=1) for level in levels])
+    # Whole numbers until the last division: tokens of equal depth stay equal, for rank correlations.
+    images, tokens = survived.shape
+    return blocks @ per_token / images, blocks @ per_image / tokens
+
+
+def actual_keep_rate(survived: NDArray, stage: int) -> NDArray:
+    """(n,) part of the P input tokens that is left after a stage, counted from 1 (paper appendix D).
+
+    Args:
+        survived: (n, P) number of stages that each token outlived.
+
+    >>> actual_keep_rate(np.array([[0, 1, 2, 3], [1, 1, 0, 0]]), 1)
+    array([0.75, 0.5 ])
+    """
+    return (survived >= stage).mean(axis=1)

@@ -17,9 +17,12 @@ def intersection_over_area(larger: NDArray, smaller: NDArray) -> NDArray:
     Returns:
         (n,) values in [0, 1].
 
+    Raises:
+        ValueError: different shapes.
+
     >>> import numpy as np
     >>> intersection_over_area(np.array([[1, 1, 0, 1]], bool), np.array([[1, 0, 1, 0]], bool))
     array([0.5])
     """
-    first, second = pack(larger), pack(smaller)
+    first, second = pack(larger, smaller)
     return ratio(count(first & second), count(second))

@@ -16,9 +16,12 @@ def intersection_over_union(kept_a: NDArray, kept_b: NDArray) -> NDArray:
     Returns:
         (n,) values in [0, 1].
 
+    Raises:
+        ValueError: different shapes.
+
     >>> import numpy as np
     >>> intersection_over_union(np.array([[1, 1, 0, 0]], bool), np.array([[1, 0, 1, 0]], bool))
     array([0.33333333])
     """
-    first, second = pack(kept_a), pack(kept_b)
+    first, second = pack(kept_a, kept_b)
     return ratio(count(first & second), count(first | second))

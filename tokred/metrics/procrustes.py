@@ -24,4 +24,5 @@ def procrustes(moments: Moments) -> tuple[float, int]:
     if not moments.valid:
         return float("nan"), 0
     nuclear = np.linalg.svd(moments.ab, compute_uv=False).sum()
-    return max(0.0, float(np.trace(moments.aa) + np.trace(moments.bb) - 2 * nuclear)), 0
+    distance = np.trace(moments.aa) + np.trace(moments.bb) - 2 * nuclear
+    return float(np.clip(distance, 0.0, 2.0)), 0

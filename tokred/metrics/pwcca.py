@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tokred.metrics.cca import canonical
 from tokred.metrics.moments import Moments
 
@@ -16,4 +18,4 @@ def pwcca(moments: Moments) -> tuple[float, int]:
         return float("nan"), 0
     found = canonical(moments)
     similarity = (found.weights / found.weights.sum()) @ found.correlations
-    return float(1 - similarity), found.dropped
+    return float(np.clip(1 - similarity, 0.0, 1.0)), found.dropped

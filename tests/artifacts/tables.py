@@ -19,7 +19,7 @@ def view(datasets: int, backbones: int, rates: tuple[str, ...], methods: tuple[s
     sizes = ("deit_tiny", "deit_small", "deit_base")[:backbones]
     labels = {name: name.title() for name in names}
     backbone_labels = {name: name.replace("_", "-") for name in sizes}
-    return View("made_up", labels, backbone_labels, methods, rates, (0,), (3, 6, 9), (14, 14))
+    return View("made_up", labels, backbone_labels, methods, rates, (0,), (3, 6, 9), (14, 14), 12)
 
 
 VIEWS = {
@@ -83,7 +83,8 @@ def made_up(view: View) -> dict[str, pd.DataFrame]:
         for fixed in ("l1", "l2", "linf")
         for stage in stages
     ]
-    measures = [("procrustes", a, (1, 2, 3, 4)) for a in ("topk", "kmedoids", "none")]
+    distances = ("procrustes", "cka", "pwcca")
+    measures = [(m, a, (1, 2, 3, 4)) for m in distances for a in ("topk", "kmedoids", "none")]
     measures += [("iou", "topk", stages), ("nmi", "kmedoids", stages)]
     tables["proxies"] = [
         {"dataset": d, "backbone": b, "method": anchor, "keep_rate": r, "seed": 0, "measure": measure}
@@ -94,6 +95,25 @@ def made_up(view: View) -> dict[str, pd.DataFrame]:
         for measure, anchor, its_stages in measures
         for stage in its_stages
         for kind in ("spearman", "kendall")
+    ]
+    anchors = {"features": distances, "methods": ("iou", "nmi")}
+    for name, shown in anchors.items():
+        tables[name] = [
+            pair(first, second, stage, measure)
+            for measure, anchor, its_stages in measures
+            if measure in shown
+            for first in all_runs
+            for second in all_runs
+            if first["method"] == anchor and first["method"] != second["method"] != "none"
+            if all(first[key] == second[key] for key in ("dataset", "backbone"))
+            if anchor == "none" or first["keep_rate"] == second["keep_rate"]
+            for stage in its_stages
+        ]
+    tables["depth"] = [
+        {**run, "token": token, "depth": rng.uniform(3, 12)}
+        for run in reduced
+        if METHODS[run["method"]].kept
+        for token in range(196)
     ]
     tables["summary"] = [
         {**run, "stage": stage, "metric": "actual_keep_rate", "mean": float(run["keep_rate"]) ** stage * 0.9}

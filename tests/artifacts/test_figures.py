@@ -30,20 +30,32 @@ def draw(name: str, shape: str) -> Figure:
     return fig
 
 
+def outside(fig: Figure) -> set[Text]:
+    """Labels of ticks beyond the limits of their axis, which are never drawn."""
+    labels = set()
+    for axes in fig.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for tick in axis.get_major_ticks():
+                if not low <= tick.get_loc() <= high:
+                    labels |= {tick.label1, tick.label2}
+    return labels
+
+
 @pytest.mark.parametrize(("name", "shape"), DRAWN)
 def test_no_texts_overlap(name: str, shape: str) -> None:
     fig = draw(name, shape)
-    boxes = []
+    boxes, unseen = [], outside(fig)
     for text in fig.findobj(Text):
-        if text.get_visible() and text.get_text().strip():
+        if text.get_visible() and text.get_text().strip() and text not in unseen:
             box = text.get_window_extent()
             if box.width > 1 and box.height > 1:
                 boxes.append((text.get_text(), box))
     assert len(boxes) > 5
     page = fig.bbox
     for index, (text, box) in enumerate(boxes):
-        assert box.x0 >= page.x0 - 1, f"{text!r} leaves the page"
-        assert box.x1 <= page.x1 + 1, f"{text!r} leaves the page"
+        assert box.x0 >= page.x0 - 2, f"{text!r} leaves the page"
+        assert box.x1 <= page.x1 + 2, f"{text!r} leaves the page"
         for other, other_box in boxes[index + 1 :]:
             width = min(box.x1, other_box.x1) - max(box.x0, other_box.x0)
             height = min(box.y1, other_box.y1) - max(box.y0, other_box.y0)
@@ -58,9 +70,10 @@ def test_every_panel_shows_something(name: str, shape: str) -> None:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_same_bytes_twice_and_real_fonts(name: str, tmp_path: Path) -> None:
+    shape = "default" if (name, "default") in DRAWN else "paper"
     for copy in ("a", "b"):
         files = [str(tmp_path / copy / f"{name}.{suffix}") for suffix in ("pdf", "png")]
-        render(name, TABLES["default"], VIEWS["default"], files)
+        render(name, TABLES[shape], VIEWS[shape], files)
     for suffix in ("pdf", "png"):
         first, second = ((tmp_path / copy / f"{name}.{suffix}").read_bytes() for copy in ("a", "b"))
         assert first == second

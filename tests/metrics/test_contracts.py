@@ -5,6 +5,8 @@ from __future__ import annotations
 import doctest
 import importlib
 import pkgutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -45,7 +47,9 @@ def test_contract(name: str) -> None:
         a, b = draw(metric.kind), draw(metric.kind)
         value, swapped, same = apply(metric, a, b), apply(metric, b, a), apply(metric, a, a)
         assert value.dtype == np.float64
-        assert ((low <= value) & (value <= high)).all()
+        assert value.shape == ((30,) if metric.kind in ("sets", "clusterings") else (1,))
+        for values in (value, swapped, same):
+            assert ((low <= values) & (values <= high)).all()
         best = 0.0 if not metric.larger_is_similar else high
         np.testing.assert_allclose(same, best, atol=1e-9)
         asymmetric.append(not np.allclose(value, swapped, atol=1e-9))
@@ -60,6 +64,29 @@ def test_batch_equals_one_by_one(name: str) -> None:
     a, b = draw(metric.kind), draw(metric.kind)
     single = [apply(metric, a[i : i + 1], b[i : i + 1])[0] for i in range(len(a))]
     np.testing.assert_allclose(apply(metric, a, b), single, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, metric in METRICS.items() if metric.kind in ("sets", "clusterings")]
+)
+def test_no_images(name: str) -> None:
+    nothing = np.zeros((0, 64), dtype=bool if METRICS[name].kind == "sets" else int)
+    assert apply(METRICS[name], nothing, nothing).shape == (0,)
+
+
+def test_metrics_leave_torch_alone() -> None:
+    """Neither loading all metrics nor the first EMD, whose library would like torch, imports it."""
+    program = """
+import sys
+import numpy as np
+from tokred.metrics.registry import METRICS
+for metric in METRICS.values():
+    metric.load()
+assert not {"scipy.stats", "sklearn", "ot"} & set(sys.modules)
+METRICS["emd"].load()(np.ones(4), np.ones(4), (2, 2))
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_examples() -> None:

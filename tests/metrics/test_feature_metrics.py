@@ -89,6 +89,24 @@ def test_collapsed_features(name: str) -> None:
     assert dropped == 0
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", FEATURES)
+def test_diverged_features(name: str, value: float) -> None:
+    a, b = pair()
+    b[3, 4] = value
+    assert np.isnan(measure(name, a, b)[0])
+    assert np.isnan(measure(name, b, a)[0])
+
+
+@pytest.mark.parametrize("name", ["procrustes", "cka", "pwcca"])
+def test_distances_stay_within_their_range(name: str) -> None:
+    """Rounding must not take a distance of 0 below it."""
+    for _ in range(50):
+        a = RNG.normal(size=(50, 8))
+        rotation, _ = np.linalg.qr(RNG.normal(size=(8, 8)))
+        assert measure(name, a, a @ rotation)[0] >= METRICS[name].low
+
+
 @pytest.mark.parametrize("name", FEATURES)
 def test_rotation_and_scale_do_not_matter(name: str) -> None:
     a, b = pair()

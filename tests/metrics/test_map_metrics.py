@@ -10,7 +10,7 @@ from scipy.optimize import linprog
 from scipy.spatial.distance import jensenshannon
 
 from tokred.metrics.correlation import kendall
-from tokred.metrics.depth import block_counts, depth_statistics
+from tokred.metrics.depth import actual_keep_rate, block_counts, depth_statistics
 from tokred.metrics.emd import earth_movers_distance
 from tokred.metrics.histogram import histogram_similarity
 from tokred.metrics.jensen_shannon import jensen_shannon
@@ -67,12 +67,43 @@ def test_constant_map_has_no_correlation(function: object) -> None:
     assert np.isnan(function(RNG.random(12), np.full(12, 9.0)))
 
 
-@pytest.mark.parametrize("values", [np.zeros(12), -np.ones(12)])
+@pytest.mark.parametrize("function", [pearson, spearman, kendall])
+def test_nothing_to_correlate(function: object) -> None:
+    """Nor do these warn: a collapsed model leaves such vectors."""
+    for values in (np.zeros(0), np.ones(1), np.array([1.0, np.nan, 3.0])):
+        assert np.isnan(function(values, np.arange(len(values), dtype=float)))
+
+
+def test_maps_that_do_not_fit_the_grid() -> None:
+    with pytest.raises(ValueError, match=r"maps of 12 and 9 tokens: expected 12 on grid \(3, 4\)"):
+        earth_movers_distance(np.ones(12), np.ones(9), GRID)
+
+
+@pytest.mark.parametrize("values", [np.zeros(12), -np.ones(12), np.full(12, np.nan)])
 def test_no_distribution(values: NDArray) -> None:
     with pytest.raises(ValueError, match="is no distribution"):
         jensen_shannon(values, np.ones(12))
     with pytest.raises(ValueError, match="is no distribution"):
         earth_movers_distance(np.ones(12), values, GRID)
+
+
+def test_tokens_of_equal_depth_stay_equal() -> None:
+    """Ten images: depths that agree as whole numbers must not differ by rounding, as ranks would tell."""
+    maps = []
+    for _ in range(2):
+        survived = RNG.integers(0, 4, (10, 196))
+        maps.append((depth_statistics(survived, block_counts((3, 6, 9), 12))[0], survived))
+    exact = [np.array([3, 6, 9, 12])[survived].sum(axis=0) for _, survived in maps]
+    assert [len(np.unique(found)) for found, _ in maps] == [len(np.unique(total)) for total in exact]
+    expected = stats.spearmanr(*exact).statistic
+    assert spearman(maps[0][0], maps[1][0]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_actual_keep_rate() -> None:
+    survived = RNG.integers(0, 4, (9, 12)).astype(np.uint8)
+    for stage in (1, 2, 3):
+        expected = [sum(level >= stage for level in image) / 12 for image in survived.tolist()]
+        np.testing.assert_allclose(actual_keep_rate(survived, stage), expected)
 
 
 def test_depth_against_a_loop() -> None:

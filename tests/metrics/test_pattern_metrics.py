@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
@@ -9,12 +10,14 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import completeness_score, homogeneity_score, normalized_mutual_info_score
 
+from tokred.metrics.clusterings import clustering_scores
 from tokred.metrics.completeness import completeness
 from tokred.metrics.homogeneity import homogeneity
 from tokred.metrics.ioa import intersection_over_area
 from tokred.metrics.iou import intersection_over_union
 from tokred.metrics.lower_bounds import ioa_lower_bound, iou_lower_bound
 from tokred.metrics.nmi import normalized_mutual_information
+from tokred.metrics.registry import METRICS
 
 RNG = np.random.default_rng(0)
 
@@ -48,7 +51,9 @@ CLUSTERINGS = {
         5 - np.arange(49) % 6 + np.zeros((4, 1), int),
     ),
     "sparse labels": (labels(4) * 1000, labels(6) * 77),
-    "more images than a chunk": (labels(12, 2100, 16), labels(5, 2100, 16)),
+    "more images than a chunk": (labels(12, 300, 16), labels(5, 300, 16)),
+    "pairs in eight bits": (labels(15), labels(15)),
+    "pairs in sixteen bits": (labels(98, 30, 196), labels(49, 30, 196)),
     "small integers": (labels(98, 30, 196).astype(np.int8), labels(49, 30, 196).astype(np.int8)),
 }
 
@@ -64,6 +69,26 @@ def test_clusterings_against_scikit_learn(case: str) -> None:
     for metric, oracle in oracles.items():
         expected = [oracle(m1, m2) for m1, m2 in zip(finer, coarser, strict=True)]
         np.testing.assert_allclose(metric(finer, coarser), expected, atol=1e-10)
+
+
+def test_all_scores_at_once() -> None:
+    finer, coarser = CLUSTERINGS["random"]
+    found = clustering_scores(finer, coarser)
+    assert list(found) == [name for name, metric in METRICS.items() if metric.kind == "clusterings"]
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, METRICS[name].load()(finer, coarser))
+
+
+def test_labels_that_are_no_cluster_numbers() -> None:
+    with pytest.raises(ValueError, match="label 2147483648: expected labels below"):
+        homogeneity(np.array([[0, 2**31]]), np.array([[0, 1]]))
+
+
+@pytest.mark.parametrize("function", [intersection_over_area, intersection_over_union])
+def test_sets_of_different_grids(function: Callable[..., NDArray]) -> None:
+    """196 and 193 tokens fill equally many words."""
+    with pytest.raises(ValueError, match=r"\(1, 196\) and \(1, 193\): expected the same"):
+        function(np.ones((1, 196), bool), np.ones((1, 193), bool))
 
 
 def test_dropped_tokens_are_in_no_cluster() -> None:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tokred.artifacts.fixed_patterns import draw_against
+from tokred.artifacts import lines
 from tokred.artifacts.view import View
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
-    """See `tokred.artifacts.fixed_patterns`."""
-    return draw_against(tables["fixed"], view, "l1")
+    """IoU with one fixed pattern, over keep rates and stages."""
+    return lines.over_rates(lines.against(tables["fixed"], "l1"), view)

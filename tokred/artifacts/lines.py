@@ -19,38 +19,80 @@ def without_fixed(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def stage_grid(
-    rows: pd.DataFrame,
+    panel_rows: Sequence[tuple[str, pd.DataFrame]],
     view: View,
-    metrics: Sequence[str],
-    position: Callable[[pd.DataFrame], pd.Series],
+    position: Callable[[pd.DataFrame], Sequence[str]],
     ticks: Sequence[str],
     xlabel: str,
 ) -> Figure:
-    """A row of panels a metric, a column a stage, a line a method.
+    """Rows of panels, a column a stage, a line a method.
 
     Args:
-        rows: pairs (`tables.PAIRS`); means are averaged over data sets and backbones.
-        metrics: names, top to bottom.
-        position: text of the tick that each row belongs to.
+        panel_rows: label and pairs (`tables.PAIRS`) of each row; means are averaged over whatever data sets
+            and backbones the pairs are of.
+        position: text of the tick that each pair belongs to.
         ticks: all of them, left to right.
         xlabel: what the ticks are.
     """
-    rows = without_fixed(rows)
-    rows = rows.assign(tick=position(rows))
     stages = range(1, len(view.locations) + 1)
-    fig = style.figure(style.WIDE, 0.9 + 1.6 * len(metrics))
-    panels = fig.subplots(len(metrics), len(stages), sharex=True, sharey=True, squeeze=False)
-    for metric, line_of_panels in zip(metrics, panels, strict=True):
+    fig = style.figure(style.WIDE, 0.9 + 1.6 * len(panel_rows))
+    panels = fig.subplots(len(panel_rows), len(stages), sharex=True, sharey=True, squeeze=False)
+    shown = []
+    for (label, rows), line_of_panels in zip(panel_rows, panels, strict=True):
+        rows = without_fixed(rows)
+        shown.append(rows.assign(tick=position(rows)))
         for stage, axes in zip(stages, line_of_panels, strict=True):
-            chosen = rows[(rows["metric"] == metric) & (rows["stage"] == stage)]
-            _panel(axes, chosen, ticks)
+            _panel(axes, shown[-1][shown[-1]["stage"] == stage], ticks)
             style.unit_axis(axes)
-            if metric == metrics[0]:
-                axes.set_title(f"stage {stage} (block {view.locations[stage - 1] + 1})")
-        line_of_panels[0].set_ylabel(METRICS[metric].label)
+        line_of_panels[0].set_ylabel(label)
+    for stage, axes in zip(stages, panels[0], strict=True):
+        axes.set_title(f"stage {stage} (block {view.locations[stage - 1] + 1})")
     style.shared_xlabel(panels, xlabel)
-    style.method_legend(fig, rows["method"].unique(), "lower bound" if rows["bound"].notna().any() else None)
+    everything = pd.concat(shown)
+    bounded = everything["bound"].notna().any()
+    style.method_legend(fig, everything["method"].unique(), "lower bound" if bounded else None)
     return fig
+
+
+def by_metric(rows: pd.DataFrame, metrics: Sequence[str]) -> list[tuple[str, pd.DataFrame]]:
+    """A row of panels a metric."""
+    return [(METRICS[metric].label, rows[rows["metric"] == metric]) for metric in metrics]
+
+
+def by_dataset(rows: pd.DataFrame, metric: str, view: View) -> list[tuple[str, pd.DataFrame]]:
+    """A row of panels a data set, for one metric."""
+    chosen = rows[rows["metric"] == metric]
+    label = METRICS[metric].label
+    return [(f"{name}\n{label}", chosen[chosen["dataset"] == key]) for key, name in view.datasets.items()]
+
+
+def against(rows: pd.DataFrame, fixed: str) -> list[tuple[str, pd.DataFrame]]:
+    """One row of panels: IoU with a fixed pattern."""
+    chosen = rows[(rows["metric"] == "iou") & (rows["other_method"] == fixed)]
+    return [(f"IoU with {METHODS[fixed].label}", chosen)]
+
+
+def over_rate_pairs(panel_rows: Sequence[tuple[str, pd.DataFrame]], view: View) -> Figure:
+    """`stage_grid` over pairs of keep rates r1 > r2."""
+    rates = list(reversed(view.keep_rates))
+    ticks = [_pair(high, low) for index, high in enumerate(rates) for low in rates[index + 1 :]]
+
+    def position(rows: pd.DataFrame) -> list[str]:
+        return [_pair(*pair) for pair in zip(rows["keep_rate"], rows["other_keep_rate"], strict=True)]
+
+    return stage_grid(panel_rows, view, position, ticks, "keep rates $r_1$ → $r_2$ (%)")
+
+
+def over_rates(panel_rows: Sequence[tuple[str, pd.DataFrame]], view: View) -> Figure:
+    """`stage_grid` over keep rates."""
+    ticks = [style.percent(rate) for rate in view.keep_rates]
+    return stage_grid(
+        panel_rows, view, lambda rows: rows["keep_rate"].map(style.percent), ticks, "keep rate $r$ (%)"
+    )
+
+
+def _pair(high: str, low: str) -> str:
+    return f"{style.percent(high)}→{style.percent(low)}"
 
 
 def _panel(axes, rows: pd.DataFrame, ticks: Sequence[str]) -> None:
@@ -64,9 +106,3 @@ def _panel(axes, rows: pd.DataFrame, ticks: Sequence[str]) -> None:
             axes.plot(range(len(ticks)), mean, **style.method_line(name))
     axes.set_xticks(range(len(ticks)), ticks, rotation=45 if len(ticks) > 4 else 0)
     axes.set_xlim(-0.5, len(ticks) - 0.5)
-
-
-def rate_pairs(view: View) -> list[tuple[str, str]]:
-    """Pairs r1 > r2 of keep rates."""
-    rates = list(reversed(view.keep_rates))
-    return [(high, low) for index, high in enumerate(rates) for low in rates[index + 1 :]]

@@ -12,6 +12,8 @@ from types import ModuleType
 
 from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS
+from tokred.metrics.registry import METRICS
+from tokred.run import UNREDUCED
 
 #: Formats in which each kind is written.
 FORMATS = {"figure": ("pdf", "png"), "table": ("csv", "md", "tex")}
@@ -121,18 +123,6 @@ _ALL = [
         ("summary",),
         dynamic=True,
     ),
-    *(
-        Artifact(
-            f"figure13{part}",
-            "figure",
-            f"Learned patterns against the fixed {METHODS[fixed].label} pattern",
-            "IoU of the tokens that a method keeps with those nearest to the image center. Low values "
-            "mean that what is learned is more than a preference for the center.",
-            ("fixed",),
-            methods=(fixed,),
-        )
-        for part, fixed in (("a", "l1"), ("b", "l2"), ("c", "linf"))
-    ),
     Artifact(
         "table1",
         "table",
@@ -156,6 +146,102 @@ _ALL = [
         ("scores",),
         backbones=3,
     ),
+]
+
+_PER_DATASET = "A row a data set. "
+_ALL += [
+    Artifact(
+        "figure8",
+        "figure",
+        "Effect of the keep rate on kept tokens, per data set",
+        _PER_DATASET + "IoA of kept tokens at two keep rates, as in Figure 3.",
+        ("keep_rates",),
+        keep_rates=2,
+    ),
+    Artifact(
+        "figure9",
+        "figure",
+        "Effect of the keep rate on clusters, per data set",
+        _PER_DATASET + "Homogeneity of clusters at two keep rates, as in Figure 3.",
+        ("keep_rates",),
+        keep_rates=2,
+    ),
+    Artifact(
+        "figure10",
+        "figure",
+        "Effect of the backbone on kept tokens, per data set",
+        _PER_DATASET + "IoU of kept tokens in two backbones, as in Figure 4.",
+        ("backbones",),
+        backbones=2,
+    ),
+    Artifact(
+        "figure11",
+        "figure",
+        "Effect of the backbone on clusters, per data set",
+        _PER_DATASET + "NMI of clusters in two backbones, as in Figure 4.",
+        ("backbones",),
+        backbones=2,
+    ),
+    Artifact(
+        "figure12",
+        "figure",
+        "Patterns across data sets, by other metrics",
+        "As Figure 5 with Spearman's correlation, Jensen-Shannon divergence, Earth Mover's Distance (in "
+        "tokens) and histogram similarity. The second and third are distances: low means alike.",
+        ("datasets",),
+        datasets=2,
+    ),
+    Artifact(
+        "figure14",
+        "figure",
+        "Other measures of features as proxies for performance",
+        "As Figure 6 with the distances CKA and PWCCA: positive means that what differs more does worse.",
+        ("proxies",),
+    ),
+]
+_ALL += [
+    Artifact(
+        f"figure13{part}",
+        "figure",
+        f"Learned patterns against the fixed {METHODS[fixed].label} pattern",
+        "IoU of the tokens that a method keeps with those nearest to the image center. Low values mean that "
+        "what is learned is more than a preference for the center.",
+        ("fixed",),
+        methods=(fixed,),
+    )
+    for part, fixed in (("a", "l1"), ("b", "l2"), ("c", "linf"))
+]
+_ALL += [
+    Artifact(
+        f"figure{first + place}",
+        "figure",
+        f"Performance against {METRICS[measure].label} to {METHODS[anchor].label}, {ordinal} backbone",
+        f"Difference in performance to {METHODS[anchor].label} against {METRICS[measure].label}, a point a "
+        "method and keep rate, with Spearman's correlation over all points of a panel.",
+        ("scores", table),
+        backbones=place + 1,
+        methods=() if anchor == UNREDUCED else (anchor,),
+    )
+    for first, measure, anchor, table in (
+        (15, "procrustes", UNREDUCED, "features"),
+        (18, "procrustes", "topk", "features"),
+        (21, "procrustes", "kmedoids", "features"),
+        (24, "iou", "topk", "methods"),
+        (27, "nmi", "kmedoids", "methods"),
+    )
+    for place, ordinal in enumerate(("smallest", "second", "third"))
+]
+_ALL += [
+    Artifact(
+        f"figure{number}",
+        "figure",
+        f"Depth maps of {METHODS[name].label}",
+        "Number of blocks that each token of the input grid passes through, averaged over the test images. "
+        "Bright places are kept for longer.",
+        ("depth",),
+        methods=(name,),
+    )
+    for number, name in enumerate(("topk", "evit", "dynamicvit", "ats", "kmedoids", "dpcknn"), 30)
 ]
 
 #: Every artifact by name.

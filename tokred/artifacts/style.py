@@ -63,7 +63,7 @@ def method_legend(fig: Figure, names: Iterable[str], bound: str | None = None) -
     handles = [Line2D([], [], **method_line(name)) for name in METHODS if name in present]
     if bound is not None:
         handles.append(Line2D([], [], label=bound, **BOUND))
-    columns = min(len(handles), 7 if fig.get_figwidth() > 5 else 4)
+    columns = min(len(handles), 7 if fig.get_figwidth() > 5 else 3)
     fig.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, handlelength=1.8)
 
 

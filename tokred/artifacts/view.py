@@ -19,6 +19,7 @@ class View:
         seeds: the study's seeds.
         locations: block in which each stage acts.
         grid: (rows, columns) of input tokens.
+        depth: number of blocks.
     """
 
     study: str
@@ -29,6 +30,7 @@ class View:
     seeds: tuple[int, ...]
     locations: tuple[int, ...]
     grid: tuple[int, int]
+    depth: int
 
     @classmethod
     def of(cls, values: Mapping[str, object]) -> View:

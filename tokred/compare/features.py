@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from tokred.compare.anchors import FEATURE_ANCHORS, UNREDUCED_FROM
 from tokred.compare.pairs import Row
-from tokred.compare.runs import RunFile, pair
-from tokred.metrics.moments import moments, normalize
+from tokred.compare.runs import RunFile, pair, same_images
+from tokred.metrics.moment_stream import MomentStream
 from tokred.metrics.registry import METRICS
 from tokred.patterns import fixed_lists
 from tokred.run import UNREDUCED
+
+#: Images read at a time.
+_BATCH = 4096
 
 
 def compare(files: Iterable[RunFile]) -> Iterator[Row]:
@@ -23,15 +28,12 @@ def compare(files: Iterable[RunFile]) -> Iterator[Row]:
     files = list(files)
     for anchor in (file for file in files if file.run.method in FEATURE_ANCHORS):
         others = [other for other in files if _compared(anchor, other)]
+        for other in others:
+            same_images(anchor, other)
         for stage in range(1, anchor.num_stages + 2):
-            features = _read(anchor, stage)
+            stream = _stream(anchor, others, stage)
             for other in others:
-                shared = moments(features, _read(other, stage))
-                for metric in (metric for metric in METRICS.values() if metric.kind == "features"):
-                    value, dropped = metric.load()(shared)
-                    fixed = {"stage": stage, "metric": metric.name, "bound": None, "dropped": dropped}
-                    statistics = {"mean": value, "std": None, "n": shared.n}
-                    yield pair(anchor.run, other.run) | fixed | statistics
+                yield from _rows(anchor, other, stage, stream)
 
 
 def _compared(anchor: RunFile, other: RunFile) -> bool:
@@ -45,7 +47,25 @@ def _compared(anchor: RunFile, other: RunFile) -> bool:
     return anchor.run.keep_rate == other.run.keep_rate
 
 
-def _read(file: RunFile, stage: int) -> object:
-    """(n, D) normalised features of a run at a stage."""
+def _stream(anchor: RunFile, others: Sequence[RunFile], stage: int) -> MomentStream:
+    """Moments of the anchor and the others at a stage, in one pass over all of them."""
+    stream = MomentStream()
+    for first, *rest in zip(*(_batches(file, stage) for file in (anchor, *others)), strict=True):
+        stream.update(first, {other.path: batch for other, batch in zip(others, rest, strict=True)})
+    return stream
+
+
+def _batches(file: RunFile, stage: int) -> Iterator[NDArray]:
+    """(m, D) features of a run at a stage, batch by batch."""
     name = f"cls_{stage}"
-    return normalize(fixed_lists(pq.read_table(file.path, columns=[name]), name))
+    with pq.ParquetFile(file.path) as stored:
+        for batch in stored.iter_batches(batch_size=_BATCH, columns=[name]):
+            yield fixed_lists(pa.Table.from_batches([batch]), name)
+
+
+def _rows(anchor: RunFile, other: RunFile, stage: int, stream: MomentStream) -> Iterator[Row]:
+    shared = stream.moments(other.path)
+    for metric in (metric for metric in METRICS.values() if metric.kind == "features"):
+        value, dropped = metric.load()(shared)
+        fixed = {"stage": stage, "metric": metric.name, "bound": None, "dropped": dropped}
+        yield pair(anchor.run, other.run) | fixed | {"mean": value, "std": None, "n": shared.n}

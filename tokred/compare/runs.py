@@ -8,6 +8,8 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from tokred import patterns, tables
 from tokred.methods.registry import METHODS, Method
@@ -38,6 +40,11 @@ class RunFile:
     def patterns(self) -> Patterns:
         """The run's patterns."""
         return patterns.read(self.path)
+
+    @cached_property
+    def image_ids(self) -> NDArray:
+        """(n,) ids of the images, in order."""
+        return pq.read_table(self.path, columns=["image_id"])["image_id"].to_numpy()
 
     @property
     def num_stages(self) -> int:
@@ -72,7 +79,7 @@ def open_runs(paths: Iterable[str]) -> list[RunFile]:
 
 def same_images(first: RunFile, second: RunFile) -> None:
     """Raises ValueError unless two runs have the same images in the same order."""
-    if not np.array_equal(first.patterns.image_ids, second.patterns.image_ids):
+    if not np.array_equal(first.image_ids, second.image_ids):
         raise ValueError(f"{first.path} and {second.path} are of different images: extract both again")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tokred.compare.pairs import Row
 from tokred.compare.runs import RunFile, statistics
-from tokred.metrics.depth import block_counts, depth_statistics
+from tokred.metrics.depth import actual_keep_rate, block_counts, depth_statistics
 
 
 def summary_rows(files: Iterable[RunFile]) -> Iterator[Row]:
@@ -19,7 +19,7 @@ def summary_rows(files: Iterable[RunFile]) -> Iterator[Row]:
         survived, margin = file.patterns.survived, file.patterns.margin
         if survived is not None:
             for stage in stages:
-                yield _row(file, stage, "actual_keep_rate", file.patterns.kept(stage).mean(axis=1))
+                yield _row(file, stage, "actual_keep_rate", actual_keep_rate(survived, stage))
             yield _row(file, 0, "depth", depth_statistics(survived, _blocks(file))[1])
         if margin is not None:
             for stage in stages:

@@ -126,6 +126,9 @@ class Study(Strict):
         grids = {self.settings.backbones[name].grid for name in self.backbones}
         if len(grids) > 1:
             raise ValueError(f"backbones: expected one grid of input tokens for all, got {sorted(grids)}")
+        depths = {self.settings.backbones[name].depth for name in self.backbones}
+        if len(depths) > 1:
+            raise ValueError(f"backbones: expected one depth for all, got {sorted(depths)}")
         for name in self.methods:
             if not self.rates_of(name):
                 raise ValueError(f"methods: {name!r} can do none of the keep rates {self.keep_rates}")
@@ -214,6 +217,7 @@ class Study(Strict):
             seeds=tuple(self.seeds),
             locations=tuple(self.locations),
             grid=self.settings.backbones[self.backbones[0]].grid,
+            depth=self.settings.backbones[self.backbones[0]].depth,
         )
 
 

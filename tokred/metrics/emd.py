@@ -35,9 +35,10 @@ def earth_movers_distance(map_a: NDArray, map_b: NDArray, grid: tuple[int, int])
     >>> earth_movers_distance(np.array([1.0, 0, 0]), np.array([0.0, 0, 1]), (1, 3))
     2.0
     """
-    if not len(map_a) == len(map_b) == grid[0] * grid[1]:
+    tokens = grid[0] * grid[1]
+    if not len(map_a) == len(map_b) == tokens:
         raise ValueError(
-            f"maps of {len(map_a)} and {len(map_b)} tokens: expected {grid[0] * grid[1]} on grid {tuple(grid)}"
+            f"maps of {len(map_a)} and {len(map_b)} tokens: expected {tokens} on grid {tuple(grid)}"
         )
     a, b = distribution(map_a), distribution(map_b)
     return float(_pot().emd2(a, b, ground_distance(tuple(grid)), numItermax=1_000_000))

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 #: Eigenvalues of A A^T below this part of the largest are null directions: features are stored in single
 #: precision, whose rounding leaves singular values of some 1e-7 of the largest, and eigenvalues are squares.
 NULL = 1e-12
+#: Norm of centred features, as part of that of equal features of the largest value, which is but rounding of
+#: the mean in double precision.
+NO_SPREAD = 1e-12
 
 
 @dataclass(frozen=True)
@@ -34,16 +37,33 @@ class Moments:
 
     @property
     def valid(self) -> bool:
-        """False where a feature set is the same for all images, and cannot be normalised."""
+        """False where a feature set is the same for all images or not finite, and cannot be normalised."""
         return bool(np.isfinite(self.ab).all())
 
 
 def normalize(features: NDArray) -> NDArray:
-    """(n, d) float64 features centred over images, of Frobenius norm 1; NaN where all images are alike."""
-    centered = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
-    norm = np.linalg.norm(centered)
-    scale = np.abs(features).max() * np.sqrt(features.size)
-    return centered / norm if norm > 1e-12 * scale else np.full_like(centered, np.nan)
+    """(n, d) float64 features centred over images, of Frobenius norm 1.
+
+    All NaN where all images are alike or a feature is not finite: one model that collapsed or diverged must
+    not cost a study its other comparisons.
+    """
+    centered = double(features)
+    largest = max(centered.max(), -centered.min())
+    centered -= centered.mean(axis=0)  # in place, as there may be hundreds of megabytes
+    centered /= usable_norm(np.linalg.norm(centered), largest, centered.size)
+    return centered
+
+
+def double(features: NDArray) -> NDArray:
+    """A float64 copy of features, with NaN for infinity, which would warn where NaN passes through."""
+    copy = features.astype(np.float64)
+    copy[~np.isfinite(copy)] = np.nan
+    return copy
+
+
+def usable_norm(norm: float, largest: float, size: int) -> float:
+    """The norm of centred features, or NaN if it is but rounding at their number and largest value."""
+    return norm if norm > NO_SPREAD * largest * np.sqrt(size) else np.nan
 
 
 def moments(a: NDArray, b: NDArray) -> Moments:

@@ -1,0 +1,16 @@
+"""Figure 15: performance against Procrustes distance to the unreduced model, backbone at place 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from tokred.artifacts.scatter import draw_scatter
+from tokred.artifacts.view import View
+
+
+def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
+    """See `tokred.artifacts.scatter`."""
+    return draw_scatter(tables["scores"], tables["features"], view, "procrustes", "none", place=0)

@@ -1,0 +1,16 @@
+"""Figure 9: effect of the keep rate on clusters, per data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from tokred.artifacts import lines
+from tokred.artifacts.view import View
+
+
+def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
+    """Homogeneity, a row a data set."""
+    return lines.over_rate_pairs(lines.by_dataset(tables["keep_rates"], "homogeneity", view), view)

@@ -1,0 +1,57 @@
+"""Scatter plots of performance against similarity to an anchor (Figures 15 to 29)."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tokred.artifacts import style
+from tokred.artifacts.view import View
+from tokred.methods.registry import METHODS
+from tokred.metrics.registry import METRICS
+from tokred.metrics.spearman import spearman
+
+_KEY = ["dataset", "backbone", "method", "keep_rate", "seed"]
+
+
+def draw_scatter(
+    scores: pd.DataFrame, pairs: pd.DataFrame, view: View, measure: str, anchor: str, place: int
+) -> Figure:
+    """A row a data set, a column a stage, a point a method and keep rate.
+
+    Args:
+        scores: `tables.SCORES`.
+        pairs: `tables.PAIRS` with the measure.
+        measure: name of the metric.
+        anchor: name of the anchor method.
+        place: of the backbone, by rising capacity.
+    """
+    backbone = list(view.backbones)[place]
+    rows = pairs[(pairs["metric"] == measure) & (pairs["method"] == anchor) & (pairs["backbone"] == backbone)]
+    performance = scores.set_index(_KEY)["score"]
+    first = performance.loc[pd.MultiIndex.from_frame(rows[_KEY])].to_numpy()
+    second = performance.loc[pd.MultiIndex.from_frame(rows[[f"other_{name}" for name in _KEY]])].to_numpy()
+    rows = rows.assign(difference=first - second)
+    stages = sorted(rows["stage"].unique())
+    fig = style.figure(style.WIDE, 1.0 + 1.6 * len(view.datasets))
+    panels = fig.subplots(len(view.datasets), len(stages), sharex="col", sharey="row", squeeze=False)
+    for (dataset, label), line_of_panels in zip(view.datasets.items(), panels, strict=True):
+        for stage, axes in zip(stages, line_of_panels, strict=True):
+            _points(axes, rows[(rows["dataset"] == dataset) & (rows["stage"] == stage)])
+        line_of_panels[0].set_ylabel(f"{label}\n$f(A) - f(B)$")
+    for stage, axes in zip(stages, panels[0], strict=True):
+        axes.set_title("last block" if stage > len(view.locations) else f"stage {stage}", loc="left")
+    style.shared_xlabel(
+        panels, f"{METRICS[measure].label} to {METHODS[anchor].label}, {view.backbones[backbone]}"
+    )
+    style.method_legend(fig, rows["other_method"].unique())
+    return fig
+
+
+def _points(axes: Axes, rows: pd.DataFrame) -> None:
+    for name in METHODS:
+        chosen = rows[rows["other_method"] == name]
+        axes.plot(chosen["mean"], chosen["difference"], **{**style.method_line(name), "linestyle": "none"})
+    rho = spearman(rows["mean"].to_numpy(), rows["difference"].to_numpy())
+    axes.set_title(f"$\\rho$ = {rho:.2f}", loc="right", fontsize=7)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import combinations
 
-from tokred.compare.pairs import Row, compare_patterns
+from tokred.compare.pairs import Row, compare_clusters, compare_kept
 from tokred.compare.runs import RunFile
 from tokred.metrics.lower_bounds import iou_lower_bound
 
@@ -24,6 +24,6 @@ def compare(files: Iterable[RunFile]) -> Iterator[Row]:
             return iou_lower_bound(first.num_tokens, first.run.keep_rate, first.run.keep_rate, stage)
 
         if first.method.kept:
-            yield from compare_patterns(first, second, "iou", bound)
+            yield from compare_kept(first, second, "iou", bound)
         if first.method.clusters:
-            yield from compare_patterns(first, second, "nmi")
+            yield from compare_clusters(first, second, "nmi")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tokred.compare.pairs import Row, compare_patterns
+from tokred.compare.pairs import Row, compare_kept
 from tokred.compare.runs import RunFile
 from tokred.methods.registry import Family
 
@@ -17,4 +17,4 @@ def compare(files: Iterable[RunFile]) -> Iterator[Row]:
     for file in learned:
         for pattern in fixed:
             if file.run.keep_rate == pattern.run.keep_rate:
-                yield from compare_patterns(file, pattern, "iou")
+                yield from compare_kept(file, pattern, "iou")

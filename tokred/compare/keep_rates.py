@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import combinations
 
-from tokred.compare.pairs import Row, compare_patterns
+from tokred.compare.pairs import Row, compare_clusters, compare_kept
 from tokred.compare.runs import RunFile
 from tokred.metrics.lower_bounds import ioa_lower_bound
 
@@ -23,7 +23,6 @@ def compare(files: Iterable[RunFile]) -> Iterator[Row]:
             return ioa_lower_bound(low.num_tokens, high.run.keep_rate, low.run.keep_rate, stage)
 
         if low.method.kept:
-            yield from compare_patterns(high, low, "ioa", bound)
+            yield from compare_kept(high, low, "ioa", bound)
         if low.method.clusters:
-            yield from compare_patterns(high, low, "homogeneity")
-            yield from compare_patterns(high, low, "completeness")
+            yield from compare_clusters(high, low, "homogeneity", "completeness")

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tokred.compare.anchors import PATTERN_ANCHORS
-from tokred.compare.pairs import Row, compare_patterns
+from tokred.compare.pairs import Row, compare_clusters, compare_kept
 from tokred.compare.runs import RunFile
 
 
 def compare(files: Iterable[RunFile]) -> Iterator[Row]:
     """IoU with Top-K of all methods with kept tokens, NMI with K-Medoids of all with clusters."""
     reduced = [file for file in files if file.method.target]
-    for metric, name in PATTERN_ANCHORS.items():
-        for anchor in (file for file in reduced if file.run.method == name):
-            for other in reduced:
-                has_metric = other.method.kept if metric == "iou" else other.method.clusters
-                if other is not anchor and other.run.keep_rate == anchor.run.keep_rate and has_metric:
-                    yield from compare_patterns(anchor, other, metric)
+    for anchor in reduced:
+        for other in reduced:
+            if other is anchor or other.run.keep_rate != anchor.run.keep_rate:
+                continue
+            if anchor.run.method == PATTERN_ANCHORS["iou"] and other.method.kept:
+                yield from compare_kept(anchor, other, "iou")
+            if anchor.run.method == PATTERN_ANCHORS["nmi"] and other.method.clusters:
+                yield from compare_clusters(anchor, other, "nmi")

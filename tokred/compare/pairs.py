@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from numpy.typing import NDArray
+
 from tokred.compare.runs import RunFile, pair, same_images, statistics
+from tokred.metrics.clusterings import clustering_scores
 from tokred.metrics.registry import METRICS
 
 Row = dict[str, object]
@@ -12,17 +15,28 @@ Row = dict[str, object]
 Bound = Callable[[int], float | None]
 
 
-def compare_patterns(
+def compare_kept(
     first: RunFile, second: RunFile, metric: str, bound: Bound = lambda stage: None
 ) -> Iterator[Row]:
-    """Rows of one metric of sets or clusterings: mean and standard deviation over images, a row a stage."""
+    """A metric of kept tokens: mean and standard deviation over images, a row a stage."""
     same_images(first, second)
-    spec = METRICS[metric]
-    function = spec.load()
+    function = METRICS[metric].load()
     for stage in range(1, first.num_stages + 1):
-        if spec.kind == "sets":
-            values = function(first.patterns.kept(stage), second.patterns.kept(stage))
-        else:
-            values = function(first.patterns.clusters[stage - 1], second.patterns.clusters[stage - 1])
-        fixed = {"stage": stage, "metric": metric, "bound": bound(stage), "dropped": None}
-        yield pair(first.run, second.run) | fixed | statistics(values)
+        values = function(first.patterns.kept(stage), second.patterns.kept(stage))
+        yield _row(first, second, stage, metric, values, bound(stage))
+
+
+def compare_clusters(first: RunFile, second: RunFile, *metrics: str) -> Iterator[Row]:
+    """Metrics of clusters, from one count: the first run is the finer; a row a stage and metric."""
+    same_images(first, second)
+    for stage in range(1, first.num_stages + 1):
+        scores = clustering_scores(first.patterns.clusters[stage - 1], second.patterns.clusters[stage - 1])
+        for metric in metrics:
+            yield _row(first, second, stage, metric, scores[metric], None)
+
+
+def _row(
+    first: RunFile, second: RunFile, stage: int, metric: str, values: NDArray, bound: float | None
+) -> Row:
+    fixed = {"stage": stage, "metric": metric, "bound": bound, "dropped": None}
+    return pair(first.run, second.run) | fixed | statistics(values)

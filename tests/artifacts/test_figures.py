@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ DRAWN = [
 ]
 
 
+@cache
 def draw(name: str, shape: str) -> Figure:
     fig = ARTIFACTS[name].load().draw(TABLES[shape], VIEWS[shape])
     FigureCanvasAgg(fig).draw()

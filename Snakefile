@@ -5,15 +5,12 @@ snakemake --cores all --configfile workflow/studies/X.yaml   another study
 snakemake --cores all results/default/figures/figure3.pdf    one figure
 """
 
-import os
 import sys
 
 from snakemake.utils import min_version
 
 min_version("9.3")
-# The package beside this file, here and in all jobs, in whatever environment they run.
-sys.path.insert(0, workflow.basedir)
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
+sys.path.insert(0, workflow.basedir)  # the package beside this file, whatever is installed
 
 
 configfile: f"{workflow.basedir}/config.yaml"

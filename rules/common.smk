@@ -11,8 +11,9 @@ from tokred.config import parse as parse_config
 from tokred.datasets.registry import ADAPTERS
 from tokred.methods.registry import METHODS
 from tokred.run import RUN_PATH, Run
-from tokred.workflow import explain_errors
+from tokred.workflow import explain_errors, give_package_to_jobs
 
+give_package_to_jobs(workflow.basedir)
 with explain_errors():
     STUDY = parse_config(Study, config, "configuration of the study")
 

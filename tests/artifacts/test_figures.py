@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,8 @@ def test_no_texts_overlap(name: str, shape: str) -> None:
     for index, (text, box) in enumerate(boxes):
         assert box.x0 >= page.x0 - 2, f"{text!r} leaves the page"
         assert box.x1 <= page.x1 + 2, f"{text!r} leaves the page"
+        assert box.y0 >= page.y0 - 2, f"{text!r} leaves the page"
+        assert box.y1 <= page.y1 + 2, f"{text!r} leaves the page"
         for other, other_box in boxes[index + 1 :]:
             width = min(box.x1, other_box.x1) - max(box.x0, other_box.x0)
             height = min(box.y1, other_box.y1) - max(box.y0, other_box.y0)
@@ -68,6 +71,22 @@ def test_no_texts_overlap(name: str, shape: str) -> None:
 def test_every_panel_shows_something(name: str, shape: str) -> None:
     for axes in draw(name, shape).axes:
         assert axes.has_data() or axes.get_label() == "<colorbar>"
+
+
+@pytest.mark.parametrize(("name", "shape"), DRAWN)
+def test_legends_list_each_line_once_in_the_registry_s_order(name: str, shape: str) -> None:
+    fig = draw(name, shape)
+    labels = [method.label for method in METHODS.values()]
+    plotted = {line.get_label() for axes in fig.axes for line in axes.get_lines()} & set(labels)
+    listed = [text.get_text() for legend in fig.legends for text in legend.get_texts()]
+    assert [label for label in listed if label in labels] == [label for label in labels if label in plotted]
+
+
+@pytest.mark.parametrize(("name", "shape"), DRAWN)
+def test_figures_fit_on_a_page(name: str, shape: str) -> None:
+    width, height = draw(name, shape).get_size_inches()
+    assert width <= 6.91
+    assert height <= 9
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -119,12 +138,43 @@ def test_figure1_sorts_by_rank() -> None:
     assert labels == [METHODS[name].label for name in table["method"]]
 
 
+@pytest.mark.parametrize("shape", ["paper", "default"])
+def test_figure5_has_a_panel_for_each_backbone_and_pair(shape: str) -> None:
+    made, rows = VIEWS[shape], TABLES[shape]["datasets"]
+    fig, pairs = draw("figure5", shape), list(combinations(made.datasets, 2))
+    titles = [f"{made.datasets[first]}\n{made.datasets[second]}" for first, second in pairs]
+    assert [axes.get_title() for axes in fig.axes[: len(pairs)]] == titles
+    assert len(fig.axes) == len(pairs) * len(made.backbones)
+    panel = len(pairs) - 1  # of the first backbone and the last pair
+    chosen = rows[(rows.method == "dpcknn") & (rows.metric == "pearson") & (rows.backbone == "deit_tiny")]
+    chosen = chosen[
+        [{*pair} == {*pairs[-1]} for pair in zip(chosen.dataset, chosen.other_dataset, strict=True)]
+    ]
+    np.testing.assert_allclose(lines(fig, panel)["DPC-KNN"], chosen.sort_values("keep_rate")["mean"])
+
+
+def test_equal_lines_do_not_hide_each_other() -> None:
+    axes = draw("figure4", "paper").axes[0]
+    starts = {line.get_xdata()[0] for line in axes.get_lines()}
+    assert len(starts) == len(axes.get_lines())
+    assert max(abs(start) for start in starts) < 0.25, "nearer to its own tick than to the next"
+
+
+def test_depth_maps_have_a_column_for_each_backbone_and_rate() -> None:
+    rows, made = TABLES["default"]["depth"], VIEWS["default"]
+    fig = draw("figure30", "default")
+    images = [axes.images[0].get_array() for axes in fig.axes if axes.images]
+    assert len(images) == len(made.datasets) * len(made.backbones) * len(made.keep_rates)
+    second = rows[(rows.dataset == "imagenet") & (rows.backbone == "deit_tiny") & (rows.keep_rate == "0.50")]
+    np.testing.assert_array_equal(images[1].ravel(), second.loc[second.method == "topk", "depth"])
+
+
 def test_figure6_prints_the_values() -> None:
     rows = TABLES["default"]["proxies"]
     fig = draw("figure6", "default")
     chosen = rows[(rows.measure == "procrustes") & (rows.method == "topk") & (rows.backbone == "deit_tiny")]
     chosen = chosen[(chosen.correlation == "spearman") & (chosen.keep_rate == "0.25")]
-    expected = [f"{value:.2f}" for value in chosen.groupby("stage")["value"].mean()]
+    expected = [f"{value:z.2f}".replace("-", "−") for value in chosen.groupby("stage")["value"].mean()]
     assert [text.get_text() for text in fig.axes[0].texts[:4]] == expected
 
 
@@ -139,7 +189,13 @@ OBSTACLES = {
     "figure3": (view(1, 1, ("0.50",)), "needs at least 2 keep rates, the study has 1"),
     "figure4": (view(2, 1, ("0.50",)), "needs at least 2 backbones, the study has 1"),
     "figure5": (view(1, 2, ("0.50",)), "needs at least 2 datasets, the study has 1"),
-    "figure7": (view(1, 1, ("0.50",), ("topk",)), "the study has none"),
+    "figure7": (view(1, 1, ("0.50",), ("topk",)), "methods with a variable number of tokens, the study has"),
+    "figure9": (
+        view(1, 1, ("0.25", "0.50"), ("ats", "tome")),
+        "clusters at 2 keep rates, the study has none",
+    ),
+    "figure10": (view(1, 2, ("0.50",), ("l1", "sit")), "shows methods with kept tokens, the study has none"),
+    "figure27": (view(1, 1, ("0.50",), ("kmedoids", "l1")), "shows other methods with clusters, the study"),
     "figure13a": (view(1, 1, ("0.50",), ("topk",)), "needs the methods l1, which the study has not"),
     "table7b": (view(1, 2, ("0.50",)), "needs at least 3 backbones, the study has 2"),
 }
@@ -151,6 +207,31 @@ def test_what_makes_no_sense_says_why(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         render(name, {}, study, [str(tmp_path / "x.pdf")])
     assert list(tmp_path.iterdir()) == []
+
+
+FEW = [("topk",), ("sit",), ("l1", "l2"), ("ats", "tome"), ("topk", "tome")]
+
+
+@pytest.mark.parametrize("methods", FEW)
+def test_studies_of_few_methods_have_whatever_makes_sense(methods: tuple[str, ...]) -> None:
+    few = view(2, 2, ("0.25", "0.50"), methods)
+    tables = made_up(few)
+    for name in ("figure1", "figure3", "figure4", "figure5", "figure9", "figure11", "figure13a", "figure18"):
+        if ARTIFACTS[name].obstacle(few) is None:
+            assert ARTIFACTS[name].load().draw(tables, few).axes
+
+
+def test_panels_without_any_pairs_are_left_out() -> None:
+    few = view(1, 2, ("0.50",), ("topk", "evit"))
+    fig = ARTIFACTS["figure4"].load().draw(made_up(few), few)
+    assert [axes.get_ylabel() for axes in fig.axes] == ["IoU", "", ""]
+
+
+def test_no_pairs_at_all_is_an_error() -> None:
+    rows = TABLES["default"]["fixed"]
+    tables = {"fixed": rows[rows["other_method"] != "linf"]}
+    with pytest.raises(ValueError, match=r"no pairs to draw in study 'made_up': expected IoU with .*infty"):
+        ARTIFACTS["figure13c"].load().draw(tables, VIEWS["default"])
 
 
 def test_empty_table_and_wrong_suffix(tmp_path: Path) -> None:

@@ -69,6 +69,13 @@ def test_ties_and_few_methods_have_each_mark_once() -> None:
     assert not table1.make({"scores": scores}, few).bold.any(axis=None)
 
 
+def test_all_formats_have_the_same_digits() -> None:
+    scores = made_up(VIEWS["smallest"])["scores"]
+    table = table1.make({"scores": scores.assign(score=53.465)}, VIEWS["smallest"])
+    shown = f"{53.465:.2f}"
+    assert table.csv().count(shown) == table.markdown().count(shown) == table.latex().count(shown) == 14
+
+
 def test_markdown_can_be_read(table: Table) -> None:
     text = table.markdown()
     rows = [line for line in text.splitlines() if line.startswith("| ")]

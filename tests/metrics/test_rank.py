@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
+from tokred import published
 from tokred.metrics.rank import average_rank, ranks
-from tokred.run import canonical_rate
 
 PUBLISHED = {
     "evit": 2.15,
@@ -27,13 +25,6 @@ PUBLISHED = {
 }
 
 
-def published() -> pd.DataFrame:
-    path = Path(__file__).parents[1] / "data" / "performance.csv"
-    table = pd.read_csv(path, dtype={"keep_rate": str}).dropna(subset=["score"])
-    table["keep_rate"] = [canonical_rate(rate) for rate in table["keep_rate"].fillna("1")]
-    return table.assign(seed=0)
-
-
 def test_ties_and_absent_methods() -> None:
     rows = [("a", 0.9, "x"), ("b", 0.9, "x"), ("c", 0.1, "x"), ("a", 0.5, "y"), ("c", 0.7, "y")]
     scores = pd.DataFrame(rows, columns=["method", "score", "dataset"])
@@ -46,7 +37,7 @@ def test_ties_and_absent_methods() -> None:
 
 
 def test_published_average_ranks() -> None:
-    table = average_rank(published())
+    table = average_rank(published.scores())
     assert list(table["method"]) == list(PUBLISHED)
     for name, mean in zip(table["method"], table["mean"], strict=True):
         assert mean == pytest.approx(PUBLISHED[name], abs=0.0051)
@@ -54,7 +45,7 @@ def test_published_average_ranks() -> None:
 
 def test_published_gains() -> None:
     """EViT's largest gain over Top-K at 25 %; the largest gain of any method over no reduction at 90 %."""
-    table = published().set_index(["backbone", "dataset", "method", "keep_rate"])["score"]
+    table = published.scores().set_index(["backbone", "dataset", "method", "keep_rate"])["score"]
     quarter = table.xs("0.25", level="keep_rate").unstack("method")
     assert (quarter["evit"] - quarter["topk"]).max() == pytest.approx(1.99)
     unreduced = table.xs("none", level="method").droplevel("keep_rate")
@@ -63,7 +54,7 @@ def test_published_gains() -> None:
 
 
 def test_published_strength_of_topk() -> None:
-    ranked = ranks(published())
+    ranked = ranks(published.scores())
     topk = ranked[(ranked["method"] == "topk") & (ranked["keep_rate"] != "0.25")]
     assert len(topk) == 36
     assert (topk["rank"] == 1).sum() == 13

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from tokred.artifacts import style
 from tokred.artifacts.view import View
 
+#: Space between the panels of neighbouring backbones, in panels.
+_GAP = 0.25
+
 
 def draw_depth(rows: pd.DataFrame, view: View, method: str) -> Figure:
-    """A row a backbone and data set, a column a keep rate; colour is the mean number of blocks passed.
+    """A row a data set, a column a backbone and keep rate; colour is the mean number of blocks passed.
 
     Args:
         rows: `tables.DEPTH`.
@@ -19,19 +23,36 @@ def draw_depth(rows: pd.DataFrame, view: View, method: str) -> Figure:
     """
     rows = rows[rows["method"] == method]
     mean = rows.groupby(["dataset", "backbone", "keep_rate", "token"])["depth"].mean()
-    shown = [(dataset, backbone) for dataset in view.datasets for backbone in view.backbones]
-    width = min(style.WIDE, 1.6 + 1.2 * len(view.keep_rates))
-    fig = style.figure(width, 0.6 + 1.15 * len(shown))
-    panels = fig.subplots(len(shown), len(view.keep_rates), squeeze=False)
-    for (dataset, backbone), line_of_panels in zip(shown, panels, strict=True):
-        for rate, axes in zip(view.keep_rates, line_of_panels, strict=True):
-            axes.set_xticks([])
-            axes.set_yticks([])
+    fig, panels = _grid(view)
+    columns = [(backbone, rate) for backbone in view.backbones for rate in view.keep_rates]
+    for (dataset, label), line_of_panels in zip(view.datasets.items(), panels, strict=True):
+        for (backbone, rate), axes in zip(columns, line_of_panels, strict=True):
             if (dataset, backbone, rate) in mean.index.droplevel("token"):
                 depth = mean.loc[dataset, backbone, rate].sort_index().to_numpy().reshape(view.grid)
                 image = axes.imshow(depth, cmap="viridis", vmin=view.locations[0], vmax=view.depth)
-        line_of_panels[0].set_ylabel(f"{view.datasets[dataset]}\n{view.backbones[backbone]}")
-    for rate, axes in zip(view.keep_rates, panels[0], strict=True):
-        axes.set_title(f"$r$ = {style.percent(rate)} %")
-    fig.colorbar(image, ax=panels, label="blocks passed, mean over images", shrink=0.6, aspect=25)
+        line_of_panels[0].set_ylabel(label, rotation=0, ha="right", va="center")
+    for (backbone, rate), top, bottom in zip(columns, panels[0], panels[-1], strict=True):
+        bottom.set_xlabel(style.percent(rate), fontsize=7)
+        if rate == view.keep_rates[0]:
+            top.set_title(view.backbones[backbone], loc="left")
+    fig.supxlabel("keep rate $r$ (%)", fontsize=8)
+    fig.colorbar(image, ax=panels, label="mean blocks passed", pad=0.02, fraction=0.05, aspect=15)
     return fig
+
+
+def _grid(view: View) -> tuple[Figure, NDArray]:
+    """Empty panels (data sets, backbones x keep rates), as large as the page allows."""
+    rates, backbones = len(view.keep_rates), len(view.backbones)
+    across = backbones * rates + _GAP * (backbones - 1)
+    size = min(1.5, (style.WIDE - 1.6) / across)
+    fig = style.figure(1.6 + size * across, max(0.8 + size * len(view.datasets), 2.0), layout="compressed")
+    fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    widths = ([1.0] * rates + [_GAP]) * backbones
+    spec = fig.add_gridspec(len(view.datasets), len(widths) - 1, width_ratios=widths[:-1])
+    panels = spec.subplots(squeeze=False)
+    for axes in panels.flat:
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+    for axes in panels[:, rates :: rates + 1].flat:
+        axes.remove()
+    return fig, panels[:, [column for column, width in enumerate(widths[:-1]) if width == 1]]

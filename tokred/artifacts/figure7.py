@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 
 import matplotlib as mpl
 import numpy as np
@@ -29,7 +30,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
     for name, line_of_panels in zip(names, panels, strict=True):
         for (dataset, label), axes in zip(view.datasets.items(), line_of_panels, strict=True):
             chosen = rows[(rows["method"] == name) & (rows["dataset"] == dataset)]
-            for rate, color, marker in zip(view.keep_rates, colors, _MARKERS, strict=False):
+            for rate, color, marker in zip(view.keep_rates, colors, cycle(_MARKERS), strict=False):
                 mean = chosen[chosen["keep_rate"] == rate].groupby("stage")["mean"].mean().reindex(stages)
                 axes.plot(stages, float(rate) ** stages, **{**style.BOUND, "color": color})
                 axes.plot(stages, mean, color=color, marker=marker)
@@ -40,7 +41,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
     style.shared_xlabel(panels, "stage")
     handles = [
         Line2D([], [], color=color, marker=marker, label=f"$r$ = {style.percent(rate)} %")
-        for rate, color, marker in zip(view.keep_rates, colors, _MARKERS, strict=False)
+        for rate, color, marker in zip(view.keep_rates, colors, cycle(_MARKERS), strict=False)
     ]
     handles.append(Line2D([], [], label="nominal $r^s$", **style.BOUND))
     fig.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tokred.artifacts import style
@@ -15,7 +17,29 @@ from tokred.metrics.registry import METRICS
 
 def without_fixed(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of methods that choose from the image: fixed patterns agree with themselves by construction."""
-    return rows[[METHODS[name].family is not Family.FIXED for name in rows["method"]]]
+    fixed = [name for name, method in METHODS.items() if method.family is Family.FIXED]
+    return rows[~rows["method"].isin(fixed)]
+
+
+def draw_lines(axes: Axes, rows: pd.DataFrame, names: Iterable[str], ticks: Sequence[str]) -> None:
+    """A line a method over ticks, averaged over whatever rows are of the same tick; what is missing is a gap.
+
+    Args:
+        axes: panel to draw on.
+        rows: pairs (`tables.PAIRS`) with their tick in a column `tick`.
+        names: methods that the row of panels shows; each has its place beside the ticks.
+        ticks: all of them, left to right.
+    """
+    ordered = [name for name in METHODS if name in set(names)]
+    # Equal values must not hide each other: neighbours stand about two points apart.
+    step = min(0.018 * len(ticks), 0.08)
+    for place, name in enumerate(ordered):
+        mean = rows[rows["method"] == name].groupby("tick")["mean"].mean().reindex(ticks)
+        if mean.notna().any():
+            shift = step * (place - (len(ordered) - 1) / 2)
+            axes.plot(np.arange(len(ticks)) + shift, mean, **style.method_line(name))
+    axes.set_xticks(range(len(ticks)), ticks, rotation=45 if len(ticks) > 4 else 0)
+    axes.set_xlim(-0.5, len(ticks) - 0.5)
 
 
 def stage_grid(
@@ -29,20 +53,28 @@ def stage_grid(
 
     Args:
         panel_rows: label and pairs (`tables.PAIRS`) of each row; means are averaged over whatever data sets
-            and backbones the pairs are of.
+            and backbones the pairs are of. Rows without pairs are left out.
         position: text of the tick that each pair belongs to.
         ticks: all of them, left to right.
         xlabel: what the ticks are.
+
+    Raises:
+        ValueError: there are no pairs in any row.
     """
+    expected = ", ".join(label.replace("\n", " ") for label, _ in panel_rows)
+    panel_rows = [(label, rows) for label, rows in panel_rows if len(rows)]
+    if not panel_rows:
+        raise ValueError(f"no pairs to draw in study {view.study!r}: expected {expected} of learned patterns")
     stages = range(1, len(view.locations) + 1)
     fig = style.figure(style.WIDE, 0.9 + 1.6 * len(panel_rows))
     panels = fig.subplots(len(panel_rows), len(stages), sharex=True, sharey=True, squeeze=False)
     shown = []
     for (label, rows), line_of_panels in zip(panel_rows, panels, strict=True):
-        rows = without_fixed(rows)
         shown.append(rows.assign(tick=position(rows)))
         for stage, axes in zip(stages, line_of_panels, strict=True):
-            _panel(axes, shown[-1][shown[-1]["stage"] == stage], ticks)
+            of_stage = shown[-1][shown[-1]["stage"] == stage]
+            _bounds(axes, of_stage, ticks)
+            draw_lines(axes, of_stage, rows["method"], ticks)
             style.unit_axis(axes)
         line_of_panels[0].set_ylabel(label)
     for stage, axes in zip(stages, panels[0], strict=True):
@@ -56,11 +88,13 @@ def stage_grid(
 
 def by_metric(rows: pd.DataFrame, metrics: Sequence[str]) -> list[tuple[str, pd.DataFrame]]:
     """A row of panels a metric."""
+    rows = without_fixed(rows)
     return [(METRICS[metric].label, rows[rows["metric"] == metric]) for metric in metrics]
 
 
 def by_dataset(rows: pd.DataFrame, metric: str, view: View) -> list[tuple[str, pd.DataFrame]]:
     """A row of panels a data set, for one metric."""
+    rows = without_fixed(rows)
     chosen = rows[rows["metric"] == metric]
     label = METRICS[metric].label
     return [(f"{name}\n{label}", chosen[chosen["dataset"] == key]) for key, name in view.datasets.items()]
@@ -95,14 +129,8 @@ def _pair(high: str, low: str) -> str:
     return f"{style.percent(high)}→{style.percent(low)}"
 
 
-def _panel(axes, rows: pd.DataFrame, ticks: Sequence[str]) -> None:
+def _bounds(axes: Axes, rows: pd.DataFrame, ticks: Sequence[str]) -> None:
     places = {tick: place for place, tick in enumerate(ticks)}
     bound = rows.groupby("tick")["bound"].mean().dropna()
     middle = [places[tick] for tick in bound.index]
     axes.hlines(bound, [x - 0.35 for x in middle], [x + 0.35 for x in middle], **style.BOUND)
-    for name in METHODS:
-        mean = rows[rows["method"] == name].groupby("tick")["mean"].mean().reindex(ticks)
-        if mean.notna().any():
-            axes.plot(range(len(ticks)), mean, **style.method_line(name))
-    axes.set_xticks(range(len(ticks)), ticks, rotation=45 if len(ticks) > 4 else 0)
-    axes.set_xlim(-0.5, len(ticks) - 0.5)

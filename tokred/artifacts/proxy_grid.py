@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from tokred.artifacts import style
 from tokred.artifacts.view import View
@@ -23,33 +24,35 @@ def draw_panels(rows: pd.DataFrame, view: View, shown: list[tuple[str, str]]) ->
     rows = rows[rows["correlation"] == "spearman"]
     present = set(zip(rows["measure"], rows["method"], strict=True))
     shown = [panel for panel in shown if panel in present]
-    height = 0.8 + len(shown) * (0.6 + 0.2 * len(view.keep_rates))
+    height = 0.6 + len(shown) * max(0.75, 0.15 + 0.17 * len(view.keep_rates))
     fig = style.figure(style.WIDE, height)
-    panels = fig.subplots(len(shown), len(view.backbones), sharey=True, squeeze=False)
+    panels = fig.subplots(len(shown), len(view.backbones), sharex=True, sharey=True, squeeze=False)
     for (measure, anchor), line_of_panels in zip(shown, panels, strict=True):
-        for (backbone, label), axes in zip(view.backbones.items(), line_of_panels, strict=True):
-            chosen = rows[
-                (rows["measure"] == measure) & (rows["method"] == anchor) & (rows["backbone"] == backbone)
-            ]
-            image = _panel(axes, chosen, view)
-            axes.set_title(f"{label}\n{METRICS[measure].label}, anchor {METHODS[anchor].label}")
-        line_of_panels[0].set_ylabel("$r$ (%)")
-    fig.colorbar(image, ax=panels, label="Spearman's correlation", shrink=0.5, aspect=30, pad=0.02)
+        of_panels = rows[(rows["measure"] == measure) & (rows["method"] == anchor)]
+        for backbone, axes in zip(view.backbones, line_of_panels, strict=True):
+            image = _panel(axes, of_panels[of_panels["backbone"] == backbone], view)
+        line_of_panels[0].set_ylabel(f"{METRICS[measure].label}\n{METHODS[anchor].label}\n$r$ (%)")
+    for label, axes in zip(view.backbones.values(), panels[0], strict=True):
+        axes.set_title(label)
+    fig.align_ylabels(panels[:, 0])
+    fig.colorbar(image, ax=panels, label="Spearman's correlation", shrink=0.6, aspect=30, pad=0.02)
     return fig
 
 
-def _panel(axes: Axes, rows: pd.DataFrame, view: View) -> object:
+def _panel(axes: Axes, rows: pd.DataFrame, view: View) -> AxesImage:
+    """Numbers and colours; "–" where there is no correlation, nothing at stages that the measure has not."""
     last = len(view.locations) + 1
-    stages = sorted(rows["stage"].unique())
     grid = rows.pivot_table(index="keep_rate", columns="stage", values="value", aggfunc="mean")
-    grid = grid.reindex(index=view.keep_rates, columns=stages)
+    grid = grid.reindex(index=view.keep_rates, columns=range(1, last + 1))
     image = axes.imshow(grid, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+    measured = [column for column, stage in enumerate(grid) if stage in set(rows["stage"])]
     for row, values in enumerate(grid.to_numpy()):
-        for column, value in enumerate(values):
-            text = "–" if pd.isna(value) else f"{value:.2f}"
+        for column in measured:
+            value = values[column]
+            text = "–" if pd.isna(value) else style.number(value)
             color = "white" if abs(value) > 0.65 else "black"
             axes.text(column, row, text, ha="center", va="center", fontsize=7, color=color)
-    axes.set_xticks(range(len(stages)), ["last block" if s == last else f"stage {s}" for s in stages])
+    axes.set_xticks(range(last), [*(f"stage {stage}" for stage in range(1, last)), "last block"])
     axes.set_yticks(range(len(view.keep_rates)), [style.percent(rate) for rate in view.keep_rates])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)

@@ -6,67 +6,10 @@ An artifact is one file and one entry here. Figures have `draw(tables, view) -> 
 
 from __future__ import annotations
 
-import importlib
-from dataclasses import dataclass
-from types import ModuleType
-
-from tokred.artifacts.view import View
+from tokred.artifacts.artifact import Artifact
 from tokred.methods.registry import METHODS
 from tokred.metrics.registry import METRICS
 from tokred.run import UNREDUCED
-
-#: Formats in which each kind is written.
-FORMATS = {"figure": ("pdf", "png"), "table": ("csv", "md", "tex")}
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """What is known of an artifact without drawing it.
-
-    Attributes:
-        name: name of its module and of its files.
-        kind: "figure" or "table".
-        title: its heading.
-        caption: what it shows, and what to look for.
-        needs: tables that it reads, by the names of folders of the workflow's results.
-        datasets, backbones, keep_rates: how many of them a study must have at least.
-        methods: methods that the study must have.
-        dynamic: whether it shows methods with a variable number of tokens.
-    """
-
-    name: str
-    kind: str
-    title: str
-    caption: str
-    needs: tuple[str, ...]
-    datasets: int = 1
-    backbones: int = 1
-    keep_rates: int = 1
-    methods: tuple[str, ...] = ()
-    dynamic: bool = False
-
-    def obstacle(self, view: View) -> str | None:
-        """Why the artifact makes no sense for a study; None if it does."""
-        for axis in ("datasets", "backbones", "keep_rates"):
-            needed, found = getattr(self, axis), len(getattr(view, axis))
-            if found < needed:
-                return f"{self.name} needs at least {needed} {axis.replace('_', ' ')}, the study has {found}"
-        absent = [name for name in self.methods if name not in view.methods]
-        if absent:
-            return f"{self.name} needs the methods {', '.join(absent)}, which the study has not"
-        if self.dynamic and not any(METHODS[name].dynamic for name in view.methods):
-            return f"{self.name} shows methods with a variable number of tokens, the study has none"
-        return None
-
-    def load(self) -> ModuleType:
-        """The module that draws or makes it."""
-        return importlib.import_module(f"tokred.artifacts.{self.name}")
-
-    @property
-    def formats(self) -> tuple[str, ...]:
-        """Suffixes of its files."""
-        return FORMATS[self.kind]
-
 
 _ALL = [
     Artifact(
@@ -86,6 +29,7 @@ _ALL = [
         "(Homogeneity). 1 means that lowering the keep rate only removes or merges further.",
         ("keep_rates",),
         keep_rates=2,
+        shows=("kept", "clusters"),
     ),
     Artifact(
         "figure4",
@@ -95,6 +39,7 @@ _ALL = [
         "the least possible) and NMI of clusters. Low values mean that the backbone decides which tokens go.",
         ("backbones",),
         backbones=2,
+        shows=("kept", "clusters"),
     ),
     Artifact(
         "figure5",
@@ -104,6 +49,7 @@ _ALL = [
         "method prefers the same places whatever it looks at.",
         ("datasets",),
         datasets=2,
+        shows=("kept",),
     ),
     Artifact(
         "figure6",
@@ -121,7 +67,7 @@ _ALL = [
         "Tokens that a method with a variable number of tokens really keeps, against what it may keep "
         "(dashed).",
         ("summary",),
-        dynamic=True,
+        shows=("dynamic",),
     ),
     Artifact(
         "table1",
@@ -157,6 +103,7 @@ _ALL += [
         _PER_DATASET + "IoA of kept tokens at two keep rates, as in Figure 3.",
         ("keep_rates",),
         keep_rates=2,
+        shows=("kept",),
     ),
     Artifact(
         "figure9",
@@ -165,6 +112,7 @@ _ALL += [
         _PER_DATASET + "Homogeneity of clusters at two keep rates, as in Figure 3.",
         ("keep_rates",),
         keep_rates=2,
+        shows=("clusters",),
     ),
     Artifact(
         "figure10",
@@ -173,6 +121,7 @@ _ALL += [
         _PER_DATASET + "IoU of kept tokens in two backbones, as in Figure 4.",
         ("backbones",),
         backbones=2,
+        shows=("kept",),
     ),
     Artifact(
         "figure11",
@@ -181,6 +130,7 @@ _ALL += [
         _PER_DATASET + "NMI of clusters in two backbones, as in Figure 4.",
         ("backbones",),
         backbones=2,
+        shows=("clusters",),
     ),
     Artifact(
         "figure12",
@@ -190,6 +140,7 @@ _ALL += [
         "tokens) and histogram similarity. The second and third are distances: low means alike.",
         ("datasets",),
         datasets=2,
+        shows=("kept",),
     ),
     Artifact(
         "figure14",
@@ -208,6 +159,7 @@ _ALL += [
         "what is learned is more than a preference for the center.",
         ("fixed",),
         methods=(fixed,),
+        shows=("kept",),
     )
     for part, fixed in (("a", "l1"), ("b", "l2"), ("c", "linf"))
 ]
@@ -221,13 +173,15 @@ _ALL += [
         ("scores", table),
         backbones=place + 1,
         methods=() if anchor == UNREDUCED else (anchor,),
+        shows=shows,
+        fixed=True,
     )
-    for first, measure, anchor, table in (
-        (15, "procrustes", UNREDUCED, "features"),
-        (18, "procrustes", "topk", "features"),
-        (21, "procrustes", "kmedoids", "features"),
-        (24, "iou", "topk", "methods"),
-        (27, "nmi", "kmedoids", "methods"),
+    for first, measure, anchor, table, shows in (
+        (15, "procrustes", UNREDUCED, "features", ("kept", "clusters")),
+        (18, "procrustes", "topk", "features", ("kept", "clusters")),
+        (21, "procrustes", "kmedoids", "features", ("kept", "clusters")),
+        (24, "iou", "topk", "methods", ("kept",)),
+        (27, "nmi", "kmedoids", "methods", ("clusters",)),
     )
     for place, ordinal in enumerate(("smallest", "second", "third"))
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -32,7 +33,7 @@ def draw_scatter(
     performance = scores.set_index(_KEY)["score"]
     first = performance.loc[pd.MultiIndex.from_frame(rows[_KEY])].to_numpy()
     second = performance.loc[pd.MultiIndex.from_frame(rows[[f"other_{name}" for name in _KEY]])].to_numpy()
-    rows = rows.assign(difference=first - second)
+    rows = rows.assign(difference=first - second).dropna(subset=["mean"])
     stages = sorted(rows["stage"].unique())
     fig = style.figure(style.WIDE, 1.0 + 1.6 * len(view.datasets))
     panels = fig.subplots(len(view.datasets), len(stages), sharex="col", sharey="row", squeeze=False)
@@ -52,6 +53,9 @@ def draw_scatter(
 def _points(axes: Axes, rows: pd.DataFrame) -> None:
     for name in METHODS:
         chosen = rows[rows["other_method"] == name]
-        axes.plot(chosen["mean"], chosen["difference"], **{**style.method_line(name), "linestyle": "none"})
+        if len(chosen):
+            line = {**style.method_line(name), "linestyle": "none"}
+            axes.plot(chosen["mean"], chosen["difference"], **line)
     rho = spearman(rows["mean"].to_numpy(), rows["difference"].to_numpy())
-    axes.set_title(f"$\\rho$ = {rho:.2f}", loc="right", fontsize=7)
+    text = "–" if np.isnan(rho) else style.number(rho)
+    axes.set_title(f"$\\rho$ = {text}", loc="right", fontsize=7)

@@ -44,10 +44,15 @@ _RC = {
 }
 
 
-def figure(width: float, height: float) -> Figure:
-    """An empty figure in the project's style, laid out so that nothing overlaps."""
+def figure(width: float, height: float, layout: str = "constrained") -> Figure:
+    """An empty figure in the project's style, laid out so that nothing overlaps.
+
+    Args:
+        width, height: in inches.
+        layout: matplotlib's layout engine; "compressed" for panels of fixed aspect.
+    """
     mpl.rcParams.update(_RC)
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def method_line(name: str) -> dict[str, object]:
@@ -79,6 +84,11 @@ def shared_xlabel(panels: NDArray, text: str) -> None:
 def percent(keep_rate: str) -> str:
     """A keep rate as axes print it: "0.50" is 50."""
     return f"{100 * float(keep_rate):g}"
+
+
+def number(value: float) -> str:
+    """Two decimals, with a minus sign rather than a hyphen and no negative zero."""
+    return f"{value:z.2f}".replace("-", "−")
 
 
 def unit_axis(axes: Axes, low: float = 0.0) -> None:

@@ -45,7 +45,8 @@ class Table:
         """Plain numbers; one heading a column, the two levels joined."""
         flat = self.values.rename(index=self.plain_index)
         flat.columns = [" ".join(part for part in pair if part) for pair in self.values.columns]
-        return flat.round(self.decimals).to_csv(index_label=self.corner, lineterminator="\n")
+        # Formatted as elsewhere: rounding the numbers instead could end on another last digit.
+        return flat.to_csv(index_label=self.corner, float_format=f"%.{self.decimals}f", lineterminator="\n")
 
     def markdown(self) -> str:
         """A table for people to read as text or rendered; the note says what the signs mean."""

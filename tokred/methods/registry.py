@@ -104,9 +104,9 @@ class Method:
 _PKG = "tokred.methods"
 _ALL = [
     Method(UNREDUCED, "Unreduced", Family.NONE, "#000000", "*"),
-    Method("l1", r"$\ell_1$", Family.FIXED, "#999999", "v", f"{_PKG}.fixed:L1", kept=True),
-    Method("l2", r"$\ell_2$", Family.FIXED, "#777777", "^", f"{_PKG}.fixed:L2", kept=True),
-    Method("linf", r"$\ell_\infty$", Family.FIXED, "#555555", "s", f"{_PKG}.fixed:Linf", kept=True),
+    Method("l1", r"$\ell_1$", Family.FIXED, "#999999", "<", f"{_PKG}.fixed:L1", kept=True),
+    Method("l2", r"$\ell_2$", Family.FIXED, "#777777", ">", f"{_PKG}.fixed:L2", kept=True),
+    Method("linf", r"$\ell_\infty$", Family.FIXED, "#555555", "h", f"{_PKG}.fixed:Linf", kept=True),
     Method("topk", "Top-K", Family.STATIC, "#0072B2", "o", f"{_PKG}.topk:TopK", kept=True),
     Method("evit", "EViT", Family.STATIC, "#56B4E9", "D", f"{_PKG}.evit:EViT", kept=True),
     Method(

@@ -1,0 +1,76 @@
+"""What is known of a figure or table without drawing it."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+
+from tokred.artifacts.view import View
+from tokred.methods.registry import METHODS, Family
+
+#: Formats in which each kind is written.
+FORMATS = {"figure": ("pdf", "png"), "table": ("csv", "md", "tex")}
+#: What an artifact may show, by the attribute of a method that has it.
+_SHOWN = {"kept": "kept tokens", "clusters": "clusters", "dynamic": "a variable number of tokens"}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What is known of an artifact without drawing it.
+
+    Attributes:
+        name: name of its module and of its files.
+        kind: "figure" or "table".
+        title: its heading.
+        caption: what it shows, and what to look for.
+        needs: tables that it reads, by the names of folders of the workflow's results.
+        datasets, backbones, keep_rates: how many of them a study must have at least.
+        methods: methods that the study must have, besides those that are shown.
+        shows: attributes of `Method`; it shows methods that have any of them at enough keep rates.
+        fixed: whether it shows fixed patterns too.
+    """
+
+    name: str
+    kind: str
+    title: str
+    caption: str
+    needs: tuple[str, ...]
+    datasets: int = 1
+    backbones: int = 1
+    keep_rates: int = 1
+    methods: tuple[str, ...] = ()
+    shows: tuple[str, ...] = ()
+    fixed: bool = False
+
+    def obstacle(self, view: View) -> str | None:
+        """Why the artifact makes no sense for a study; None if it does."""
+        for axis in ("datasets", "backbones", "keep_rates"):
+            needed, found = getattr(self, axis), len(getattr(view, axis))
+            if found < needed:
+                return f"{self.name} needs at least {needed} {axis.replace('_', ' ')}, the study has {found}"
+        absent = [name for name in self.methods if name not in view.methods]
+        if absent:
+            return f"{self.name} needs the methods {', '.join(absent)}, which the study has not"
+        if self.shows and not any(self._can_show(name, view) for name in view.methods):
+            what = " or ".join(_SHOWN[attribute] for attribute in self.shows)
+            other = " other" if self.methods else ""
+            enough = f" at {self.keep_rates} keep rates" if self.keep_rates > 1 else ""
+            return f"{self.name} shows{other} methods with {what}{enough}, the study has none"
+        return None
+
+    def _can_show(self, name: str, view: View) -> bool:
+        method = METHODS[name]
+        if name in self.methods or (method.family is Family.FIXED and not self.fixed):
+            return False
+        rates = [rate for rate in view.keep_rates if method.can_keep(rate)]
+        return len(rates) >= self.keep_rates and any(getattr(method, part) for part in self.shows)
+
+    def load(self) -> ModuleType:
+        """The module that draws or makes it."""
+        return importlib.import_module(f"tokred.artifacts.{self.name}")
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Suffixes of its files."""
+        return FORMATS[self.kind]

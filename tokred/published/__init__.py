@@ -1,0 +1,40 @@
+"""The paper's own numbers: Tables 1 and 7 (`performance.csv`), 2-6 (`hyperparameters.yaml`).
+
+Source: J. B. Haurum, S. Escalera, G. W. Taylor, T. B. Moeslund, "Which Tokens to Use? Investigating Token
+Reduction in Vision Transformers", 2023.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from tokred import tables
+from tokred.run import UNREDUCED_RATE, canonical_rate
+
+_FOLDER = Path(__file__).parent
+#: Performance metric of each data set, as `tables.SCORES` names it.
+METRICS = {"imagenet": "top1", "nabirds": "top1", "coco": "map", "nuswide": "map"}
+
+
+def scores() -> pd.DataFrame:
+    """Tables 1 and 7 as `tables.SCORES`: 624 models, one seed; `loss` and `n` were not published.
+
+    Cells that the paper leaves empty (ToMe at 25 %) are no rows.
+    """
+    stored = pd.read_csv(_FOLDER / "performance.csv", dtype={"keep_rate": str}).dropna(subset=["score"])
+    rates = [canonical_rate(rate) for rate in stored["keep_rate"].fillna(UNREDUCED_RATE)]
+    rows = stored.assign(keep_rate=rates, seed=0, metric=stored["dataset"].map(METRICS), loss=None, n=0)
+    return rows[tables.SCORES.names].reset_index(drop=True)
+
+
+@cache
+def hyperparameters() -> dict[str, Any]:
+    """Tables 2-6: "grid" (2), "datasets" (3), "imagenet_selected" (4), "baseline_deit" (5),
+    "selected_source" (6), and "fixed": what the text gives for all. Not to be changed.
+    """
+    return yaml.safe_load((_FOLDER / "hyperparameters.yaml").read_text())

@@ -55,6 +55,8 @@ def test_round_trip_single(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for index, (_, image) in enumerate(seen):
         np.testing.assert_array_equal(image, pixels(index))
     np.testing.assert_array_equal(stored.images(), np.stack([pixels(i) for i in range(5)]))
+    for index in (4, 0, 3, 1, 2):
+        np.testing.assert_array_equal(np.asarray(stored.image(index)), pixels(index))
     assert pq.ParquetFile(tmp_path / "t.parquet").num_row_groups == 3
 
 

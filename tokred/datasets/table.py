@@ -131,6 +131,8 @@ class ImageTable:
         stored = pq.read_table(path, columns=["image_id", "label"])
         self.image_ids = stored["image_id"].to_numpy()
         self.labels = self._labels(stored["label"])
+        footer = pq.read_metadata(path)
+        self._group_ends = np.cumsum([footer.row_group(i).num_rows for i in range(footer.num_row_groups)])
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -151,6 +153,14 @@ class ImageTable:
                 for image_id, encoded in zip(ids, data, strict=True):
                     yield image_id, self._decode(image_id, encoded.as_py())
 
+    def image(self, index: int) -> Image.Image:
+        """One decoded image (RGB), in any order; for data sets that do not fit into memory."""
+        group = int(np.searchsorted(self._group_ends, index, side="right"))
+        first = 0 if group == 0 else int(self._group_ends[group - 1])
+        with pq.ParquetFile(self.path) as stored:
+            column = stored.read_row_group(group, columns=["image"])["image"]
+        return self._open(self.image_ids[index], column[index - first]["bytes"].as_py())
+
     def images(self) -> NDArray:
         """(n, height, width, 3) uint8: everything decoded, for data sets that fit into memory.
 
@@ -163,7 +173,10 @@ class ImageTable:
         return np.stack(decoded)
 
     def _decode(self, image_id: str, data: bytes) -> NDArray:
+        return np.asarray(self._open(image_id, data))
+
+    def _open(self, image_id: str, data: bytes) -> Image.Image:
         try:
-            return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+            return Image.open(io.BytesIO(data)).convert("RGB")
         except _UNDECODABLE as error:
             raise ValueError(f"{self.path}: image {image_id!r} cannot be decoded: {error}") from error

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.artifacts.tables import VIEWS, made_up
-from tests.metrics.test_rank import published
+from tokred import published
 from tokred.artifacts import table1, table7a, table7b
 from tokred.artifacts.table import Table
 
@@ -17,7 +17,7 @@ PAPER = VIEWS["paper"]
 
 @pytest.fixture(scope="module")
 def table() -> Table:
-    return table1.make({"scores": published()}, PAPER)
+    return table1.make({"scores": published.scores()}, PAPER)
 
 
 def test_numbers_are_the_published_ones(table: Table) -> None:
@@ -41,7 +41,7 @@ def test_bold_cells_are_the_published_ones(table: Table) -> None:
 
 
 def test_which_backbone_is_in_which_table() -> None:
-    scores = {"scores": published()}
+    scores = {"scores": published.scores()}
     titles = [module.make(scores, PAPER).title for module in (table1, table7a, table7b)]
     assert titles == [f"Performance with deit-{size}" for size in ("small", "base", "tiny")]
     two = {"scores": made_up(VIEWS["default"])["scores"]}

@@ -33,7 +33,13 @@ AXES = {
     "backbones": ("{dataset}/{seed}", "patterns"),
 }
 #: Tables of comparisons whose files are not one a `SLICE`.
-OTHER_SLICES = {"backbones": "{dataset}/{seed}", "datasets": "{backbone}/{seed}"}
+OTHER_SLICES = {
+    "backbones": "{dataset}/{seed}",
+    "datasets": "{backbone}/{seed}",
+    "pictures": "{dataset}",
+}
+#: Height and width of the backbones' input; grids of tokens are the same for all of them.
+IMAGE_SIZE = max(STUDY.settings.backbones[name].image_size for name in STUDY.backbones)
 #: Artifacts that the study can have.
 STUDY_ARTIFACTS = [name for name, artifact in ARTIFACTS.items() if artifact.obstacle(VIEW) is None]
 

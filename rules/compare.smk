@@ -72,3 +72,38 @@ rule compare_proxies:
         code=fingerprint.code("tokred.compare.jobs", "tokred.compare.proxies"),
     script:
         "../workflow/scripts/compare.py"
+
+
+rule choose_pictures:
+    input:
+        table=f"{RESULTS}/datasets/{{dataset}}/test.parquet",
+    output:
+        rows=f"{METRICS}/pictures/{{dataset}}.parquet",
+    log:
+        f"{LOGS}/choose_pictures/{{dataset}}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        job="choose_pictures",
+        arguments=lambda w: {"dataset": w.dataset, "side": IMAGE_SIZE},
+        code=fingerprint.code("tokred.compare.jobs", "tokred.compare.examples"),
+    script:
+        "../workflow/scripts/compare.py"
+
+
+rule show_examples:
+    input:
+        runs=runs_of_slice("patterns"),
+        pictures=rules.choose_pictures.output.rows,
+    output:
+        rows=f"{METRICS}/examples/{SLICE}.parquet",
+    log:
+        f"{LOGS}/show_examples/{SLICE}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        job="show_examples",
+        arguments={},
+        code=fingerprint.code("tokred.compare.jobs", "tokred.compare.examples"),
+    script:
+        "../workflow/scripts/compare.py"

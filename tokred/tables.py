@@ -72,6 +72,29 @@ PROXIES = pa.schema(
         ("n", pa.int64()),
     ]
 )
+#: One row per picture of a data set that examples show: its place among them, id, names of its classes,
+#: encoded bytes.
+PICTURES = pa.schema(
+    [
+        ("dataset", _TEXT),
+        ("place", pa.int32()),
+        ("image_id", pa.string()),
+        ("label", pa.string()),
+        ("image", pa.binary()),
+    ]
+)
+#: One row per run, stage and input token (raster order) of one image: whether the token is kept (or a
+#: cluster center), null for methods without kept tokens; its cluster, null for methods without clusters.
+EXAMPLES = pa.schema(
+    [
+        *_IDENTITY,
+        ("image_id", pa.string()),
+        ("stage", pa.int8()),
+        ("token", pa.int32()),
+        ("kept", pa.bool_()),
+        ("cluster", pa.int16()),
+    ]
+)
 
 
 def identity_fields() -> list[tuple[str, pa.DataType]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS
@@ -121,4 +123,31 @@ def made_up(view: View) -> dict[str, pd.DataFrame]:
         for run in reduced
         for stage in stages
     ]
+    tables["pictures"] = [
+        {"dataset": dataset, "place": place, "image_id": f"i{place}", "label": f"class {place}, another"}
+        | {"image": png(rng.integers(0, 256, (28, 28, 3), dtype=np.uint8))}
+        for dataset in view.datasets
+        for place in range(8)
+    ]
+    tables["examples"] = list(examples(view, reduced, rng))
     return {name: pd.DataFrame(rows) for name, rows in tables.items()}
+
+
+def examples(view: View, reduced: list[dict], rng: np.random.Generator) -> Iterator[dict[str, object]]:
+    """Nested kept sets and clusters of every run, at random."""
+    for run in reduced:
+        method, rate = METHODS[run["method"]], float(run["keep_rate"])
+        order = rng.permutation(196)
+        for stage in (1, 2, 3):
+            budget = int(196 * rate**stage)
+            for token in range(196):
+                kept = bool(order[token] < budget) if method.kept else None
+                cluster = int(order[token] % budget) if method.clusters else None
+                place = {"image_id": "i0", "stage": stage, "token": token}
+                yield {**run, **place, "kept": kept, "cluster": cluster}
+
+
+def png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()

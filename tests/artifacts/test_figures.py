@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from tests.artifacts.tables import VIEWS, made_up, view
+from tokred.artifacts import examples
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.artifacts.render import render
 from tokred.artifacts.view import View
@@ -241,3 +242,27 @@ def test_empty_table_and_wrong_suffix(tmp_path: Path) -> None:
         render("figure1", empty, made, [str(tmp_path / "x.pdf")])
     with pytest.raises(ValueError, match=r"x.svg: expected one of the formats pdf, png"):
         render("figure1", TABLES["default"], made, [str(tmp_path / "x.svg")])
+
+
+def test_figure37_dims_what_is_dropped() -> None:
+    fig, tables = draw("figure37", "default"), TABLES["default"]
+    rows = tables["examples"]
+    picture = np.asarray(examples.picture(tables, "imagenet"))
+    titles = [axes.get_title() for axes in fig.axes]
+    column = titles.index("\nstage 2")  # of the lowest keep rate, in the row of l1
+    chosen = rows[(rows.dataset == "imagenet") & (rows.backbone == "deit_small") & (rows.stage == 2)]
+    kept = chosen[(chosen.method == "l1") & (chosen.keep_rate == "0.25")].sort_values("token")["kept"]
+    mask = np.kron(kept.to_numpy().reshape(14, 14).astype(bool), np.ones((2, 2), dtype=bool))
+    shown = fig.axes[column].get_images()[0].get_array()
+    np.testing.assert_allclose(shown[mask], picture[mask], atol=1e-6)
+    assert (np.asarray(shown)[~mask] >= picture[~mask] - 1e-6).all()
+    assert np.abs(shown[~mask] - picture[~mask]).mean() > 0.3
+
+
+def test_clusters_keep_their_color() -> None:
+    first = np.array([[0, 0, 1], [2, 2, 2]])
+    second = np.array([[0, 0, 0], [1, 1, 1]])  # takes cluster 1 into the larger cluster 0
+    tokens = np.arange(18, dtype=float).reshape(2, 3, 3)
+    early, late = examples.cluster_colors(np.stack([first, second]), tokens)
+    np.testing.assert_allclose(early[0], tokens[0, :2].mean(axis=0))
+    np.testing.assert_allclose(late, early[[0, 2]])

@@ -6,6 +6,8 @@ An artifact is one file and one entry here. Figures have `draw(tables, view) -> 
 
 from __future__ import annotations
 
+import re
+
 from tokred.artifacts.artifact import Artifact
 from tokred.methods.registry import METHODS
 from tokred.metrics.registry import METRICS
@@ -197,6 +199,50 @@ _ALL += [
     )
     for number, name in enumerate(("topk", "evit", "dynamicvit", "ats", "kmedoids", "dpcknn"), 30)
 ]
+_ALL += [
+    Artifact(
+        f"figure{36 + 2 * place + odd}",
+        "figure",
+        f"{what} of an example image, {ordinal} data set",
+        f"One test image at every keep rate and stage, with the backbone of Table 1. {how}",
+        ("pictures", "examples"),
+        datasets=place + 1,
+        shows=(part,),
+        fixed=True,
+    )
+    for place, ordinal in enumerate(("first", "second", "third", "fourth"))
+    for odd, (what, part, how) in enumerate(
+        (
+            (
+                "Clusters",
+                "clusters",
+                "Regions have the mean color of the cluster that they were at first; one that takes "
+                "in others keeps its color. Good clusters follow the picture's edges.",
+            ),
+            (
+                "Kept tokens",
+                "kept",
+                "Dropped tokens are dimmed; of merging methods the cluster centers are shown as kept.",
+            ),
+        )
+    )
+]
+_ALL.append(
+    Artifact(
+        "figure2",
+        "figure",
+        "Example images",
+        "Randomly chosen test images of each data set, with their classes.",
+        ("pictures",),
+    )
+)
 
-#: Every artifact by name.
-ARTIFACTS: dict[str, Artifact] = {artifact.name: artifact for artifact in _ALL}
+
+def _place(artifact: Artifact) -> tuple[str, int, str]:
+    """Figures before tables, by their numbers in the paper."""
+    number, part = re.fullmatch(r"[a-z]+([0-9]+)([a-z]?)", artifact.name).groups()
+    return artifact.kind, int(number), part
+
+
+#: Every artifact by name, in the paper's order.
+ARTIFACTS: dict[str, Artifact] = {artifact.name: artifact for artifact in sorted(_ALL, key=_place)}

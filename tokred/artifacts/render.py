@@ -18,6 +18,8 @@ SCHEMAS = {
     "summary": tables.SUMMARY,
     "depth": tables.DEPTH,
     "proxies": tables.PROXIES,
+    "pictures": tables.PICTURES,
+    "examples": tables.EXAMPLES,
     **dict.fromkeys(("keep_rates", "backbones", "datasets", "fixed", "methods", "features"), tables.PAIRS),
 }
 

@@ -51,6 +51,24 @@ def compare_proxies(inputs: Files, outputs: Mapping[str, str]) -> None:
     _write(outputs["rows"], correlate(scores, pairs), tables.PROXIES)
 
 
+def choose_pictures(dataset: str, side: int, inputs: Files, outputs: Mapping[str, str]) -> None:
+    """From the test split ("table") to `tables.PICTURES` ("rows")."""
+    from tokred.compare.examples import picture_rows
+    from tokred.datasets.table import ImageTable
+
+    (table,) = inputs["table"]
+    _write(outputs["rows"], picture_rows(ImageTable(table), dataset, side), tables.PICTURES)
+
+
+def show_examples(inputs: Files, outputs: Mapping[str, str]) -> None:
+    """From patterns ("runs") and the data set's "pictures" to `tables.EXAMPLES` ("rows")."""
+    from tokred.compare.examples import example_rows, first_picture
+
+    (pictures,) = inputs["pictures"]
+    rows = example_rows(open_runs(inputs["runs"]), first_picture(pictures))
+    _write(outputs["rows"], rows, tables.EXAMPLES)
+
+
 def _write(path: str, rows: object, schema: object) -> None:
     rows = list(rows)
     tables.write_rows(path, rows, schema)

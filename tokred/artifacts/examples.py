@@ -1,0 +1,165 @@
+"""Patterns of an example image: kept tokens and clusters over keep rates and stages (Figures 36 to 43)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from tokred.artifacts import style
+from tokred.artifacts.performance_table import backbone_order
+from tokred.artifacts.view import View
+from tokred.methods.registry import METHODS
+
+#: How much of a dropped token's picture is left.
+_DIM = 0.18
+#: Space between the panels of neighbouring keep rates, in panels.
+_GAP = 0.18
+
+
+def picture(tables: Mapping[str, pd.DataFrame], dataset: str, place: int = 0) -> NDArray:
+    """(height, width, 3) picture of a data set in [0, 1]."""
+    rows = tables["pictures"]
+    chosen = rows[(rows["dataset"] == dataset) & (rows["place"] == place)]
+    with Image.open(io.BytesIO(chosen["image"].item())) as image:
+        return np.asarray(image.convert("RGB"), dtype=np.float32) / 255
+
+
+def draw_examples(tables: Mapping[str, pd.DataFrame], view: View, place: int, part: str) -> Figure:
+    """A row a method, a column a keep rate and stage, for one image of one data set.
+
+    Args:
+        tables: "pictures" and "examples".
+        view: the study; its backbone is the first of `backbone_order`, its seed the first.
+        place: of the data set in the study.
+        part: "kept" (dropped tokens are dimmed) or "cluster" (a color and an outline a cluster).
+    """
+    dataset = list(view.datasets)[place]
+    rows = tables["examples"]
+    chosen = (rows["dataset"] == dataset) & (rows["backbone"] == backbone_order(view)[0])
+    rows = rows[chosen & (rows["seed"] == view.seeds[0]) & rows[part].notna()]
+    methods = [name for name in view.methods if name in set(rows["method"])]
+    image = picture(tables, dataset)
+    fig, panels = _grid(len(methods), view)
+    grouped = {
+        key: of_run.sort_values(["stage", "token"]) for key, of_run in rows.groupby(["method", "keep_rate"])
+    }
+    for name, line_of_panels in zip(methods, panels, strict=True):
+        _show(line_of_panels[0], image, view)
+        line_of_panels[0].set_ylabel(METHODS[name].label, rotation=0, ha="right", va="center")
+        for position, rate in enumerate(view.keep_rates):
+            stages = len(view.locations)
+            of_rate = line_of_panels[1 + position * stages :][:stages]
+            if (name, rate) not in grouped:
+                for axes in of_rate:
+                    axes.remove()
+                continue
+            values = grouped[name, rate][part].to_numpy().reshape(stages, *view.grid)
+            draw = _draw_kept if part == "kept" else _draw_clusters
+            draw(of_rate, image, values.astype(int), view)
+    _name_columns(panels, view)
+    return fig
+
+
+def _grid(rows: int, view: View) -> tuple[Figure, NDArray]:
+    """Empty panels (methods, 1 + keep rates x stages), as large as the page allows."""
+    rates, stages = len(view.keep_rates), len(view.locations)
+    widths = [1.0] + ([_GAP] + [1.0] * stages) * rates
+    size = min(1.0, (style.WIDE - 1.0) / sum(widths), 8 / rows)
+    fig = style.figure(1.0 + size * sum(widths), 0.6 + size * 1.04 * rows, layout="compressed")
+    fig.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
+    spec = fig.add_gridspec(rows, len(widths), width_ratios=widths)
+    panels = spec.subplots(squeeze=False)
+    for axes in panels.flat:
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+        axes.grid(visible=False)
+    used = [column for column, width in enumerate(widths) if width == 1]
+    for column in set(range(len(widths))) - set(used):
+        for axes in panels[:, column]:
+            axes.remove()
+    return fig, panels[:, used]
+
+
+def _name_columns(panels: NDArray, view: View) -> None:
+    """Keep rates above their first stage, stages below; in the first row that has the panel."""
+    stages = len(view.locations)
+    panels[0, 0].set_title("image", fontsize=6)
+    for column in range(1, panels.shape[1]):
+        rate, stage = divmod(column - 1, stages)
+        present = [axes for axes in panels[:, column] if axes.figure is not None]
+        if present:
+            head = f"$r$ = {style.percent(view.keep_rates[rate])} %" if stage == 0 else ""
+            present[0].set_title(f"{head}\nstage {stage + 1}", fontsize=6)
+
+
+def _show(axes: Axes, image: NDArray, view: View) -> None:
+    rows, columns = view.grid
+    axes.imshow(image, extent=(0, columns, rows, 0), interpolation="nearest")
+
+
+def _draw_kept(panels: NDArray, image: NDArray, kept: NDArray, view: View) -> None:
+    """The image with dropped tokens dimmed, a panel a stage; `kept` is (stages, rows, columns)."""
+    for axes, mask in zip(panels, kept, strict=True):
+        strength = np.where(_pixels(mask, image), 1.0, _DIM)[..., None]
+        _show(axes, 1 - strength * (1 - image), view)
+        axes.add_collection(_outlines(mask))
+
+
+def _draw_clusters(panels: NDArray, image: NDArray, clusters: NDArray, view: View) -> None:
+    """Regions in the mean color of the cluster that they were at first, outlined, a panel a stage."""
+    colors = cluster_colors(clusters, _token_colors(image, view.grid))
+    for axes, labels, color in zip(panels, clusters, colors, strict=True):
+        _show(axes, color[labels], view)
+        axes.add_collection(_outlines(labels))
+
+
+def cluster_colors(clusters: NDArray, tokens: NDArray) -> list[NDArray]:
+    """Colors (clusters, 3) of each stage: a cluster keeps the color of the largest part that it is made of.
+
+    Args:
+        clusters: (stages, rows, columns) cluster of each token.
+        tokens: (rows, columns, 3) color of each token; those of the first stage are the means over clusters.
+    """
+    colors: list[NDArray] = []
+    for stage, labels in enumerate(clusters):
+        chosen = np.zeros((labels.max() + 1, 3))
+        for label in np.unique(labels):
+            inside = labels == label
+            if stage == 0:
+                chosen[label] = tokens[inside].mean(axis=0)
+            else:
+                parts, sizes = np.unique(clusters[stage - 1][inside], return_counts=True)
+                chosen[label] = colors[-1][parts[sizes.argmax()]]
+        colors.append(chosen)
+    return colors
+
+
+def _token_colors(image: NDArray, grid: tuple[int, int]) -> NDArray:
+    """(rows, columns, 3) mean color of each token's patch."""
+    rows, columns = grid
+    height, width = image.shape[0] // rows, image.shape[1] // columns
+    return (
+        image[: rows * height, : columns * width].reshape(rows, height, columns, width, 3).mean(axis=(1, 3))
+    )
+
+
+def _pixels(mask: NDArray, image: NDArray) -> NDArray:
+    """A value of each token, for each pixel of the image."""
+    height, width = image.shape[0] // mask.shape[0], image.shape[1] // mask.shape[1]
+    return np.kron(mask, np.ones((height, width), dtype=mask.dtype))
+
+
+def _outlines(labels: NDArray) -> LineCollection:
+    """Borders between neighbouring tokens of different labels, in token coordinates."""
+    below, right = np.nonzero(np.diff(labels, axis=0)), np.nonzero(np.diff(labels, axis=1))
+    lines = [((x, y + 1), (x + 1, y + 1)) for y, x in zip(*below, strict=True)]
+    lines += [((x + 1, y), (x + 1, y + 1)) for y, x in zip(*right, strict=True)]
+    return LineCollection(lines, colors="white", linewidths=0.5, capstyle="projecting")

@@ -32,6 +32,7 @@ rule all:
     default_target: True
     input:
         artifact_files(STUDY_ARTIFACTS),
+        rules.claims.output,
 
 
 onstart:

@@ -33,3 +33,20 @@ rule table:
         code=lambda w: fingerprint.code("tokred.artifacts.render", f"tokred.artifacts.{w.table}"),
     script:
         "../workflow/scripts/render.py"
+
+
+rule claims:
+    input:
+        unpack(lambda w: {table: table_files(table) for table in needed_tables()}),
+    output:
+        csv=f"{RESULTS}/claims.csv",
+        md=f"{RESULTS}/claims.md",
+    log:
+        f"{LOGS}/claims.log",
+    conda:
+        ENVIRONMENT
+    params:
+        view=asdict(VIEW),
+        code=fingerprint.code("tokred.claims.verdicts"),
+    script:
+        "../workflow/scripts/claims.py"

@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 from tokred import fingerprint, shipped, worker
 from tokred.artifacts.registry import ARTIFACTS
+from tokred.claims.verdicts import needed_tables
 from tokred.config import Study
 from tokred.config import parse as parse_config
 from tokred.datasets.registry import ADAPTERS

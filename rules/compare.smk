@@ -76,7 +76,7 @@ rule compare_proxies:
 
 rule choose_pictures:
     input:
-        table=f"{RESULTS}/datasets/{{dataset}}/test.parquet",
+        table=[f"{RESULTS}/datasets/{{dataset}}/test.parquet"],
     output:
         rows=f"{METRICS}/pictures/{{dataset}}.parquet",
     log:
@@ -94,7 +94,7 @@ rule choose_pictures:
 rule show_examples:
     input:
         runs=runs_of_slice("patterns"),
-        pictures=rules.choose_pictures.output.rows,
+        pictures=[rules.choose_pictures.output.rows],
     output:
         rows=f"{METRICS}/examples/{SLICE}.parquet",
     log:

@@ -64,6 +64,11 @@ class Method:
         """Whether it chooses tokens to keep from the image (section 5.4)."""
         return self.family in (Family.STATIC, Family.DYNAMIC)
 
+    @property
+    def plain_label(self) -> str:
+        """The label where mathematics cannot be shown."""
+        return self.name if "$" in self.label else self.label
+
     def load(self) -> type:
         """The `Reducer` class; imports torch."""
         module, _, name = self.target.partition(":")

@@ -1,0 +1,1 @@
+"""What the paper finds, as checks that a study either passes or does not."""

@@ -1,0 +1,88 @@
+"""A finding of the paper, and how it is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tokred.artifacts.view import View
+from tokred.methods.registry import METHODS, Family
+
+#: The paper's bands of correlation (Hinkle et al., cited in section 5.3): moderate from, high from.
+MODERATE, HIGH = 0.5, 0.7
+
+_AXES = {
+    "datasets": "data sets",
+    "backbones": "backbones",
+    "methods": "methods",
+    "keep_rates": "keep rates",
+    "locations": "stages",
+}
+
+
+class NotTestableError(Exception):
+    """A study lacks what a claim is about; the message says what."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a study says of a claim: whether it holds, and the numbers that decide it."""
+
+    holds: bool
+    numbers: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A study's tables (`tokred.tables`) by name, and its `View`."""
+
+    tables: Mapping[str, pd.DataFrame]
+    view: View
+
+    def need_methods(self, *names: str) -> None:
+        """Raises NotTestableError where the study lacks a method."""
+        absent = [METHODS[name].plain_label for name in names if name not in self.view.methods]
+        if absent:
+            raise NotTestableError(f"the study has no {', '.join(absent)}")
+
+    def need_rates(self, *rates: str) -> None:
+        """Raises NotTestableError where the study lacks a keep rate."""
+        absent = [rate for rate in rates if rate not in self.view.keep_rates]
+        if absent:
+            raise NotTestableError(f"the study has no keep rate {', '.join(absent)}")
+
+    def need_several(self, axis: str, at_least: int = 2) -> None:
+        """Raises NotTestableError where the study has too few on an axis of its view."""
+        found = len(getattr(self.view, axis))
+        if found < at_least:
+            raise NotTestableError(f"needs {at_least} {_AXES[axis]}, the study has {found}")
+
+    def methods(self, *families: Family) -> list[str]:
+        """The study's methods of some families; NotTestableError where there are none."""
+        found = [name for name in self.view.methods if METHODS[name].family in families]
+        if not found:
+            raise NotTestableError(f"the study has no methods of {' or '.join(families)}")
+        return found
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One finding.
+
+    Attributes:
+        name: key in tables.
+        section: of the paper.
+        text: what is claimed, in our words.
+        rule: the quantity that decides, and when the claim holds. Thresholds are the paper's own or none.
+        needs: tables that it reads.
+        check: decides it; raises NotTestableError.
+    """
+
+    name: str
+    section: str
+    text: str
+    rule: str
+    needs: tuple[str, ...]
+    check: Callable[[Evidence], Finding]

@@ -1,0 +1,117 @@
+"""What the paper says of similarity as a proxy for performance (abstract, section 5.5, appendix J).
+
+Correlations are turned so that positive means: what is less like the anchor does worse. They are averaged
+over data sets, backbones, keep rates, stages and anchors.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from tokred.claims.claim import HIGH, MODERATE, Claim, Evidence, Finding, NotTestableError
+from tokred.metrics.registry import METRICS
+
+
+def strength(study: Evidence, *measures: str) -> pd.Series:
+    """Mean Spearman correlation of each measure; NotTestableError where one is missing."""
+    rows = study.tables["proxies"]
+    rows = rows[(rows["correlation"] == "spearman") & rows["measure"].isin(measures)].dropna(subset=["value"])
+    sign = rows["measure"].map(lambda name: -1 if METRICS[name].larger_is_similar else 1)
+    mean = (rows["value"] * sign).groupby(rows["measure"]).mean()
+    absent = [METRICS[name].label for name in measures if name not in mean.index]
+    if absent:
+        raise NotTestableError(f"the study has no correlations with {', '.join(absent)}")
+    return mean.reindex(measures)
+
+
+def _told(mean: pd.Series) -> str:
+    return ", ".join(f"{METRICS[name].label} {value:.2f}" for name, value in mean.items())
+
+
+def band(value: float) -> str:
+    """What the paper calls a correlation of this size."""
+    return "high" if value >= HIGH else "moderate" if value >= MODERATE else "low"
+
+
+def procrustes_is_a_strong_proxy(study: Evidence) -> Finding:
+    mean = strength(study, "procrustes")
+    return Finding(bool((mean >= HIGH).all()), _told(mean))
+
+
+def nmi_is_a_strong_proxy(study: Evidence) -> Finding:
+    mean = strength(study, "nmi")
+    return Finding(bool((mean >= HIGH).all()), _told(mean))
+
+
+def iou_is_a_moderate_proxy(study: Evidence) -> Finding:
+    mean = strength(study, "iou")
+    return Finding(band(mean["iou"]) == "moderate", _told(mean))
+
+
+def nmi_beats_iou(study: Evidence) -> Finding:
+    mean = strength(study, "nmi", "iou")
+    return Finding(bool(mean["nmi"] > mean["iou"]), _told(mean))
+
+
+def other_measures_serve_as_well(study: Evidence) -> Finding:
+    mean = strength(study, "procrustes", "cka", "pwcca")
+    bands = {band(value) for value in mean}
+    return Finding(len(bands) == 1 and bands != {"low"}, _told(mean))
+
+
+def similarity_is_a_proxy(study: Evidence) -> Finding:
+    mean = strength(study, "procrustes", "iou", "nmi")
+    return Finding(bool((mean >= MODERATE).all()), _told(mean))
+
+
+_RULE = "mean Spearman correlation with the difference in performance; "
+CLAIMS = [
+    Claim(
+        "similarity_is_a_proxy",
+        "abstract, 7",
+        "Similarity of patterns is a moderate to strong proxy for performance.",
+        _RULE + "at least 0.5 (moderate) for Procrustes, IoU and NMI",
+        ("proxies",),
+        similarity_is_a_proxy,
+    ),
+    Claim(
+        "procrustes_is_a_strong_proxy",
+        "5.5",
+        "Distance of features (Procrustes) goes with the difference in performance.",
+        _RULE + "at least 0.7 (high)",
+        ("proxies",),
+        procrustes_is_a_strong_proxy,
+    ),
+    Claim(
+        "nmi_is_a_strong_proxy",
+        "5.5",
+        "So does the similarity of clusters (NMI).",
+        _RULE + "at least 0.7 (high)",
+        ("proxies",),
+        nmi_is_a_strong_proxy,
+    ),
+    Claim(
+        "iou_is_a_moderate_proxy",
+        "5.5",
+        "The similarity of kept tokens (IoU) does so moderately.",
+        _RULE + "from 0.5 to 0.7 (moderate)",
+        ("proxies",),
+        iou_is_a_moderate_proxy,
+    ),
+    Claim(
+        "nmi_beats_iou",
+        "5.5",
+        "NMI is a better proxy than IoU.",
+        _RULE + "higher for NMI",
+        ("proxies",),
+        nmi_beats_iou,
+    ),
+    Claim(
+        "other_measures_serve_as_well",
+        "J",
+        "CKA and PWCCA are as good as Procrustes.",
+        _RULE + "all three in the same band, moderate or high",
+        ("proxies",),
+        other_measures_serve_as_well,
+    ),
+]

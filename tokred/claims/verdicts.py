@@ -1,0 +1,107 @@
+"""All claims, decided for a study and written for people (Markdown) and programs (CSV)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+
+import pandas as pd
+
+from tokred import tables
+from tokred.artifacts.render import SCHEMAS
+from tokred.artifacts.view import View
+from tokred.claims import averages, patterns, performance, proxies
+from tokred.claims.claim import Claim, Evidence, NotTestableError
+from tokred.files import atomic_path
+
+#: Every claim, by what it is about.
+GROUPS: dict[str, list[Claim]] = {
+    "Performance": performance.CLAIMS,
+    "Patterns over keep rates and backbones": patterns.CLAIMS,
+    "Average patterns": averages.CLAIMS,
+    "Similarity as a proxy for performance": proxies.CLAIMS,
+}
+HOLDS, FAILS, UNTESTED = "holds", "does not hold", "not testable"
+_SIGN = {HOLDS: "✔", FAILS: "✘", UNTESTED: "–"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a study says of a claim; `numbers` says what is missing where the claim is not testable."""
+
+    claim: str
+    section: str
+    text: str
+    rule: str
+    verdict: str
+    numbers: str
+
+
+def needed_tables() -> list[str]:
+    """Tables that the claims read."""
+    return sorted({table for claims in GROUPS.values() for claim in claims for table in claim.needs})
+
+
+def decide(claim: Claim, evidence: Evidence) -> Verdict:
+    """The verdict on one claim."""
+    try:
+        absent = [name for name in claim.needs if name not in evidence.tables]
+        if absent:
+            raise NotTestableError(f"the study has no {', '.join(absent).replace('_', ' ')}")
+        finding = claim.check(evidence)
+        verdict, numbers = (HOLDS if finding.holds else FAILS), finding.numbers
+    except NotTestableError as reason:
+        verdict, numbers = UNTESTED, str(reason)
+    return Verdict(claim.name, claim.section, claim.text, claim.rule, verdict, numbers)
+
+
+def decide_all(evidence: Evidence) -> dict[str, list[Verdict]]:
+    """Verdicts on all claims, in groups."""
+    return {group: [decide(claim, evidence) for claim in claims] for group, claims in GROUPS.items()}
+
+
+def to_csv(groups: Mapping[str, Sequence[Verdict]]) -> str:
+    """A row a claim."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([field.name for field in fields(Verdict)])
+    writer.writerows(astuple(verdict) for verdicts in groups.values() for verdict in verdicts)
+    return buffer.getvalue()
+
+
+def to_markdown(groups: Mapping[str, Sequence[Verdict]], study: str) -> str:
+    """A table a group, the counts above them."""
+    counts = Counter(verdict.verdict for verdicts in groups.values() for verdict in verdicts)
+    told = f"{counts[HOLDS]} hold, {counts[FAILS]} do not, {counts[UNTESTED]} cannot be tested here"
+    lines = [f"# Findings of the paper in study {study}", "", f"Of {counts.total()} findings {told}."]
+    for group, verdicts in groups.items():
+        lines += ["", f"## {group}", "", "| | section | finding | decided by | in this study |"]
+        lines.append("| --- | --- | --- | --- | --- |")
+        for verdict in verdicts:
+            cells = [f"{_SIGN[verdict.verdict]} {verdict.verdict}", verdict.section, verdict.text]
+            cells += [verdict.rule, verdict.numbers]
+            lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def write(
+    view: Mapping[str, object], inputs: Mapping[str, Sequence[str]], outputs: Mapping[str, str]
+) -> None:
+    """The job: from the files of each table to "csv" and "md".
+
+    Args:
+        view: fields of the `View`.
+        inputs: files of the tables that the study has, of those that claims need.
+    """
+    frames: dict[str, pd.DataFrame] = {
+        name: tables.read(files, SCHEMAS[name]) for name, files in inputs.items()
+    }
+    shown = View.of(view)
+    groups = decide_all(Evidence(frames, shown))
+    texts = {"csv": to_csv(groups), "md": to_markdown(groups, shown.study)}
+    for name, text in texts.items():
+        with atomic_path(outputs[name]) as temporary:
+            temporary.write_text(text)

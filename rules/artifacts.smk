@@ -37,7 +37,7 @@ rule table:
 
 rule claims:
     input:
-        unpack(lambda w: {table: table_files(table) for table in needed_tables()}),
+        unpack(lambda w: claimed_tables()),
     output:
         csv=f"{RESULTS}/claims.csv",
         md=f"{RESULTS}/claims.md",

@@ -1,6 +1,7 @@
 """What the rules share: the validated study, paths and wildcards, and all input functions."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
@@ -135,10 +136,30 @@ def artifact_files(names):
 
 def table_files(table):
     """Files of all slices of a table."""
+    if table == "scores" and not VIEW.trained:
+        return [f"{RESULTS}/published.parquet"]
     if table == "scores":
         return paths("scores")
+    if table == "reference":
+        return [f"{METRICS}/reference.parquet"]
     pattern = f"{METRICS}/{table}/{OTHER_SLICES.get(table, SLICE)}.parquet"
     return sorted(set(expand(pattern, dataset=STUDY.datasets, backbone=STUDY.backbones, seed=STUDY.seeds)))
+
+
+def scores_of_study(name):
+    """Files of performance of another study; an error where there are none."""
+    if name in (None, "published"):
+        return []
+    found = sorted(map(str, Path(f"results/{name}/scores").rglob("*.parquet")))
+    if not found:
+        raise WorkflowError(f"compare_with: study {name!r} has no performance under results/{name}/scores")
+    return found
+
+
+def claimed_tables():
+    """The files of each table that claims need, of those that the study has."""
+    names = needed_tables() if VIEW.trained else ["scores"]
+    return {table: table_files(table) for table in names}
 
 
 def tables_of(name):

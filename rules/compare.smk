@@ -107,3 +107,35 @@ rule show_examples:
         code=fingerprint.code("tokred.compare.jobs", "tokred.compare.examples"),
     script:
         "../workflow/scripts/compare.py"
+
+
+rule publish:
+    output:
+        rows=f"{RESULTS}/published.parquet",
+    log:
+        f"{LOGS}/publish.log",
+    conda:
+        ENVIRONMENT
+    params:
+        job="collect",
+        arguments={"compare_with": "published"},
+        code=fingerprint.code("tokred.compare.jobs"),
+    script:
+        "../workflow/scripts/compare.py"
+
+
+rule refer:
+    input:
+        scores=lambda w: scores_of_study(STUDY.compare_with),
+    output:
+        rows=f"{METRICS}/reference.parquet",
+    log:
+        f"{LOGS}/refer.log",
+    conda:
+        ENVIRONMENT
+    params:
+        job="collect",
+        arguments={"compare_with": STUDY.compare_with},
+        code=fingerprint.code("tokred.compare.jobs"),
+    script:
+        "../workflow/scripts/compare.py"

@@ -21,7 +21,9 @@ def view(datasets: int, backbones: int, rates: tuple[str, ...], methods: tuple[s
     sizes = ("deit_tiny", "deit_small", "deit_base")[:backbones]
     labels = {name: name.title() for name in names}
     backbone_labels = {name: name.replace("_", "-") for name in sizes}
-    return View("made_up", labels, backbone_labels, methods, rates, (0,), (3, 6, 9), (14, 14), 12)
+    return View(
+        "made_up", labels, backbone_labels, methods, rates, (0,), (3, 6, 9), (14, 14), 12, True, "the paper"
+    )
 
 
 VIEWS = {
@@ -49,7 +51,8 @@ def made_up(view: View) -> dict[str, pd.DataFrame]:
     scores = [
         {**run, "metric": "top1", "score": rng.uniform(40, 80), "loss": 1.0, "n": 10} for run in all_runs
     ]
-    tables: dict[str, list] = {"scores": scores}
+    reference = [{**row, "score": row["score"] + rng.normal()} for row in scores[::2] + scores[1::2]]
+    tables: dict[str, list] = {"scores": scores, "reference": reference}
 
     def pair(first: dict, second: dict, stage: int, metric: str) -> dict[str, object]:
         other = {f"other_{key}": value for key, value in second.items()}

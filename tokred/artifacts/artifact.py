@@ -9,6 +9,8 @@ from types import ModuleType
 from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS, Family
 
+#: Tables that a study has without models of its own.
+UNTRAINED = ("scores", "reference")
 #: Formats in which each kind is written.
 FORMATS = {"figure": ("pdf", "png"), "table": ("csv", "md", "tex")}
 #: What an artifact may show, by the attribute of a method that has it.
@@ -45,6 +47,11 @@ class Artifact:
 
     def obstacle(self, view: View) -> str | None:
         """Why the artifact makes no sense for a study; None if it does."""
+        untold = [table for table in self.needs if table not in UNTRAINED]
+        if untold and not view.trained:
+            return f"{self.name} needs {', '.join(untold)}, the study has performance only"
+        if "reference" in self.needs and view.reference is None:
+            return f"{self.name} needs something to compare with, the study's `compare_with` is empty"
         for axis in ("datasets", "backbones", "keep_rates"):
             needed, found = getattr(self, axis), len(getattr(view, axis))
             if found < needed:

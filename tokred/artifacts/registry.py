@@ -236,12 +236,32 @@ _ALL.append(
         ("pictures",),
     )
 )
+_ALL += [
+    Artifact(
+        "comparison",
+        "figure",
+        "Performance beside another study's",
+        "Average ranks of the methods, and performance of the models that both have (else what "
+        "reduction costs), here and in the paper or another study. What lies on the dashed line is "
+        "the same in both.",
+        ("scores", "reference"),
+    ),
+    Artifact(
+        "differences",
+        "table",
+        "Differences to another study",
+        "Performance less that of the paper or another study, with the largest disagreements in bold.",
+        ("scores", "reference"),
+    ),
+]
 
 
 def _place(artifact: Artifact) -> tuple[str, int, str]:
-    """Figures before tables, by their numbers in the paper."""
-    number, part = re.fullmatch(r"[a-z]+([0-9]+)([a-z]?)", artifact.name).groups()
-    return artifact.kind, int(number), part
+    """Figures before tables, by their numbers in the paper; then what the paper has not."""
+    numbered = re.fullmatch(r"[a-z]+([0-9]+)([a-z]?)", artifact.name)
+    return (
+        (artifact.kind, int(numbered[1]), numbered[2]) if numbered else (artifact.kind, 1000, artifact.name)
+    )
 
 
 #: Every artifact by name, in the paper's order.

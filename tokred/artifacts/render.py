@@ -18,6 +18,7 @@ SCHEMAS = {
     "summary": tables.SUMMARY,
     "depth": tables.DEPTH,
     "proxies": tables.PROXIES,
+    "reference": tables.SCORES,
     "pictures": tables.PICTURES,
     "examples": tables.EXAMPLES,
     **dict.fromkeys(("keep_rates", "backbones", "datasets", "fixed", "methods", "features"), tables.PAIRS),

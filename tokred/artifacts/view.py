@@ -20,6 +20,9 @@ class View:
         locations: block in which each stage acts.
         grid: (rows, columns) of input tokens.
         depth: number of blocks.
+        trained: whether the study has models of its own; otherwise its performance is the published one.
+        reference: what its performance is put beside, as figures and tables call it; None for nothing.
+        table_intervals: whether tables of performance show intervals.
     """
 
     study: str
@@ -31,6 +34,9 @@ class View:
     locations: tuple[int, ...]
     grid: tuple[int, int]
     depth: int
+    trained: bool = True
+    reference: str | None = None
+    table_intervals: bool = False
 
     @classmethod
     def of(cls, values: Mapping[str, object]) -> View:

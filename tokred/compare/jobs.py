@@ -69,6 +69,16 @@ def show_examples(inputs: Files, outputs: Mapping[str, str]) -> None:
     _write(outputs["rows"], rows, tables.EXAMPLES)
 
 
+def collect(compare_with: str, inputs: Files, outputs: Mapping[str, str]) -> None:
+    """Published performance, or that of all runs of another study ("scores"), to `tables.SCORES` ("rows")."""
+    from tokred import published
+
+    found = published.scores()
+    if compare_with != "published":
+        found = tables.read(inputs["scores"], tables.SCORES)
+    _write(outputs["rows"], found.to_dict("records"), tables.SCORES)
+
+
 def _write(path: str, rows: object, schema: object) -> None:
     rows = list(rows)
     tables.write_rows(path, rows, schema)

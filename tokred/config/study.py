@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import astuple
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
@@ -14,7 +15,7 @@ from tokred.config.training import Training
 from tokred.datasets import registry as datasets
 from tokred.methods import registry as methods
 from tokred.names import nearest
-from tokred.run import UNREDUCED, UNREDUCED_RATE, Run, canonical_rate
+from tokred.run import RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run, canonical_rate
 
 Rate = Annotated[str, BeforeValidator(canonical_rate)]
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_]+$")]
@@ -104,6 +105,17 @@ class Study(Strict):
     seeds: list[NonNegativeInt] = Unique
     locations: list[NonNegativeInt] = Unique
     training: Training = Training()
+    scores: Literal["trained", "published"] = Field(
+        "trained",
+        description="where performance comes from: models that the study trains, or the paper's Tables 1 and 7, "
+        "with which only artifacts of performance are made",
+    )
+    compare_with: str | None = Field(
+        "published",
+        description="what performance is put beside: 'published', another study's name (its results must be "
+        "there), or null",
+    )
+    table_intervals: bool = Field(False, description="tables of performance show 95 % intervals")
     evaluation_batch_size: PositiveInt = 128
     environment: Literal["cpu", "gpu"] = Field("cpu", description="conda environment, with `--sdm conda`")
     pretraining: Pretraining | None = None
@@ -134,6 +146,10 @@ class Study(Strict):
                 raise ValueError(f"methods: {name!r} can do none of the keep rates {self.keep_rates}")
         for run in self.runs():
             self.training_for(run)
+        if self.scores == "published":
+            _check_published(self.runs())
+        if self.compare_with == self.study:
+            raise ValueError(f"compare_with: {self.study!r} is the study itself")
         if self.pretraining is not None:
             _check_defined("pretraining.backbones", self.pretraining.backbones, self.settings.backbones)
             for name in self.backbones:
@@ -205,6 +221,12 @@ class Study(Strict):
             phases.append({"depth": phase.depth, "training": training.model_dump()})
         return phases
 
+    def _reference(self) -> str | None:
+        """What the study's performance is put beside, in words."""
+        if self.compare_with == "published":
+            return "the paper" if self.scores == "trained" else None
+        return self.compare_with and f"study {self.compare_with}"
+
     def view(self) -> View:
         """What figures and tables need to know."""
         described = {name: self.settings.datasets[name] for name in self.datasets}
@@ -218,7 +240,20 @@ class Study(Strict):
             locations=tuple(self.locations),
             grid=self.settings.backbones[self.backbones[0]].grid,
             depth=self.settings.backbones[self.backbones[0]].depth,
+            trained=self.scores == "trained",
+            reference=self._reference(),
+            table_intervals=self.table_intervals,
         )
+
+
+def _check_published(runs: Iterable[Run]) -> None:
+    """Raises ValueError for a run whose performance was not published."""
+    from tokred import published
+
+    known = set(published.scores()[list(RUN_COLUMNS)].itertuples(index=False, name=None))
+    for run in runs:
+        if astuple(run) not in known:
+            raise ValueError(f"scores: the paper has no run {run.key}")
 
 
 def _check_defined(key: str, names: Iterable[str], defined: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 from tokred import fingerprint, shipped, worker
 from tokred.artifacts.registry import ARTIFACTS
-from tokred.claims.verdicts import needed_tables
+from tokred.claims import TABLES as CLAIMED_TABLES
 from tokred.config import Study
 from tokred.config import parse as parse_config
 from tokred.datasets.registry import ADAPTERS
@@ -158,7 +158,7 @@ def scores_of_study(name):
 
 def claimed_tables():
     """The files of each table that claims need, of those that the study has."""
-    names = needed_tables() if VIEW.trained else ["scores"]
+    names = CLAIMED_TABLES if VIEW.trained else ["scores"]
     return {table: table_files(table) for table in names}
 
 

@@ -21,7 +21,7 @@ from tokred.patterns import pattern_schema, survived_stages
 from tokred.run import RUN_COLUMNS, Run
 from tokred.trace import Trace
 from tokred.training.data import Images, normalize
-from tokred.training.scores import METRIC, score
+from tokred.training.scores import METRIC, score, standard_error
 from tokred.vit import ReducedVisionTransformer
 
 log = logging.getLogger(__name__)
@@ -67,8 +67,10 @@ def extract(
             writers["predictions"].add({**identity, **_prediction_columns(batch, labels)})
             writers["patterns"].add({**identity, **_pattern_columns(model, trace)})
             writers["features"].add({**identity, **_feature_columns(trace)})
-    value = score(images.task, torch.cat(logits).numpy(), images.labels.numpy())
-    row = {"metric": METRIC[images.task], "score": value, "loss": loss / len(images), "n": len(images)}
+    answers = images.task, torch.cat(logits).numpy(), images.labels.numpy()
+    value = score(*answers)
+    row = {"metric": METRIC[images.task], "score": value, "std_error": standard_error(*answers)}
+    row |= {"loss": loss / len(images), "n": len(images)}
     tables.write_rows(outputs.score, [{**asdict(run), **row}], tables.SCORES, metadata)
     log.info("%s: %s %.2f on %d images", run.key, METRIC[images.task], value, len(images))
 

@@ -23,9 +23,17 @@ _IDENTITY = [(name, pa.int32() if name == "seed" else _TEXT) for name in RUN_COL
 _OTHER = [(f"other_{name}", kind) for name, kind in _IDENTITY]
 _STATISTICS = [("mean", pa.float64()), ("std", pa.float64()), ("n", pa.int64())]
 
-#: One row per run: performance in percent (top-1 accuracy or mean average precision) on the test split.
+#: One row per run: performance in percent (top-1 accuracy or mean average precision) on `n` test images, and
+#: its standard error over images (bootstrap).
 SCORES = pa.schema(
-    [*_IDENTITY, ("metric", _TEXT), ("score", pa.float64()), ("loss", pa.float64()), ("n", pa.int64())]
+    [
+        *_IDENTITY,
+        ("metric", _TEXT),
+        ("score", pa.float64()),
+        ("std_error", pa.float64()),
+        ("loss", pa.float64()),
+        ("n", pa.int64()),
+    ]
 )
 #: One row per run and epoch.
 HISTORY = pa.schema(

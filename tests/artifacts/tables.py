@@ -49,7 +49,8 @@ def made_up(view: View) -> dict[str, pd.DataFrame]:
     all_runs = list(runs(view))
     reduced = [run for run in all_runs if run["method"] != "none"]
     scores = [
-        {**run, "metric": "top1", "score": rng.uniform(40, 80), "loss": 1.0, "n": 10} for run in all_runs
+        {**run, "metric": "top1", "score": rng.uniform(40, 80), "std_error": 0.5, "loss": 1.0, "n": 10}
+        for run in all_runs
     ]
     reference = [{**row, "score": row["score"] + rng.normal()} for row in scores[::2] + scores[1::2]]
     tables: dict[str, list] = {"scores": scores, "reference": reference}

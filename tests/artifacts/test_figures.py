@@ -130,7 +130,26 @@ def test_figure4_shows_the_means_and_bounds() -> None:
     expected = chosen.groupby("keep_rate")["mean"].mean()
     np.testing.assert_allclose(lines(fig, 0)["ATS"], expected)
     assert r"$\ell_2$" not in lines(fig, 0), "fixed patterns agree by construction"
-    assert len(fig.axes[0].collections) == 1
+    bound, *bars = fig.axes[0].collections
+    assert len(bound.get_segments()) == len(VIEWS["default"].keep_rates)
+    assert len(bars) == len(lines(fig, 0)), "each line has its intervals"
+
+
+def test_intervals_are_drawn_around_the_means() -> None:
+    rows = TABLES["default"]["keep_rates"]
+    fig = draw("figure3", "default")
+    drawn = fig.axes[0].get_lines()
+    place = [line.get_label() for line in drawn].index("ATS")
+    bars = fig.axes[0].collections[1 + place].get_segments()
+    rates = sorted(VIEWS["default"].keep_rates, reverse=True)
+    pairs = [(high, low) for i, high in enumerate(rates) for low in rates[i + 1 :]]
+    for (high, low), bar in zip(pairs, bars, strict=True):
+        chosen = rows[(rows.method == "ats") & (rows.metric == "ioa") & (rows.stage == 1)]
+        chosen = chosen[(chosen.keep_rate == high) & (chosen.other_keep_rate == low)]
+        # two data sets, in each of them two backbones on the same ten images with std 0.1
+        half = 1.959964 * np.sqrt(2 * (0.5 * 0.1 / np.sqrt(10)) ** 2)
+        middle = chosen["mean"].mean()
+        np.testing.assert_allclose(bar[:, 1], [middle - half, middle + half])
 
 
 def test_figure1_sorts_by_rank() -> None:

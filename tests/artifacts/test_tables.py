@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -104,3 +106,20 @@ def test_seeds_are_averaged() -> None:
     both = pd.concat([scores, scores.assign(seed=1, score=scores["score"] + 2)])
     one = table1.make({"scores": scores}, VIEWS["smallest"]).values
     pd.testing.assert_frame_equal(table1.make({"scores": both}, VIEWS["smallest"]).values, one + 1)
+
+
+def test_intervals_follow_the_numbers() -> None:
+    made = replace(VIEWS["default"], table_intervals=True)
+    table = table1.make(made_up(made), made)
+    half = 1.959964 * 0.5
+    cell = table.values.loc["Top-K"].iloc[0]
+    csv = pd.read_csv(io.StringIO(table.csv()), index_col=0)
+    assert csv.loc["Top-K"].iloc[:2].tolist() == [round(cell, 2), round(half, 2)]
+    assert csv.columns[1] == csv.columns[0] + " ±"
+    assert csv.loc["l1"].iloc[1::2].tolist() == [round(half, 2)] * 6
+    assert f"± {half:.2f} |" in table.markdown()
+    assert rf"$\pm$ {half:.2f}" in table.latex()
+    assert "95 % intervals over test images" in table.note
+    assert np.isnan(csv.loc["ToMe"].iloc[0])
+    several = replace(made, seeds=(0, 1, 2))
+    assert "over 3 seeds" in table1.make(made_up(several), several).note

@@ -14,6 +14,7 @@ import pytest
 from tests.artifacts.tables import VIEWS, made_up, view
 from tokred import published
 from tokred.artifacts.view import View
+from tokred.claims import TABLES
 from tokred.claims.claim import Claim, Evidence
 from tokred.claims.verdicts import FAILS, GROUPS, HOLDS, UNTESTED, decide, decide_all, to_csv, to_markdown
 from tokred.methods.registry import METHODS, Family
@@ -203,6 +204,7 @@ def test_every_study_gets_a_verdict_with_a_reason(shown: View) -> None:
 def test_claims_say_what_they_are() -> None:
     assert len(CLAIMS) == sum(map(len, GROUPS.values())) >= 20
     assert set(CHANGES) == set(CLAIMS)
+    assert set(TABLES) == {table for claim in CLAIMS.values() for table in claim.needs}
     for claim in CLAIMS.values():
         assert claim.text.endswith(".")
         assert claim.needs

@@ -56,6 +56,39 @@ def test_no_positive_at_all() -> None:
         scores.mean_average_precision(np.zeros((3, 2)), np.zeros((3, 2)))
 
 
+def test_standard_error_of_top1_is_the_bootstrap_s() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=150)
+    logits = rng.normal(size=(150, 3)) + 0.8 * np.eye(3)[labels]
+    right = logits.argmax(axis=1) == labels
+    resampled = 100 * rng.choice(right, size=(20_000, 150)).mean(axis=1)
+    assert scores.standard_error("single", logits, labels) == pytest.approx(resampled.std(), rel=0.02)
+
+
+@pytest.mark.parametrize("levels", [None, 6])
+def test_standard_error_of_map_is_the_bootstrap_s(levels: int | None) -> None:
+    rng = np.random.default_rng(1)
+    labels = (rng.random((80, 3)) < 0.3).astype(np.uint8)
+    logits = rng.normal(size=(80, 3)) + labels
+    if levels is not None:
+        logits = np.round(logits * levels / 4)
+    drawn = [rng.integers(80, size=80) for _ in range(1000)]
+    expected = np.std([scores.mean_average_precision(logits[i], labels[i]) for i in drawn])
+    found = scores.standard_error("multi", logits, labels)
+    assert found == pytest.approx(expected, rel=0.15)  # 200 draws know it to about 5 %
+    assert found == scores.standard_error("multi", logits, labels), "the same draws every time"
+
+
+def test_weighted_precision_is_that_of_repeated_images() -> None:
+    rng = np.random.default_rng(2)
+    values, positive = np.round(rng.normal(size=30), 1), rng.random(30) < 0.4
+    weights = rng.integers(0, 4, size=(5, 30))
+    for found, repeats in zip(scores._weighted_precision(values, positive, weights), weights, strict=True):
+        expected = scores.average_precision(values.repeat(repeats), positive.repeat(repeats))
+        assert found == pytest.approx(expected, abs=1e-12)
+    assert np.isnan(scores._weighted_precision(values, positive, weights * ~positive)).all()
+
+
 def test_top1() -> None:
     logits = np.array([[0.1, 0.9, 0.0], [2.0, 1.0, 0.0], [0.0, -1.0, 3.0], [0.5, 0.4, 0.3]])
     labels = np.array([1, 0, 0, 2])

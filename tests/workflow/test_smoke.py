@@ -52,7 +52,7 @@ def test_comparisons_have_rows_of_their_schema(smoke: Path) -> None:
         rows = tables.read(sorted(folder.rglob("*.parquet")), schema)
         assert len(rows) > 0, name
         assert list(rows.columns[:5]) == list(RUN_COLUMNS)
-        measured = {"mean", "std", "n", "bound", "dropped", "depth", "score", "loss", "value"}
+        measured = {"mean", "std", "n", "bound", "dropped", "depth", "score", "std_error", "loss", "value"}
         assert not rows.duplicated([column for column in rows if column not in measured]).any(), name
 
 

@@ -8,6 +8,7 @@ from types import ModuleType
 
 from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS, Family
+from tokred.metrics.intervals import describe
 
 #: Tables that a study has without models of its own.
 UNTRAINED = ("scores", "reference")
@@ -31,6 +32,8 @@ class Artifact:
         methods: methods that the study must have, besides those that are shown.
         shows: attributes of `Method`; it shows methods that have any of them at enough keep rates.
         fixed: whether it shows fixed patterns too.
+        intervals: what has intervals in it, for the caption: "images" where it has them with one seed or
+            more, "seeds" where only with several seeds; empty for nothing.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Artifact:
     methods: tuple[str, ...] = ()
     shows: tuple[str, ...] = ()
     fixed: bool = False
+    intervals: str = ""
 
     def obstacle(self, view: View) -> str | None:
         """Why the artifact makes no sense for a study; None if it does."""
@@ -72,6 +76,12 @@ class Artifact:
             return False
         rates = [rate for rate in view.keep_rates if method.can_keep(rate)]
         return len(rates) >= self.keep_rates and any(getattr(method, part) for part in self.shows)
+
+    def caption_for(self, view: View) -> str:
+        """The caption, with what intervals are in a study."""
+        if self.intervals == "images" or (self.intervals == "seeds" and len(view.seeds) > 1):
+            return f"{self.caption} Bars: {describe(len(view.seeds))}."
+        return self.caption
 
     def load(self) -> ModuleType:
         """The module that draws or makes it."""

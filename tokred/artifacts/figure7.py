@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from tokred.artifacts import style
+from tokred.artifacts.lines import with_intervals
 from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS
 
@@ -31,9 +32,9 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
         for (dataset, label), axes in zip(view.datasets.items(), line_of_panels, strict=True):
             chosen = rows[(rows["method"] == name) & (rows["dataset"] == dataset)]
             for rate, color, marker in zip(view.keep_rates, colors, cycle(_MARKERS), strict=False):
-                mean = chosen[chosen["keep_rate"] == rate].groupby("stage")["mean"].mean().reindex(stages)
+                line = with_intervals(chosen[chosen["keep_rate"] == rate], ["stage"]).reindex(stages)
                 axes.plot(stages, float(rate) ** stages, **{**style.BOUND, "color": color})
-                axes.plot(stages, mean, color=color, marker=marker)
+                style.line_with_intervals(axes, stages, line, color=color, marker=marker)
             axes.set_title(f"{METHODS[name].label}: {label}")
             axes.set_xticks(stages)
             style.unit_axis(axes)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from tokred.artifacts import style
 from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS, Family
+from tokred.metrics.intervals import mean_and_half_width, standard_error
 from tokred.metrics.registry import METRICS
 
 
@@ -33,13 +34,22 @@ def draw_lines(axes: Axes, rows: pd.DataFrame, names: Iterable[str], ticks: Sequ
     ordered = [name for name in METHODS if name in set(names)]
     # Equal values must not hide each other: neighbours stand about two points apart.
     step = min(0.018 * len(ticks), 0.08)
+    means = with_intervals(rows, ["method", "tick"])
     for place, name in enumerate(ordered):
-        mean = rows[rows["method"] == name].groupby("tick")["mean"].mean().reindex(ticks)
-        if mean.notna().any():
+        if name in means.index:
+            line = means.loc[name].reindex(ticks)
             shift = step * (place - (len(ordered) - 1) / 2)
-            axes.plot(np.arange(len(ticks)) + shift, mean, **style.method_line(name))
+            style.line_with_intervals(axes, np.arange(len(ticks)) + shift, line, **style.method_line(name))
     axes.set_xticks(range(len(ticks)), ticks, rotation=45 if len(ticks) > 4 else 0)
     axes.set_xlim(-0.5, len(ticks) - 0.5)
+
+
+def with_intervals(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Columns `mean`, `half_width` (see `tokred.metrics.intervals`) of `tables.PAIRS` or `tables.SUMMARY`."""
+    rows = rows.assign(error=standard_error(rows))
+    found = {key: mean_and_half_width(group, "mean", "error") for key, group in rows.groupby(by)}
+    index = pd.MultiIndex.from_tuples(found, names=by) if len(by) > 1 else [key for (key,) in found]
+    return pd.DataFrame(list(found.values()), index=index, columns=["mean", "half_width"])
 
 
 def stage_grid(

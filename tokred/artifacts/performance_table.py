@@ -8,7 +8,8 @@ from tokred.artifacts.style import percent
 from tokred.artifacts.table import Table
 from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS
-from tokred.run import UNREDUCED
+from tokred.metrics.intervals import describe, mean_and_half_width
+from tokred.run import UNREDUCED, UNREDUCED_RATE
 
 _NOTE = (
     "Percent on the test split. **Bold**: above the unreduced model. ¹²³: the three best of a column, "
@@ -34,12 +35,25 @@ def performance(scores: pd.DataFrame, view: View, position: int) -> Table:
     for dataset, rate in columns:
         for name in view.methods:
             values.loc[name, (dataset, rate)] = mean.get((name, dataset, rate))
-        values.loc[UNREDUCED, (dataset, rate)] = mean.get((UNREDUCED, dataset, "1.00"))
+        values.loc[UNREDUCED, (dataset, rate)] = mean.get((UNREDUCED, dataset, UNREDUCED_RATE))
+    half = _half_widths(chosen, values) if view.table_intervals else None
     bold = values.gt(values.loc[UNREDUCED], axis=1)
     mark = pd.DataFrame(0, index=values.index, columns=values.columns)
     for column in values.columns:
         mark[column] = _marks(values[column].drop(UNREDUCED)).reindex(values.index, fill_value=0)
-    return _labelled(f"Performance with {view.backbones[backbone]}", values, bold, mark, view)
+    return _labelled(f"Performance with {view.backbones[backbone]}", values, bold, mark, half, view)
+
+
+def _half_widths(scores: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
+    """Half the width of the interval of each number; that of the unreduced model stands in every column."""
+    groups = scores.groupby(["method", "dataset", "keep_rate"])
+    found = {key: mean_and_half_width(rows, "score", "std_error")[1] for key, rows in groups}
+    half = pd.DataFrame(index=values.index, columns=values.columns, dtype=float)
+    for dataset, rate in values.columns:
+        for name in values.index:
+            rate_of_run = UNREDUCED_RATE if name == UNREDUCED else rate
+            half.loc[name, (dataset, rate)] = found.get((name, dataset, rate_of_run))
+    return half
 
 
 def _marks(column: pd.Series) -> pd.Series:
@@ -52,12 +66,25 @@ def _marks(column: pd.Series) -> pd.Series:
     return pd.Series({**marks, **dict(zip(order, (1, 2, 3), strict=False))}, dtype=int)
 
 
-def _labelled(title: str, values: pd.DataFrame, bold: pd.DataFrame, mark: pd.DataFrame, view: View) -> Table:
+def _labelled(
+    title: str,
+    values: pd.DataFrame,
+    bold: pd.DataFrame,
+    mark: pd.DataFrame,
+    half: pd.DataFrame | None,
+    view: View,
+) -> Table:
     """The table with labels in place of names."""
     labels = {name: METHODS[name].label for name in values.index}
     columns = pd.MultiIndex.from_tuples(
         [(view.datasets[dataset], f"{percent(rate)}%") for dataset, rate in values.columns]
     )
-    frames = [frame.rename(index=labels).set_axis(columns, axis=1) for frame in (values, bold, mark)]
-    plain = {label: name for name, label in labels.items() if "$" in label}
-    return Table(title, _NOTE, *frames, plain_index=plain)
+    parts = {"values": values, "bold": bold, "mark": mark, "half_width": half}
+    frames = {
+        name: part.rename(index=labels).set_axis(columns, axis=1)
+        for name, part in parts.items()
+        if part is not None
+    }
+    plain = {METHODS[name].label: METHODS[name].plain_label for name in values.index}
+    note = _NOTE if half is None else f"{_NOTE} ±: {describe(len(view.seeds))}."
+    return Table(title, note, **frames, plain_index=plain)

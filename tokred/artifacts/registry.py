@@ -32,6 +32,7 @@ _ALL = [
         ("keep_rates",),
         keep_rates=2,
         shows=("kept", "clusters"),
+        intervals="images",
     ),
     Artifact(
         "figure4",
@@ -42,6 +43,7 @@ _ALL = [
         ("backbones",),
         backbones=2,
         shows=("kept", "clusters"),
+        intervals="images",
     ),
     Artifact(
         "figure5",
@@ -52,6 +54,7 @@ _ALL = [
         ("datasets",),
         datasets=2,
         shows=("kept",),
+        intervals="seeds",
     ),
     Artifact(
         "figure6",
@@ -70,6 +73,7 @@ _ALL = [
         "(dashed).",
         ("summary",),
         shows=("dynamic",),
+        intervals="images",
     ),
     Artifact(
         "table1",
@@ -106,6 +110,7 @@ _ALL += [
         ("keep_rates",),
         keep_rates=2,
         shows=("kept",),
+        intervals="images",
     ),
     Artifact(
         "figure9",
@@ -115,6 +120,7 @@ _ALL += [
         ("keep_rates",),
         keep_rates=2,
         shows=("clusters",),
+        intervals="images",
     ),
     Artifact(
         "figure10",
@@ -124,6 +130,7 @@ _ALL += [
         ("backbones",),
         backbones=2,
         shows=("kept",),
+        intervals="images",
     ),
     Artifact(
         "figure11",
@@ -133,6 +140,7 @@ _ALL += [
         ("backbones",),
         backbones=2,
         shows=("clusters",),
+        intervals="images",
     ),
     Artifact(
         "figure12",
@@ -143,6 +151,7 @@ _ALL += [
         ("datasets",),
         datasets=2,
         shows=("kept",),
+        intervals="seeds",
     ),
     Artifact(
         "figure14",
@@ -162,6 +171,7 @@ _ALL += [
         ("fixed",),
         methods=(fixed,),
         shows=("kept",),
+        intervals="images",
     )
     for part, fixed in (("a", "l1"), ("b", "l2"), ("c", "linf"))
 ]

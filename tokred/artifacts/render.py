@@ -62,7 +62,7 @@ def render(name: str, frames: Mapping[str, pd.DataFrame], view: View, outputs: I
         if artifact.kind == "figure":
             from tokred.artifacts.style import save
 
-            save(drawn, output)
+            save(drawn, output, artifact.title, artifact.caption_for(view))
         else:
             text = {"csv": drawn.csv, "md": drawn.markdown, "tex": drawn.latex}[suffix]()
             with atomic_path(output) as temporary:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -62,6 +63,19 @@ def method_line(name: str) -> dict[str, object]:
     return {"color": method.color, "marker": method.marker, "label": method.label, **edge}
 
 
+def line_with_intervals(axes: Axes, x: NDArray, line: pd.DataFrame, **properties: object) -> None:
+    """A line through means with a thin bar for each interval; means without one have no bar.
+
+    Args:
+        line: columns `mean` and `half_width`.
+        properties: of the line.
+    """
+    axes.plot(x, line["mean"], **properties)
+    known = line["half_width"].notna().to_numpy()
+    middle, half = line["mean"].to_numpy()[known], line["half_width"].to_numpy()[known]
+    axes.vlines(x[known], middle - half, middle + half, color=properties["color"], linewidth=0.8, alpha=0.7)
+
+
 def method_legend(fig: Figure, names: Iterable[str], bound: str | None = None) -> None:
     """One legend below all panels: methods in the registry's order, then what dashed lines mean."""
     present = set(names)
@@ -97,16 +111,18 @@ def unit_axis(axes: Axes, low: float = 0.0) -> None:
     axes.set_yticks([low, 0.25, 0.5, 0.75, 1.0] if low == 0 else [-1, -0.5, 0, 0.5, 1])
 
 
-def save(fig: Figure, path: str | Path) -> None:
-    """Write a figure as PDF or PNG, the same bytes every time.
+def save(fig: Figure, path: str | Path, title: str = "", caption: str = "") -> None:
+    """Write a figure as PDF or PNG, the same bytes every time; title and caption are among its metadata.
 
     Raises ValueError for another suffix.
     """
     suffix = Path(path).suffix
     if suffix not in (".pdf", ".png"):
         raise ValueError(f"{path}: expected a figure's suffix, .pdf or .png")
-    metadata = (
-        {"CreationDate": None, "Producer": None, "Creator": None} if suffix == ".pdf" else {"Software": None}
-    )
+    if suffix == ".pdf":
+        unsaid = {"CreationDate": None, "Producer": None, "Creator": None}
+        metadata = {**unsaid, "Title": title, "Subject": caption}
+    else:
+        metadata = {"Software": None, "Title": title, "Description": caption}
     with atomic_path(path) as temporary:
         fig.savefig(temporary, dpi=200, metadata=metadata)

@@ -30,6 +30,8 @@ class Table:
         mark: keys of `MARKS`, 0 for none.
         corner: heading of the row labels.
         decimals: digits after the point.
+        plain_index: row labels where mathematics cannot be shown, by label.
+        half_width: half the width of each number's interval, shown after it; None for none.
     """
 
     title: str
@@ -40,11 +42,18 @@ class Table:
     corner: str = "method"
     decimals: int = 2
     plain_index: dict[str, str] = field(default_factory=dict)
+    half_width: pd.DataFrame | None = None
 
     def csv(self) -> str:
         """Plain numbers; one heading a column, the two levels joined."""
-        flat = self.values.rename(index=self.plain_index)
-        flat.columns = [" ".join(part for part in pair if part) for pair in self.values.columns]
+        parts = {"": self.values}
+        if self.half_width is not None:
+            parts[" ±"] = self.half_width
+        flat = pd.concat(parts.values(), axis=1).rename(index=self.plain_index)
+        heads = [" ".join(part for part in pair if part) for pair in self.values.columns]
+        flat.columns = [head + suffix for suffix in parts for head in heads]
+        if self.half_width is not None:  # each number beside its interval
+            flat = flat[[head + suffix for head in heads for suffix in parts]]
         # Formatted as elsewhere: rounding the numbers instead could end on another last digit.
         return flat.to_csv(index_label=self.corner, float_format=f"%.{self.decimals}f", lineterminator="\n")
 
@@ -92,14 +101,21 @@ class Table:
         value = self.values.loc[name, column]
         return "-" if pd.isna(value) else f"{value:.{self.decimals}f}"
 
+    def _interval(self, name: str, column: tuple[str, str], sign: str) -> str:
+        """What follows a number, if anything."""
+        if self.half_width is None or pd.isna(self.half_width.loc[name, column]):
+            return ""
+        return f" {sign} {self.half_width.loc[name, column]:.{self.decimals}f}"
+
     def _markdown_cell(self, name: str, column: tuple[str, str]) -> str:
         text, mark = self._number(name, column), self.mark.loc[name, column]
         text = f"**{text}**" if self.bold.loc[name, column] else text
-        return text + (MARKS[mark][2] if mark else "")
+        return text + (MARKS[mark][2] if mark else "") + self._interval(name, column, "±")
 
     def _latex_cell(self, name: str, column: tuple[str, str]) -> str:
         text, mark = self._number(name, column), self.mark.loc[name, column]
         text = f"\\textbf{{{text}}}" if self.bold.loc[name, column] else text
+        text += self._interval(name, column, r"$\pm$")
         return f"\\cellcolor{{{MARKS[mark][0]}}}{text}" if mark else text
 
 

@@ -40,11 +40,6 @@ class Verdict:
     numbers: str
 
 
-def needed_tables() -> list[str]:
-    """Tables that the claims read."""
-    return sorted({table for claims in GROUPS.values() for claim in claims for table in claim.needs})
-
-
 def decide(claim: Claim, evidence: Evidence) -> Verdict:
     """The verdict on one claim."""
     try:

@@ -107,8 +107,8 @@ class Study(Strict):
     training: Training = Training()
     scores: Literal["trained", "published"] = Field(
         "trained",
-        description="where performance comes from: models that the study trains, or the paper's Tables 1 and 7, "
-        "with which only artifacts of performance are made",
+        description="where performance comes from: models that the study trains, or the paper's Tables 1 and "
+        "7, with which only artifacts of performance are made",
     )
     compare_with: str | None = Field(
         "published",

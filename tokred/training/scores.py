@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 #: Name of each task's measure in the scores table.
 METRIC = {"single": "top1", "multi": "map"}
+#: How often the bootstrap draws the images, and how many draws it holds in memory at a time.
+RESAMPLES = 200
+_CHUNK = 20
 
 
 def top1(logits: NDArray, labels: NDArray) -> float:
@@ -40,6 +43,38 @@ def mean_average_precision(logits: NDArray, labels: NDArray) -> float:
     if len(present) == 0:
         raise ValueError("mean average precision: no class has a positive image")
     return 100 * float(np.mean([average_precision(logits[:, c], positive[:, c]) for c in present]))
+
+
+def standard_error(task: str, logits: NDArray, labels: NDArray, seed: int = 0) -> float:
+    """Standard error of the measure of a task over test images: that of the bootstrap.
+
+    For a percentage of images it is known without resampling, sqrt(p (1 - p) / n). For mean average
+    precision the images are drawn `RESAMPLES` times.
+    """
+    if task == "single":
+        share = top1(logits, labels) / 100
+        return float(100 * np.sqrt(share * (1 - share) / len(labels)))
+    rng, count = np.random.default_rng(seed), len(labels)
+    means = []
+    for _ in range(0, RESAMPLES, _CHUNK):
+        weights = rng.multinomial(count, np.full(count, 1 / count), size=_CHUNK)
+        columns = [
+            _weighted_precision(logits[:, c], labels[:, c] > 0.5, weights) for c in range(labels.shape[1])
+        ]
+        means.append(np.nanmean(np.stack(columns), axis=0))
+    return float(100 * np.concatenate(means).std())
+
+
+def _weighted_precision(scores: NDArray, positive: NDArray, weights: NDArray) -> NDArray:
+    """(B,) average precision of one class under (B, n) image weights; NaN without a positive image."""
+    order = np.argsort(-scores, kind="stable")
+    last_of_ties = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    weights = weights[:, order].astype(np.float64)
+    seen = weights.cumsum(axis=1)[:, last_of_ties]
+    hits = (weights * positive[order]).cumsum(axis=1)[:, last_of_ties]
+    precision = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
+    found = (np.diff(hits, prepend=0.0, axis=1) * precision).sum(axis=1)
+    return np.divide(found, hits[:, -1], out=np.full(len(hits), np.nan), where=hits[:, -1] > 0)
 
 
 def score(task: str, logits: NDArray, labels: NDArray) -> float:

@@ -16,6 +16,9 @@ sys.path.insert(0, workflow.basedir)  # the package beside this file, whatever i
 configfile: f"{workflow.basedir}/config.yaml"
 
 
+report: "workflow/report/study.rst"
+
+
 include: "rules/common.smk"
 include: "rules/datasets.smk"
 include: "rules/train.smk"

@@ -1,17 +1,24 @@
-"""Figures and tables, each a target of its own."""
+"""Figures and tables, each a target of its own; the findings of the paper; what of it the report shows."""
 
 
 rule figure:
     input:
         unpack(lambda w: tables_of(w.figure)),
     output:
-        multiext(f"{RESULTS}/figures/{{figure}}", ".pdf", ".png"),
+        pdf=f"{RESULTS}/figures/{{figure}}.pdf",
+        png=report(
+            f"{RESULTS}/figures/{{figure}}.png",
+            caption="../workflow/report/artifact.rst",
+            category=lambda w: ARTIFACTS[w.figure].topic,
+            labels=lambda w: labels_of(w.figure),
+        ),
     log:
         f"{LOGS}/figure/{{figure}}.log",
     conda:
         ENVIRONMENT
     params:
         name=lambda w: w.figure,
+        caption=lambda w: ARTIFACTS[w.figure].caption_for(VIEW),
         view=asdict(VIEW),
         code=lambda w: fingerprint.code("tokred.artifacts.render", f"tokred.artifacts.{w.figure}"),
     script:
@@ -22,13 +29,22 @@ rule table:
     input:
         unpack(lambda w: tables_of(w.table)),
     output:
-        multiext(f"{RESULTS}/tables/{{table}}", ".csv", ".md", ".tex"),
+        csv=f"{RESULTS}/tables/{{table}}.csv",
+        html=report(
+            f"{RESULTS}/tables/{{table}}.html",
+            caption="../workflow/report/artifact.rst",
+            category=lambda w: ARTIFACTS[w.table].topic,
+            labels=lambda w: labels_of(w.table),
+        ),
+        md=f"{RESULTS}/tables/{{table}}.md",
+        tex=f"{RESULTS}/tables/{{table}}.tex",
     log:
         f"{LOGS}/table/{{table}}.log",
     conda:
         ENVIRONMENT
     params:
         name=lambda w: w.table,
+        caption=lambda w: ARTIFACTS[w.table].caption_for(VIEW),
         view=asdict(VIEW),
         code=lambda w: fingerprint.code("tokred.artifacts.render", f"tokred.artifacts.{w.table}"),
     script:
@@ -40,6 +56,12 @@ rule claims:
         unpack(lambda w: claimed_tables()),
     output:
         csv=f"{RESULTS}/claims.csv",
+        html=report(
+            f"{RESULTS}/claims.html",
+            caption="../workflow/report/claims.rst",
+            category="Findings of the paper",
+            labels={"artifact": "Claims", "shows": "Which findings of the paper hold in this study"},
+        ),
         md=f"{RESULTS}/claims.md",
     log:
         f"{LOGS}/claims.log",

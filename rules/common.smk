@@ -66,6 +66,8 @@ def start_worker():
 def run_of(wildcards):
     """The run that a rule's wildcards name; an error where the study has no such run."""
     run = Run.of(wildcards)
+    if not VIEW.trained:
+        raise WorkflowError(f"study {STUDY.study!r} trains nothing: its performance is the published one")
     if run not in ALL_RUNS:
         raise WorkflowError(f"study {STUDY.study!r} has no run {run.key}: see its axes in the configuration")
     return run
@@ -144,6 +146,13 @@ def table_files(table):
         return [f"{METRICS}/reference.parquet"]
     pattern = f"{METRICS}/{table}/{OTHER_SLICES.get(table, SLICE)}.parquet"
     return sorted(set(expand(pattern, dataset=STUDY.datasets, backbone=STUDY.backbones, seed=STUDY.seeds)))
+
+
+def labels_of(name):
+    """How the report lists an artifact; the report sorts by text, and one space more puts 6 before 14."""
+    kind, _, number = ARTIFACTS[name].label.partition(" ")
+    padding = " " * (3 - len(number.rstrip("abc"))) if number else ""
+    return {"artifact": f"{kind}{padding}{number}", "shows": ARTIFACTS[name].title}
 
 
 def scores_of_study(name):

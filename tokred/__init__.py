@@ -10,13 +10,15 @@ from __future__ import annotations
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["methods", "reduce"]
+__all__ = ["load", "methods", "reduce"]
 
 
 def __getattr__(name: str) -> object:
     # Lazy: metrics and figures use this package without torch.
     if name == "methods":
         return importlib.import_module("tokred.methods")
+    if name == "load":
+        return importlib.import_module("tokred.results").load
     if name == "reduce":
         return importlib.import_module("tokred.api").reduce
     raise AttributeError(f"module 'tokred' has no attribute {name!r}")

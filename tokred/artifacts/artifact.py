@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -13,7 +14,21 @@ from tokred.metrics.intervals import describe
 #: Tables that a study has without models of its own.
 UNTRAINED = ("scores", "reference")
 #: Formats in which each kind is written.
-FORMATS = {"figure": ("pdf", "png"), "table": ("csv", "md", "tex")}
+FORMATS = {"figure": ("pdf", "png"), "table": ("csv", "html", "md", "tex")}
+#: What an artifact is about, by the table that it shows.
+_TOPICS = {
+    "scores": "Performance",
+    "keep_rates": "Patterns over keep rates",
+    "summary": "Patterns over keep rates",
+    "backbones": "Patterns over backbones",
+    "datasets": "Average patterns",
+    "depth": "Average patterns",
+    "fixed": "Learned against fixed patterns",
+    "proxies": "Proxies for performance",
+    "features": "Proxies for performance",
+    "methods": "Proxies for performance",
+    "pictures": "Example images",
+}
 #: What an artifact may show, by the attribute of a method that has it.
 _SHOWN = {"kept": "kept tokens", "clusters": "clusters", "dynamic": "a variable number of tokens"}
 
@@ -86,6 +101,17 @@ class Artifact:
     def load(self) -> ModuleType:
         """The module that draws or makes it."""
         return importlib.import_module(f"tokred.artifacts.{self.name}")
+
+    @property
+    def topic(self) -> str:
+        """What it is about: its place in the report."""
+        return _TOPICS[self.needs[-1] if self.needs[-1] in ("features", "methods") else self.needs[0]]
+
+    @property
+    def label(self) -> str:
+        """What people call it: "Figure 13a"."""
+        kind, number = re.fullmatch(r"([a-z]+)([0-9]*[a-z]?)", self.name).groups()
+        return f"{kind.title()} {number}".strip()
 
     @property
     def formats(self) -> tuple[str, ...]:

@@ -64,6 +64,6 @@ def render(name: str, frames: Mapping[str, pd.DataFrame], view: View, outputs: I
 
             save(drawn, output, artifact.title, artifact.caption_for(view))
         else:
-            text = {"csv": drawn.csv, "md": drawn.markdown, "tex": drawn.latex}[suffix]()
+            text = {"csv": drawn.csv, "html": drawn.html, "md": drawn.markdown, "tex": drawn.latex}[suffix]()
             with atomic_path(output) as temporary:
                 temporary.write_text(text)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from html import escape
 
 import pandas as pd
+
+from tokred.artifacts.page import page
 
 #: Marks of the three best and worst of a column: LaTeX colour, HTML value, and sign in plain text.
 MARKS = {
@@ -71,6 +74,23 @@ class Table:
             lines.append(_line([self.plain_index.get(name, name), *cells]))
         return "\n".join([*lines, "", self.note, ""])
 
+    def html(self) -> str:
+        """A page of its own, with the marks as colors."""
+        groups = list(dict.fromkeys(group for group, _ in self.values.columns))
+        sizes = {group: sum(g == group for g, _ in self.values.columns) for group in groups}
+        top = "".join(f'<th colspan="{sizes[group]}">{escape(group)}</th>' for group in groups)
+        heads = "".join(f"<th>{escape(head)}</th>" for _, head in self.values.columns)
+        rows = [
+            f"<tr><th>{escape(self.plain_index.get(name, name))}</th>"
+            + "".join(self._html_cell(name, column) for column in self.values.columns)
+            + "</tr>"
+            for name in self.values.index
+        ]
+        note = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", escape(self.note))
+        table = f"<thead><tr><td></td>{top}</tr><tr><th>{escape(self.corner)}</th>{heads}</tr></thead>"
+        table += f"<tbody>{''.join(rows)}</tbody>"
+        return page(self.title, f"<table>{table}</table><p>{note}</p>")
+
     def latex(self) -> str:
         """For `\\input`; needs the packages booktabs and colortbl (or xcolor with the option table)."""
         colors = [f"\\definecolor{{{name}}}{{HTML}}{{{value}}}" for name, value, _ in MARKS.values()]
@@ -111,6 +131,13 @@ class Table:
         text, mark = self._number(name, column), self.mark.loc[name, column]
         text = f"**{text}**" if self.bold.loc[name, column] else text
         return text + (MARKS[mark][2] if mark else "") + self._interval(name, column, "±")
+
+    def _html_cell(self, name: str, column: tuple[str, str]) -> str:
+        text, mark = self._number(name, column), self.mark.loc[name, column]
+        text = f"<b>{text}</b>" if self.bold.loc[name, column] else text
+        style = f' style="background:#{MARKS[mark][1]}"' if mark else ""
+        sign = MARKS[mark][2] if mark else ""
+        return f"<td{style}>{text}{sign}{self._interval(name, column, '±')}</td>"
 
     def _latex_cell(self, name: str, column: tuple[str, str]) -> str:
         text, mark = self._number(name, column), self.mark.loc[name, column]

@@ -7,10 +7,12 @@ import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
+from html import escape
 
 import pandas as pd
 
 from tokred import tables
+from tokred.artifacts.page import page
 from tokred.artifacts.render import SCHEMAS
 from tokred.artifacts.view import View
 from tokred.claims import averages, patterns, performance, proxies
@@ -26,6 +28,8 @@ GROUPS: dict[str, list[Claim]] = {
 }
 HOLDS, FAILS, UNTESTED = "holds", "does not hold", "not testable"
 _SIGN = {HOLDS: "✔", FAILS: "✘", UNTESTED: "–"}
+_CLASS = {HOLDS: "holds", FAILS: "fails", UNTESTED: "untested"}
+_HEADS = ("section", "finding", "decided by", "in this study")
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,9 @@ def to_csv(groups: Mapping[str, Sequence[Verdict]]) -> str:
 
 def to_markdown(groups: Mapping[str, Sequence[Verdict]], study: str) -> str:
     """A table a group, the counts above them."""
-    counts = Counter(verdict.verdict for verdicts in groups.values() for verdict in verdicts)
-    told = f"{counts[HOLDS]} hold, {counts[FAILS]} do not, {counts[UNTESTED]} cannot be tested here"
-    lines = [f"# Findings of the paper in study {study}", "", f"Of {counts.total()} findings {told}."]
+    lines = [f"# Findings of the paper in study {study}", "", _counts(groups)]
     for group, verdicts in groups.items():
-        lines += ["", f"## {group}", "", "| | section | finding | decided by | in this study |"]
+        lines += ["", f"## {group}", "", f"| | {' | '.join(_HEADS)} |"]
         lines.append("| --- | --- | --- | --- | --- |")
         for verdict in verdicts:
             cells = [f"{_SIGN[verdict.verdict]} {verdict.verdict}", verdict.section, verdict.text]
@@ -82,10 +84,32 @@ def to_markdown(groups: Mapping[str, Sequence[Verdict]], study: str) -> str:
     return "\n".join([*lines, ""])
 
 
+def to_html(groups: Mapping[str, Sequence[Verdict]], study: str) -> str:
+    """A page of its own: a table a group, the counts above them."""
+    parts = [f"<p>{escape(_counts(groups))}</p>"]
+    for group, verdicts in groups.items():
+        heads = "".join(f"<th>{name}</th>" for name in ("", *_HEADS))
+        rows = [
+            f'<tr><td class="{_CLASS[verdict.verdict]}">{_SIGN[verdict.verdict]} {verdict.verdict}</td>'
+            + "".join(f"<td>{escape(cell)}</td>" for cell in astuple(verdict)[1:4])
+            + f"<td>{escape(verdict.numbers)}</td></tr>"
+            for verdict in verdicts
+        ]
+        body = f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"
+        parts.append(f'<h2>{escape(group)}</h2><table class="text">{body}</table>')
+    return page(f"Findings of the paper in study {study}", "".join(parts))
+
+
+def _counts(groups: Mapping[str, Sequence[Verdict]]) -> str:
+    counts = Counter(verdict.verdict for verdicts in groups.values() for verdict in verdicts)
+    told = f"{counts[HOLDS]} hold, {counts[FAILS]} do not, {counts[UNTESTED]} cannot be tested here"
+    return f"Of {counts.total()} findings {told}."
+
+
 def write(
     view: Mapping[str, object], inputs: Mapping[str, Sequence[str]], outputs: Mapping[str, str]
 ) -> None:
-    """The job: from the files of each table to "csv" and "md".
+    """The job: from the files of each table to "csv", "html" and "md".
 
     Args:
         view: fields of the `View`.
@@ -97,6 +121,7 @@ def write(
     shown = View.of(view)
     groups = decide_all(Evidence(frames, shown))
     texts = {"csv": to_csv(groups), "md": to_markdown(groups, shown.study)}
+    texts["html"] = to_html(groups, shown.study)
     for name, text in texts.items():
         with atomic_path(outputs[name]) as temporary:
             temporary.write_text(text)

@@ -1,0 +1,123 @@
+"""A study's results as tables, for analyses of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tokred.names import nearest
+from tokred.run import RUN_COLUMNS, canonical_rate
+
+#: Tables of which each run has a file, and the folders that they lie in; those of `metrics/` come besides.
+_OF_RUNS = {name: name for name in ("scores", "history", "predictions", "patterns")}
+_OF_RUNS["cls_features"] = "features"  # `features` are pairs of runs
+
+
+class Results:
+    """The tables of one study; every row begins with the columns of its run.
+
+    >>> study = load("default")  # doctest: +SKIP
+    >>> study["scores"].groupby("method")["score"].mean()  # doctest: +SKIP
+
+    Args:
+        folder: the study's, such as results/default.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or there are no tables in it.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        found = {name: self.folder / folder for name, folder in _OF_RUNS.items()}
+        metrics = self.folder / "metrics"
+        if metrics.is_dir():
+            found |= {path.stem: path for path in sorted(metrics.iterdir())}
+        if (self.folder / "published.parquet").exists():
+            found["scores"] = self.folder / "published.parquet"
+        self._paths = {name: path for name, path in found.items() if path.exists()}
+        if not self._paths:
+            raise FileNotFoundError(f"{self.folder}: no results of a study; run the study first")
+
+    @property
+    def names(self) -> list[str]:
+        """Tables that there are: "scores", "patterns", "keep_rates" and so on."""
+        return list(self._paths)
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        """A whole table as a data frame."""
+        return self.table(name)
+
+    def table(self, name: str, **runs: object) -> pd.DataFrame:
+        """A table as a data frame, as `arrow`; text columns are plain strings."""
+        table = self.arrow(name, **runs)
+        frame = table.to_pandas()
+        text = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
+        return frame.astype(dict.fromkeys(text, "str"))
+
+    def arrow(self, name: str, **runs: object) -> pa.Table:
+        """A table, or the rows of some runs of it; only the files of these runs are read.
+
+        Args:
+            name: one of `names`.
+            runs: values of the columns of a run, such as `method="topk"` or `keep_rate=0.5`; a list chooses
+                several.
+
+        Raises:
+            KeyError: the study has no such table.
+            ValueError: a column that runs do not have, or no rows of such runs.
+        """
+        if name not in self._paths:
+            known = ", ".join(self._paths)
+            raise KeyError(
+                f"{self.folder} has no table {name!r}{nearest(name, self._paths)}; it has: {known}"
+            )
+        wanted = {column: _texts(column, value) for column, value in runs.items()}
+        path = self._paths[name]
+        files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
+        if name in _OF_RUNS and path.is_dir():
+            files = [file for file in files if _is_of(file.relative_to(path), wanted)]
+        parts = [pq.read_table(file).replace_schema_metadata() for file in files]
+        if not parts:
+            raise ValueError(f"{path}: has no runs with {wanted}")
+        table = pa.concat_tables(parts, promote_options="permissive")
+        for column, values in wanted.items():
+            if column not in table.schema.names:
+                raise ValueError(f"table {name!r} has no column {column!r}")
+            texts = table[column].cast(pa.string())
+            table = table.filter(pc.is_in(texts, pa.array(values)))
+        if not len(table):
+            raise ValueError(f"{path}: has no runs with {wanted}")
+        return table
+
+
+def load(study: str = "default", root: str | Path = "results") -> Results:
+    """The results of a study.
+
+    Args:
+        study: its name.
+        root: folder in which studies have their results.
+
+    Raises:
+        FileNotFoundError: the study has no results there.
+    """
+    return Results(Path(root) / study)
+
+
+def _texts(column: str, value: object) -> list[str]:
+    """What a column of runs may be, as the text that stands in paths."""
+    if column not in RUN_COLUMNS:
+        raise ValueError(
+            f"{column!r} is no column of runs{nearest(column, RUN_COLUMNS)}: {', '.join(RUN_COLUMNS)}"
+        )
+    values = value if isinstance(value, (list, tuple, set)) else [value]
+    return [canonical_rate(v) if column == "keep_rate" else str(v) for v in values]
+
+
+def _is_of(path: Path, wanted: dict[str, list[str]]) -> bool:
+    """Whether the file of a run, below its table's folder, is of a wanted run."""
+    run = dict(zip(RUN_COLUMNS, path.with_suffix("").parts, strict=True))
+    return all(run[column] in values for column, values in wanted.items())

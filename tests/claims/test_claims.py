@@ -201,6 +201,14 @@ def test_every_study_gets_a_verdict_with_a_reason(shown: View) -> None:
             assert "nan" not in verdict.numbers, verdict
 
 
+def test_empty_tables_are_not_testable() -> None:
+    shown = view(1, 1, ("0.50",), ("l1", "topk"))
+    tables = made_up(shown)
+    tables |= {name: tables[name].iloc[:0] for name in TABLES if name != "scores"}
+    groups = decide_all(Evidence(tables, shown))
+    assert {v.verdict for group in list(groups)[1:] for v in groups[group]} == {UNTESTED}
+
+
 def test_claims_say_what_they_are() -> None:
     assert len(CLAIMS) == sum(map(len, GROUPS.values())) >= 20
     assert set(CHANGES) == set(CLAIMS)

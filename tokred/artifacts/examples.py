@@ -58,8 +58,9 @@ def draw_examples(tables: Mapping[str, pd.DataFrame], view: View, place: int, pa
             stages = len(view.locations)
             of_rate = line_of_panels[1 + position * stages :][:stages]
             if (name, rate) not in grouped:
-                for axes in of_rate:
-                    axes.remove()
+                for axes in of_rate:  # a keep rate that the method cannot do
+                    _show(axes, np.ones_like(image), view)
+                    axes.text(0.5, 0.5, "–", transform=axes.transAxes, ha="center", va="center", color="0.6")
                 continue
             values = grouped[name, rate][part].to_numpy().reshape(stages, *view.grid)
             draw = _draw_kept if part == "kept" else _draw_clusters
@@ -89,15 +90,13 @@ def _grid(rows: int, view: View) -> tuple[Figure, NDArray]:
 
 
 def _name_columns(panels: NDArray, view: View) -> None:
-    """Keep rates above their first stage, stages below; in the first row that has the panel."""
+    """Stages above the first row, keep rates above their first stage."""
     stages = len(view.locations)
     panels[0, 0].set_title("image", fontsize=6)
     for column in range(1, panels.shape[1]):
         rate, stage = divmod(column - 1, stages)
-        present = [axes for axes in panels[:, column] if axes.figure is not None]
-        if present:
-            head = f"$r$ = {style.percent(view.keep_rates[rate])} %" if stage == 0 else ""
-            present[0].set_title(f"{head}\nstage {stage + 1}", fontsize=6)
+        head = f"$r$ = {style.percent(view.keep_rates[rate])} %" if stage == 0 else ""
+        panels[0, column].set_title(f"{head}\nstage {stage + 1}", fontsize=6)
 
 
 def _show(axes: Axes, image: NDArray, view: View) -> None:

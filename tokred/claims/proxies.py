@@ -16,7 +16,7 @@ def strength(study: Evidence, *measures: str) -> pd.Series:
     """Mean Spearman correlation of each measure; NotTestableError where one is missing."""
     rows = study.tables["proxies"]
     rows = rows[(rows["correlation"] == "spearman") & rows["measure"].isin(measures)].dropna(subset=["value"])
-    sign = rows["measure"].map(lambda name: -1 if METRICS[name].larger_is_similar else 1)
+    sign = rows["measure"].map(lambda name: -1.0 if METRICS[name].larger_is_similar else 1.0).astype(float)
     mean = (rows["value"] * sign).groupby(rows["measure"]).mean()
     absent = [METRICS[name].label for name in measures if name not in mean.index]
     if absent:

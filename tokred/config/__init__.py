@@ -2,9 +2,9 @@
 
 from tokred.config.backbone import Backbone
 from tokred.config.base import parse
-from tokred.config.hardware import Hardware
+from tokred.config.hardware import DEFAULT_HARDWARE, Hardware
 from tokred.config.images import ImageAccess
 from tokred.config.study import Dataset, Study
 from tokred.config.training import Training
 
-__all__ = ["Backbone", "Dataset", "Hardware", "ImageAccess", "Study", "Training", "parse"]
+__all__ = ["DEFAULT_HARDWARE", "Backbone", "Dataset", "Hardware", "ImageAccess", "Study", "Training", "parse"]

@@ -39,9 +39,12 @@ class Augmentation(Strict):
     )
     mixup: NonNegativeFloat = Field(0.0, description="alpha of Mixup, 0: none; single-label data sets only")
     cutmix: NonNegativeFloat = Field(0.0, description="alpha of CutMix, 0: none; single-label data sets only")
-    cutmix_share: float = Field(0.5, ge=0, le=1, description="part of the steps with CutMix, if there is both")
+    cutmix_share: float = Field(
+        0.5, ge=0, le=1, description="part of the steps with CutMix, if there is both"
+    )
     repeats: PositiveInt = Field(
-        1, description="an epoch shows so many differently augmented copies of each image it draws" + _STREAMED
+        1,
+        description="an epoch shows so many differently augmented copies of each image it draws" + _STREAMED,
     )
 
     def needing(self, source: str) -> list[str]:

@@ -28,3 +28,7 @@ class Hardware(Strict):
     compile: bool | Literal["eager", "aot_eager"] = Field(
         False, description="torch.compile while training; true: with its default backend"
     )
+
+
+#: One process, on a GPU where there is one.
+DEFAULT_HARDWARE = Hardware()

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
+import tokred.published.settings as hyperparameters
 from tokred.artifacts.view import View
 from tokred.budget import token_budget
 from tokred.config.backbone import Backbone
@@ -17,7 +18,6 @@ from tokred.config.training import Precision, Training
 from tokred.datasets import registry as datasets
 from tokred.methods import registry as methods
 from tokred.names import nearest
-from tokred.published import settings as hyperparameters
 from tokred.run import UNREDUCED, UNREDUCED_RATE, Run, canonical_rate
 
 Rate = Annotated[str, BeforeValidator(canonical_rate)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 from PIL import Image, ImageDraw
 from timm.data.auto_augment import rand_augment_transform
@@ -86,9 +87,18 @@ def _randaugment(text: str, backbone: Backbone) -> Callable:
     hints = {"translate_const": int(backbone.image_size * 0.45), "img_mean": fill}
     hints["interpolation"] = Image.Resampling.BICUBIC
     try:
-        return rand_augment_transform(text, hints)
+        found = rand_augment_transform(text, hints)
     except (AssertionError, ValueError, KeyError) as error:
         raise ValueError(f"randaugment {text!r}: timm cannot read it {error}") from error
+    for op in found.ops:
+        if op.name.startswith("Posterize"):
+            op.level_fn = partial(_one_bit_at_least, op.level_fn)
+    return found
+
+
+def _one_bit_at_least(level_of: Callable, *arguments: object) -> tuple[int, ...]:
+    # At the highest magnitude timm asks for no bits at all, which Pillow refuses by now.
+    return tuple(max(1, bits) for bits in level_of(*arguments))
 
 
 def _to_input(backbone: Backbone) -> list[Callable]:

@@ -55,7 +55,9 @@ def run(target: str, arguments: Mapping[str, object], processes: int) -> None:
             for line in started.stdout:
                 log.info("%s", line.rstrip())
         if started.returncode:
-            errors = [path.read_text() for path in sorted(Path(folder).glob("error-*"))]
+            # The first to fail knows why; the others lost their connection to it.
+            failed = sorted(Path(folder).glob("error-*"), key=lambda path: path.stat().st_mtime_ns)
+            errors = [path.read_text() for path in failed]
             raise ValueError(
                 errors[0] if errors else f"{target}: a process ended without a word, see the log"
             )

@@ -112,19 +112,26 @@ def code_of_method(method):
     return fingerprint.code("tokred.jobs", METHODS[method].target.partition(":")[0])
 
 
+def gpus(processes):
+    """GPUs that a job takes, to be limited by `--resources gpus=N`; none in a study on CPUs."""
+    return 0 if STUDY.hardware.device == "cpu" else processes
+
+
 def pretrained_weights(backbone):
-    """File with the weights that a backbone's runs start from."""
+    """Files with the weights that a backbone's runs start from, by name of the input; none for timm's."""
     source = STUDY.settings.backbones[backbone].weights
+    if source == "timm":
+        return {}
     if source == "pretrain":
-        return f"{RESULTS}/pretrained/{backbone}.safetensors"
-    return str(shipped.path(backbone)) if source == "shipped" else source
+        return {"pretrained": f"{RESULTS}/pretrained/{backbone}.safetensors"}
+    return {"pretrained": str(shipped.path(backbone)) if source == "shipped" else source}
 
 
 def training_inputs(wildcards):
     """Tables and weights of a run; the test split only where the study chooses epochs on it."""
     run = run_of(wildcards)
     tables = f"{RESULTS}/datasets/{run.dataset}"
-    files = {"train": f"{tables}/train.parquet", "pretrained": pretrained_weights(run.backbone)}
+    files = {"train": f"{tables}/train.parquet", **pretrained_weights(run.backbone)}
     if STUDY.training_for(run).selection == "test":
         files["test"] = f"{tables}/test.parquet"
     return files

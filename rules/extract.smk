@@ -14,10 +14,15 @@ rule extract:
         f"{LOGS}/extract/{RUN_PATH}.log",
     conda:
         ENVIRONMENT
+    threads: 1 + STUDY.hardware.workers
+    resources:
+        gpus=gpus(1),
     params:
         run=lambda w: asdict(run_of(w)),
         model=lambda w: model_of(run_of(w)),
+        images=lambda w: dataset_of(w.dataset).images.model_dump(),
         batch_size=STUDY.evaluation_batch_size,
+        precision=STUDY.evaluation_precision,
         code=lambda w: code_of_method(w.method),
     script:
         "../workflow/scripts/extract.py"

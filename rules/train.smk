@@ -11,9 +11,13 @@ rule pretrain:
         f"{LOGS}/pretrain/{{backbone}}.log",
     conda:
         ENVIRONMENT
+    threads: STUDY.hardware.processes * (1 + STUDY.hardware.workers)
+    resources:
+        gpus=gpus(STUDY.hardware.processes),
     params:
         run=lambda w: asdict(STUDY.pretraining_run(w.backbone)),
         model=lambda w: model_of(STUDY.pretraining_run(w.backbone)),
+        images=STUDY.pretraining.dataset.images.model_dump() if STUDY.pretraining else {},
         phases=lambda w: STUDY.pretraining_for(w.backbone),
         code=fingerprint.code("tokred.jobs"),
     script:
@@ -30,10 +34,14 @@ rule train:
         f"{LOGS}/train/{RUN_PATH}.log",
     conda:
         ENVIRONMENT
+    threads: STUDY.hardware.processes * (1 + STUDY.hardware.workers)
+    resources:
+        gpus=gpus(STUDY.hardware.processes),
     params:
         run=lambda w: asdict(run_of(w)),
         model=lambda w: model_of(run_of(w)),
         training=lambda w: STUDY.training_for(run_of(w)).model_dump(),
+        images=lambda w: dataset_of(w.dataset).images.model_dump(),
         code=lambda w: code_of_method(w.method),
         keep_head=lambda w: STUDY.keeps_head(run_of(w)),
     script:

@@ -20,8 +20,10 @@ from tokred.methods import registry
 from tokred.patterns import pattern_schema, survived_stages
 from tokred.run import RUN_COLUMNS, Run
 from tokred.trace import Trace
-from tokred.training.data import Images, normalize
-from tokred.training.scores import METRIC, score, standard_error
+from tokred.training.data import Source
+from tokred.training.device import autocast, enough_memory
+from tokred.training.measure import Measure
+from tokred.training.scores import METRIC
 from tokred.vit import ReducedVisionTransformer
 
 log = logging.getLogger(__name__)
@@ -42,40 +44,55 @@ def extract(
     model: ReducedVisionTransformer,
     run: Run,
     backbone: Backbone,
-    images: Images,
+    images: Source,
     batch_size: int,
     outputs: Outputs,
     metadata: Mapping[str, object],
+    precision: str = "float32",
 ) -> None:
     """Write the four tables of a run; nothing appears unless all images went through.
 
+    Memory is bounded whatever the number of images, but for the scores of data sets with several labels.
+
     Args:
+        model: on its device.
         metadata: facts stored with each table besides the run's identity.
+        precision: of matrix products and attention.
     """
     model.eval()
-    logits, loss = [], 0.0
+    measure, loss = Measure(images.task), 0.0
     with ExitStack() as stack:
         writers = {
             name: stack.enter_context(tables.stream(getattr(outputs, name), schema, metadata))
             for name, schema in _schemas(model, run, images).items()
         }
+        stack.enter_context(enough_memory(run.key, batch_size, "evaluation_batch_size"))
         for ids, pixels, labels in _batches(images, batch_size):
-            batch, trace = model.trace(normalize(pixels, backbone))
-            logits.append(batch)
+            batch, trace = _forward(model, images, pixels, backbone, precision)
+            measure.add(batch, labels)
             loss += _loss_sum(images.task, batch, labels)
             identity = _identity(run, ids)
             writers["predictions"].add({**identity, **_prediction_columns(batch, labels)})
             writers["patterns"].add({**identity, **_pattern_columns(model, trace)})
             writers["features"].add({**identity, **_feature_columns(trace)})
-    answers = images.task, torch.cat(logits).numpy(), images.labels.numpy()
-    value = score(*answers)
-    row = {"metric": METRIC[images.task], "score": value, "std_error": standard_error(*answers)}
+    value = measure.result()
+    row = {"metric": METRIC[images.task], "score": value, "std_error": measure.standard_error()}
     row |= {"loss": loss / len(images), "n": len(images)}
     tables.write_rows(outputs.score, [{**asdict(run), **row}], tables.SCORES, metadata)
     log.info("%s: %s %.2f on %d images", run.key, METRIC[images.task], value, len(images))
 
 
-def _schemas(model: ReducedVisionTransformer, run: Run, images: Images) -> dict[str, pa.Schema]:
+def _forward(
+    model: ReducedVisionTransformer, images: Source, pixels: Tensor, backbone: Backbone, precision: str
+) -> tuple[Tensor, Trace]:
+    """Float32 logits and the trace of a batch, on the CPU."""
+    device = model.cls_token.device
+    with autocast(device, precision):
+        logits, trace = model.trace(images.inputs(pixels.to(device), backbone))
+    return logits.float().cpu(), trace.cpu()
+
+
+def _schemas(model: ReducedVisionTransformer, run: Run, images: Source) -> dict[str, pa.Schema]:
     spec = registry.get(run.method)
     num_stages = len(model.locations)
     identity = [*tables.identity_fields(), ("image_id", pa.string())]
@@ -95,10 +112,10 @@ def _schemas(model: ReducedVisionTransformer, run: Run, images: Images) -> dict[
     }
 
 
-def _batches(images: Images, batch_size: int) -> Iterator[tuple[list[str], Tensor, Tensor]]:
-    start = 0
+def _batches(images: Source, batch_size: int) -> Iterator[tuple[list[str], Tensor, Tensor]]:
+    ids, start = images.ids, 0
     for pixels, labels in images.batches(batch_size):
-        yield images.ids[start : start + len(pixels)], pixels, labels
+        yield ids[start : start + len(pixels)], pixels, labels
         start += len(pixels)
 
 

@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tokred
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _ROOT = Path(tokred.__file__).parent
 #: Left out: a new line in a registry must not rerun what was there before. What a job takes from a registry
 #: (options, capabilities) is among its other parameters, and the code that a line names is passed to `code`.
-_REGISTRIES = {"tokred.methods.registry", "tokred.datasets.registry", "tokred.artifacts.registry"}
+#: So are the settings of training that `tokred.published.settings` resolves.
+_REGISTRIES = {
+    "tokred.methods.registry",
+    "tokred.datasets.registry",
+    "tokred.artifacts.registry",
+    "tokred.published.settings",
+}
 
 
 def code(*modules: str) -> str:
@@ -38,6 +48,15 @@ def code(*modules: str) -> str:
 def file(path: str | Path) -> str:
     """Hash of a file's bytes."""
     return hashlib.blake2b(Path(path).read_bytes(), digest_size=8).hexdigest()
+
+
+def tensors(named: Mapping[str, Tensor]) -> str:
+    """Hash of tensors' names and values."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name in sorted(named):
+        digest.update(name.encode())
+        digest.update(named[name].detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _path(module: str) -> Path:

@@ -6,18 +6,23 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from tokred import fingerprint, tables
 from tokred.build import build_model
-from tokred.config import Backbone, Training
+from tokred.config import Backbone, Hardware, ImageAccess, Training
 from tokred.extract import Outputs, extract
 from tokred.run import Run
-from tokred.training.data import Images
+from tokred.training import launch, processes
+from tokred.training.data import Images, Source, hold_out
+from tokred.training.device import resolve
 from tokred.training.growth import deepen
 from tokred.training.loop import Trainer
+from tokred.training.stream import Stream
 from tokred.vit import ReducedVisionTransformer
-from tokred.weights import load_weights, save_weights
+from tokred.weights import give_weights, load_weights, save_weights, timm_weights
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +32,14 @@ def train(
     model: Mapping[str, object],
     training: Mapping[str, object],
     code: str,
-    pretrained: str,
+    pretrained: str | None,
     keep_head: bool,
     train_table: str,
     test_table: str | None,
     checkpoint: str,
     history: str,
+    images: Mapping[str, object] = MappingProxyType({}),
+    hardware: Mapping[str, object] = MappingProxyType({}),
 ) -> None:
     """Fine-tune one model and write its weights and its history.
 
@@ -41,26 +48,36 @@ def train(
         model: "backbone" (fields of `Backbone`), "options" of the method, "locations".
         training: fields of `Training`.
         code: fingerprint of the code, stored with the weights.
-        pretrained: weights to start from.
+        pretrained: weights to start from; None: timm's own for the backbone.
         keep_head: whether the pretrained classifier is of this data set's classes.
         train_table, test_table: image tables; the latter only where epochs are chosen on the test split.
         checkpoint, history: outputs. The state of an unfinished training lies beside the checkpoint.
+        images: fields of `ImageAccess`.
+        hardware: fields of `Hardware`; with several processes they are started here.
     """
+    given, machine = dict(locals()), Hardware(**hardware)
+    if launch.needed(machine.processes):
+        return launch.run("tokred.jobs:train", given, machine.processes)
     identity, settings = Run(**run), Training(**training)
     backbone = Backbone(**model["backbone"])
-    images = Images.read(train_table, backbone.image_size)
-    network = _build(identity, backbone, model, images.num_classes, settings.drop_path)
-    load_weights(network, pretrained, new_head=not keep_head)
-    test_images = None if test_table is None else Images.read(test_table, backbone.image_size)
+    read = partial(_read, backbone=backbone, access=ImageAccess(**images), workers=machine.workers)
+    train_images, test_images = read(train_table), None if test_table is None else read(test_table)
+    network = _build(identity, backbone, model, train_images.num_classes, settings.drop_path)
+    source = _start_from(network, backbone, pretrained, keep_head)
     facts = {"run": asdict(identity), "model": dict(model), "training": dict(training), "code": code}
-    files = {"train": train_table, "test": test_table, "pretrained": pretrained}
+    facts["images"] = dict(images)
+    files = {"train": train_table, "test": test_table}
     facts["inputs"] = {name: fingerprint.file(path) for name, path in files.items() if path is not None}
-    trainer = Trainer(network, identity, backbone, settings, *_split(identity, settings, images, test_images))
+    facts["inputs"]["pretrained"] = source
+    split = _split(identity, settings, train_images, test_images)
+    trainer = Trainer(network, identity, backbone, settings, *split, machine)
     state = Path(checkpoint).with_suffix(".state.safetensors")
     network.load_state_dict(trainer.fit(state, json.dumps(facts, sort_keys=True)))
-    _write_history(history, identity, trainer.history, facts)
-    save_weights(network, checkpoint, {"tokred": json.dumps(facts, sort_keys=True)})
-    state.unlink()
+    if processes.rank() == 0:
+        _write_history(history, identity, trainer.history, facts)
+        save_weights(network, checkpoint, {"tokred": json.dumps(facts, sort_keys=True)})
+        state.unlink(missing_ok=True)  # without epochs there is none
+    return None
 
 
 def pretrain(
@@ -71,17 +88,23 @@ def pretrain(
     train_table: str,
     checkpoint: str,
     history: str,
+    images: Mapping[str, object] = MappingProxyType({}),
+    hardware: Mapping[str, object] = MappingProxyType({}),
 ) -> None:
     """Train a backbone from scratch and write its weights in half precision.
 
     Args:
         phases: "depth" and "training" of each; the network of a phase begins as what the last one learned,
             deepened by blocks that do nothing yet (`tokred.training.growth`).
-        run, model, code, train_table, checkpoint, history: as for `train`.
+        run, model, code, train_table, checkpoint, history, images, hardware: as for `train`.
     """
+    given, machine = dict(locals()), Hardware(**hardware)
+    if launch.needed(machine.processes):
+        return launch.run("tokred.jobs:pretrain", given, machine.processes)
     identity, backbone = Run(**run), Backbone(**model["backbone"])
-    images = Images.read(train_table, backbone.image_size)
+    split = _read(train_table, backbone, ImageAccess(**images), machine.workers)
     facts = {"run": asdict(identity), "model": dict(model), "phases": list(phases), "code": code}
+    facts["images"] = dict(images)
     facts["inputs"] = {"train": fingerprint.file(train_table)}
     rows, states, network = [], [], None
     for index, phase in enumerate(phases):
@@ -89,17 +112,20 @@ def pretrain(
         learned = network
         shape = backbone.model_copy(update={"depth": phase["depth"]})
         # The unreduced model has no stages; its features may be traced anywhere.
-        network = build_model(identity, shape, {}, (0,), images.num_classes, settings.drop_path)
+        network = build_model(identity, shape, {}, (0,), split.num_classes, settings.drop_path)
         if learned is not None:
             deepen(learned, network)
         states.append(Path(checkpoint).with_suffix(f".state{index}.safetensors"))
-        trainer = Trainer(network, identity, shape, settings, *_split(identity, settings, images, None))
+        parts = _split(identity, settings, split, None)
+        trainer = Trainer(network, identity, shape, settings, *parts, machine)
         network.load_state_dict(trainer.fit(states[-1], json.dumps([facts, index], sort_keys=True)))
         rows += [{**row, "epoch": len(rows) + row["epoch"]} for row in trainer.history]
-    _write_history(history, identity, rows, facts)
-    save_weights(network, checkpoint, {"tokred": json.dumps(facts, sort_keys=True)}, half=True)
-    for state in states:
-        state.unlink()
+    if processes.rank() == 0:
+        _write_history(history, identity, rows, facts)
+        save_weights(network, checkpoint, {"tokred": json.dumps(facts, sort_keys=True)}, half=True)
+        for state in states:
+            state.unlink()
+    return None
 
 
 def extract_run(
@@ -110,15 +136,38 @@ def extract_run(
     checkpoint: str,
     test_table: str,
     outputs: Mapping[str, str],
+    precision: str = "float32",
+    images: Mapping[str, object] = MappingProxyType({}),
+    hardware: Mapping[str, object] = MappingProxyType({}),
 ) -> None:
     """Pass the test split through a trained model and write its four tables, see `tokred.extract`."""
-    identity, backbone = Run(**run), Backbone(**model["backbone"])
-    images = Images.read(test_table, backbone.image_size)
-    network = _build(identity, backbone, model, images.num_classes)
+    identity, backbone, machine = Run(**run), Backbone(**model["backbone"]), Hardware(**hardware)
+    split = _read(test_table, backbone, ImageAccess(**images), machine.workers)
+    network = _build(identity, backbone, model, split.num_classes)
     load_weights(network, checkpoint, whole=True)
+    network.to(resolve(machine.device))
     facts = {"run": asdict(identity), "locations": list(model["locations"]), "grid": list(backbone.grid)}
     facts |= {"depth": backbone.depth, "checkpoint": fingerprint.file(checkpoint), "code": code}
-    extract(network, identity, backbone, images, batch_size, Outputs(**outputs), facts)
+    extract(network, identity, backbone, split, batch_size, Outputs(**outputs), facts, precision)
+
+
+def _read(path: str, backbone: Backbone, access: ImageAccess, workers: int) -> Source:
+    """A split, in memory or streamed."""
+    if access.source == "memory":
+        return Images.read(path, backbone.image_size)
+    return Stream.read(path, backbone, access, workers)
+
+
+def _start_from(
+    network: ReducedVisionTransformer, backbone: Backbone, pretrained: str | None, keep_head: bool
+) -> str:
+    """Give a network its pretrained weights; returns what identifies them."""
+    if pretrained is not None:
+        load_weights(network, pretrained, new_head=not keep_head)
+        return fingerprint.file(pretrained)
+    tensors = timm_weights(backbone)
+    give_weights(network, tensors, f"timm's weights of {backbone.model}", new_head=not keep_head)
+    return fingerprint.tensors(tensors)
 
 
 def _build(
@@ -128,11 +177,11 @@ def _build(
 
 
 def _split(
-    run: Run, settings: Training, images: Images, test_images: Images | None
-) -> tuple[Images, Images | None]:
+    run: Run, settings: Training, images: Source, test_images: Source | None
+) -> tuple[Source, Source | None]:
     """Images to learn from, and images to choose an epoch by."""
     if settings.selection == "holdout":
-        return images.hold_out(settings.holdout, run.seed_for("holdout"))
+        return hold_out(images, settings.holdout, run.seed_for("holdout"))
     return images, test_images if settings.selection == "test" else None
 
 

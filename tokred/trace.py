@@ -40,6 +40,14 @@ class Trace:
     stages: list[StageTrace]
     cls: Tensor
 
+    def cpu(self) -> Trace:
+        """The same in main memory."""
+        stages = [
+            StageTrace(s.assign.cpu(), s.anchor.cpu(), None if s.margin is None else s.margin.cpu())
+            for s in self.stages
+        ]
+        return Trace(stages, self.cls.cpu())
+
 
 class Tracer:
     """Collects a `Trace` during a forward pass."""

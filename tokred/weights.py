@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import timm
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from timm.layers import resample_abs_pos_embed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
+from tokred.config import Backbone
 from tokred.files import atomic_path
 
 
@@ -52,7 +54,41 @@ def load_weights(
         given = load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path}: not a safetensors file: {error}") from error
-    own = model.state_dict()
+    give_weights(model, given, path, new_head, whole)
+
+
+def timm_weights(backbone: Backbone) -> dict[str, Tensor]:
+    """timm's pretrained weights for a backbone's model, in their own image size and classes.
+
+    They are downloaded once and kept by huggingface_hub (in HF_HOME). With HF_HUB_OFFLINE=1, or without a
+    network, only what was downloaded before is there; a file on disk can be named as a backbone's `weights`.
+
+    Raises:
+        ValueError: timm has no such weights, or they can be neither found nor downloaded.
+    """
+    try:
+        return timm.create_model(backbone.model, pretrained=True, **backbone.kwargs).state_dict()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"timm could not give the weights of {backbone.model!r}: {error}\n"
+            "without a network: download them before (HF_HUB_OFFLINE=1 uses what is there), or name a "
+            "safetensors file as the backbone's `weights`"
+        ) from error
+
+
+def give_weights(
+    model: VisionTransformer,
+    tensors: Mapping[str, Tensor],
+    path: str | Path,
+    new_head: bool = False,
+    whole: bool = False,
+) -> None:
+    """Give a ViT the tensors that came from somewhere; see `load_weights`.
+
+    Args:
+        path: what messages call their origin.
+    """
+    given, own = dict(tensors), model.state_dict()
     if new_head:
         given = {name: tensor for name, tensor in given.items() if not name.startswith("head.")}
         given |= {name: tensor for name, tensor in own.items() if name.startswith("head.")}

@@ -1,7 +1,10 @@
 """Typed configuration: the single source of what a study may say."""
 
+from tokred.config.backbone import Backbone
 from tokred.config.base import parse
-from tokred.config.study import Backbone, Dataset, Study
+from tokred.config.hardware import DEFAULT_HARDWARE, Hardware
+from tokred.config.images import ImageAccess
+from tokred.config.study import Dataset, Study
 from tokred.config.training import Training
 
-__all__ = ["Backbone", "Dataset", "Study", "Training", "parse"]
+__all__ = ["DEFAULT_HARDWARE", "Backbone", "Dataset", "Hardware", "ImageAccess", "Study", "Training", "parse"]

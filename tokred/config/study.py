@@ -8,10 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
+import tokred.published.settings as hyperparameters
 from tokred.artifacts.view import View
 from tokred.budget import token_budget
+from tokred.config.backbone import Backbone
 from tokred.config.base import Strict, parse
-from tokred.config.training import Training
+from tokred.config.hardware import Hardware
+from tokred.config.images import ImageAccess
+from tokred.config.training import Precision, Training
 from tokred.datasets import registry as datasets
 from tokred.methods import registry as methods
 from tokred.names import nearest
@@ -22,44 +26,24 @@ Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_]+$")]
 Unique = Field(min_length=1)
 
 
+def _or_empty(value: Any) -> Any:
+    # An overlay can empty a mapping of the default study only so.
+    return {} if value is None else value
+
+
 class Dataset(Strict):
     """One data set: the adapter that prepares it, the adapter's options, and training settings of its own."""
 
     adapter: str
     label: str | None = Field(None, description="what figures and tables call it; default: the adapter's")
     options: dict[str, Any] = {}
+    images: ImageAccess = ImageAccess()
     training: dict[str, Any] = Field({}, description="overrides of the study's `training`")
 
     @model_validator(mode="after")
     def _check(self) -> Dataset:
         datasets.get(self.adapter).check_options(self.options)
         return self
-
-
-class Backbone(Strict):
-    """A timm Vision Transformer, by name, and where its weights come from."""
-
-    model: str = Field(description="name in timm, of a VisionTransformer")
-    label: str | None = Field(None, description="what figures and tables call it; default: its name")
-    image_size: PositiveInt
-    patch_size: PositiveInt
-    depth: PositiveInt = 12
-    kwargs: dict[str, Any] = Field({}, description="further arguments of the model, such as embed_dim")
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    weights: str = Field(
-        "shipped",
-        description="'shipped' with the package, 'pretrain' within the study, or a safetensors file",
-    )
-
-    pretrained_on: str | None = Field(
-        None, description="adapter of the data set whose classes its head knows"
-    )
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """(rows, columns) of input tokens."""
-        return (self.image_size // self.patch_size,) * 2
 
 
 class Method(Strict):
@@ -104,7 +88,6 @@ class Study(Strict):
     keep_rates: list[Rate] = Unique
     seeds: list[NonNegativeInt] = Unique
     locations: list[NonNegativeInt] = Unique
-    training: Training = Training()
     scores: Literal["trained", "published"] = Field(
         "trained",
         description="where performance comes from: models that the study trains, or the paper's Tables 1 and "
@@ -116,7 +99,17 @@ class Study(Strict):
         "there), or null",
     )
     table_intervals: bool = Field(False, description="tables of performance show 95 % intervals")
+    hyperparameters: str = Field(
+        hyperparameters.OWN,
+        description="settings below the study's own: 'own': none, 'published': the paper's, by data set "
+        "adapter, method and keep rate, or a file of the form of tokred/published/hyperparameters.yaml",
+    )
+    training: Annotated[Training, BeforeValidator(_or_empty)] = Field(
+        Training(), description="null: nothing but the settings that `hyperparameters` names"
+    )
     evaluation_batch_size: PositiveInt = 128
+    evaluation_precision: Precision = "float32"
+    hardware: Hardware = Hardware()
     environment: Literal["cpu", "gpu"] = Field("cpu", description="conda environment, with `--sdm conda`")
     pretraining: Pretraining | None = None
     settings: Settings
@@ -145,7 +138,7 @@ class Study(Strict):
             if not self.rates_of(name):
                 raise ValueError(f"methods: {name!r} can do none of the keep rates {self.keep_rates}")
         for run in self.runs():
-            self.training_for(run)
+            self._check_run(run)
         if self.scores == "published":
             _check_published(self.runs())
         if self.compare_with == self.study:
@@ -169,6 +162,20 @@ class Study(Strict):
                 f"settings.backbones.{name}.weights: 'pretrain', but there is no key 'pretraining'"
             )
 
+    def _check_run(self, run: Run) -> None:
+        training, source = self.training_for(run), self.settings.datasets[run.dataset].images.source
+        other = "memory" if source == "stream" else "stream"
+        if training.needing(other):
+            raise ValueError(
+                f"training of {run.key}: {', '.join(training.needing(other))}: only for data sets with "
+                f"`images: {{source: {other}}}`, found {source!r}"
+            )
+        if training.epochs == 0 and not self.keeps_head(run):
+            raise ValueError(
+                f"training of {run.key}: epochs 0, but the backbone's classifier is not of this data set's "
+                f"classes (pretrained_on {self.settings.backbones[run.backbone].pretrained_on!r})"
+            )
+
     def method(self, name: str) -> Method:
         """Settings of a method; empty ones where the study gives none."""
         return self.settings.methods.get(name, Method())
@@ -190,11 +197,15 @@ class Study(Strict):
                             yield Run(dataset, backbone, method, rate, seed)
 
     def training_for(self, run: Run) -> Training:
-        """Training settings of a run: the study's, its data set's, its method's, its keep rate's."""
-        method = self.method(run.method)
+        """Training settings of a run: the study's, its data set's, its method's, its keep rate's.
+
+        Below them all lie those that `hyperparameters` names.
+        """
+        method, dataset = self.method(run.method), self.settings.datasets[run.dataset]
         layers = [
-            self.training.model_dump(),
-            self.settings.datasets[run.dataset].training,
+            hyperparameters.layer(self.hyperparameters, dataset.adapter, run.method, run.keep_rate),
+            self.training.model_dump(exclude_unset=True),
+            dataset.training,
             method.training,
             method.keep_rates.get(run.keep_rate, {}),
         ]

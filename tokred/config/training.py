@@ -6,18 +6,23 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from tokred.config.base import Strict
+from tokred.config.augmentation import Augmentation
+
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
-class Training(Strict):
+class Training(Augmentation):
     """How one model is trained. Every field can be set per study, data set, method and keep rate.
 
     The learning rate is `lr * batch_size / lr_normalizer`, rises linearly from `warmup_lr` and falls along a
     cosine to `min_lr`. "Backbone" parameters (all but head, embeddings and the method's own) learn at
     `backbone_lr_scale` times that, and not at all during the first `backbone_freeze_epochs`.
+
+    `batch_size` is what an optimiser step sees, in however many processes and micro-batches it is computed
+    (`Hardware`). Without epochs (0) the pretrained weights are the result.
     """
 
-    epochs: PositiveInt = 30
+    epochs: NonNegativeInt = 30
     batch_size: PositiveInt = 128
     lr: PositiveFloat = 0.001
     lr_normalizer: PositiveInt = 1024
@@ -34,8 +39,9 @@ class Training(Strict):
     asl_gamma_neg: NonNegativeFloat = Field(4.0, description="asymmetric loss, multi-label data sets")
     asl_gamma_pos: NonNegativeFloat = Field(0.0, description="asymmetric loss, multi-label data sets")
     asl_clip: float = Field(0.05, ge=0, lt=1, description="asymmetric loss, multi-label data sets")
-    max_shift: NonNegativeInt = Field(0, description="augmentation: random shift by up to so many pixels")
-    color_jitter: float = Field(0.0, ge=0, lt=1, description="augmentation: random brightness and contrast")
+    precision: Precision = Field(
+        "float32", description="of matrix products and attention, in training and validation"
+    )
     selection: Literal["holdout", "last", "test"] = Field(
         "holdout",
         description="which epoch's weights are kept: the best, of model and moving average, on a held-out "
@@ -45,6 +51,6 @@ class Training(Strict):
 
     @model_validator(mode="after")
     def _warm_up_fits(self) -> Training:
-        if self.warmup_epochs >= self.epochs:
+        if self.epochs and self.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs {self.warmup_epochs}: expected less than epochs {self.epochs}")
         return self

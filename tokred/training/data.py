@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,6 +14,37 @@ from torch import Tensor
 
 from tokred.config import Backbone, Training
 from tokred.datasets.table import ImageTable
+from tokred.training.share import WHOLE, Share
+
+
+class Source(Protocol):
+    """A split to learn from or to evaluate on: `Images` in memory, or a `tokred.training.stream.Stream`.
+
+    Attributes:
+        labels: (n,) int64, or (n, C) float32 multi-hot.
+        task: "single" or "multi".
+        num_classes: C.
+        ids: stable image ids.
+    """
+
+    labels: Tensor
+    task: str
+    num_classes: int
+    ids: list[str]
+
+    def __len__(self) -> int: ...
+
+    def subset(self, index: Tensor) -> Source:
+        """The images at some positions."""
+
+    def inputs(self, pixels: Tensor, backbone: Backbone) -> Tensor:
+        """Input of a backbone from what `batches` or `steps` gave, on whatever device."""
+
+    def batches(self, batch_size: int, share: Share = WHOLE) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images and labels in order; of several processes each gets every so many-th batch."""
+
+    def steps(self, training: Training, share: Share, seed: int) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+        """One epoch, augmented: for each step this process's micro-batches of images and labels."""
 
 
 @dataclass(frozen=True)
@@ -47,20 +80,19 @@ class Images:
     def __len__(self) -> int:
         return len(self.pixels)
 
+    def inputs(self, pixels: Tensor, backbone: Backbone) -> Tensor:
+        """Input of a backbone from what `batches` or `steps` gave, on whatever device."""
+        return normalize(pixels, backbone)
+
     def subset(self, index: Tensor) -> Images:
         """The images at some positions."""
         ids = [self.ids[i] for i in index.tolist()]
         return Images(self.pixels[index], self.labels[index], self.task, self.num_classes, ids)
 
-    def hold_out(self, part: float, seed: int) -> tuple[Images, Images]:
-        """A random split into training and validation images."""
-        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
-        count = max(1, round(part * len(self)))
-        return self.subset(order[count:].sort().values), self.subset(order[:count].sort().values)
-
-    def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images in order."""
-        yield from zip(self.pixels.split(batch_size), self.labels.split(batch_size), strict=True)
+    def batches(self, batch_size: int, share: Share = WHOLE) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images in order; of several processes each gets every so many-th batch."""
+        parts = zip(self.pixels.split(batch_size), self.labels.split(batch_size), strict=True)
+        yield from islice(parts, share.rank, None, share.processes)
 
     def shuffled(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch in random order (torch's global generator), without an incomplete last batch."""
@@ -69,11 +101,22 @@ class Images:
             if len(index) == batch_size:
                 yield self.pixels[index], self.labels[index]
 
+    def steps(self, training: Training, share: Share, seed: int) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+        """One epoch, augmented: for each step this process's micro-batches.
+
+        Everything is drawn from torch's global generator, which every process seeds alike: each augments the
+        whole batch, and takes its part. The seed is not used.
+        """
+        slices = share.slices(min(training.batch_size, len(self)))
+        for pixels, labels in self.shuffled(training.batch_size):
+            augmented = augment(pixels, training)
+            yield ((augmented[part], labels[part]) for part in slices)
+
 
 def normalize(pixels: Tensor, backbone: Backbone) -> Tensor:
     """(B, 3, height, width) float32 input of a backbone."""
-    mean = torch.tensor(backbone.mean).view(3, 1, 1) * 255
-    std = torch.tensor(backbone.std).view(3, 1, 1) * 255
+    mean = torch.tensor(backbone.mean, device=pixels.device).view(3, 1, 1) * 255
+    std = torch.tensor(backbone.std, device=pixels.device).view(3, 1, 1) * 255
     return (pixels.float() - mean) / std
 
 
@@ -99,3 +142,10 @@ def _shift(pixels: Tensor, limit: int) -> Tensor:
     image = torch.arange(batch)[:, None, None]
     # Advanced indices around a slice put the image and pixel axes first.
     return padded[image, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+
+
+def hold_out(images: Source, part: float, seed: int) -> tuple[Source, Source]:
+    """A random split into training and validation images."""
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    count = max(1, round(part * len(images)))
+    return images.subset(order[count:].sort().values), images.subset(order[:count].sort().values)

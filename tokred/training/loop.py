@@ -7,17 +7,21 @@ import math
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
-from timm.utils import ModelEmaV3
 from tqdm import tqdm
 
-from tokred.config import Backbone, Training
+from tokred.config import DEFAULT_HARDWARE, Backbone, Hardware, Training
 from tokred.run import Run
-from tokred.training import state
-from tokred.training.data import Images, augment, normalize
-from tokred.training.losses import task_loss
-from tokred.training.optimizer import Schedule, make_optimizer
-from tokred.training.scores import METRIC, score
+from tokred.training import processes, state
+from tokred.training.data import Source
+from tokred.training.device import autocast, enough_memory, resolve
+from tokred.training.measure import Measure
+from tokred.training.mixing import Mix
+from tokred.training.optimizer import Schedule
+from tokred.training.scores import METRIC
+from tokred.training.share import Share
+from tokred.training.step import Stepper
 from tokred.vit import ReducedVisionTransformer
 
 log = logging.getLogger(__name__)
@@ -29,13 +33,19 @@ class Trainer:
     All randomness of an epoch comes from a seed of the run and the epoch, so a state between two epochs is
     complete without the state of any random generator.
 
+    Of several processes each has a Trainer of its own, and ends with the same weights; the first writes.
+
     Args:
-        model: to be trained in place.
+        model: to be trained in place; moved to the device.
         run: identity, which gives the seeds.
         backbone: normalisation of its input.
         training: settings.
         train: images to learn from.
         validation: images to choose an epoch by; None keeps the last epoch.
+        hardware: what computes, and how many images at a time.
+
+    Raises:
+        ValueError: the batch cannot be parted so, or the task does not allow the augmentation.
     """
 
     def __init__(
@@ -44,16 +54,23 @@ class Trainer:
         run: Run,
         backbone: Backbone,
         training: Training,
-        train: Images,
-        validation: Images | None,
+        train: Source,
+        validation: Source | None,
+        hardware: Hardware = DEFAULT_HARDWARE,
     ) -> None:
-        self.model, self.run, self.backbone, self.training = model, run, backbone, training
+        self.run, self.backbone, self.training = run, backbone, training
         self.train_images, self.validation = train, validation
+        self.device = resolve(hardware.device, processes.count())
+        self.model = model.to(self.device)
+        self.share = Share(hardware.micro_batch_size, processes.rank(), processes.count())
+        self.mixes = training.mixup > 0 or training.cutmix > 0
+        if self.mixes and train.task != "single":
+            raise ValueError(f"{run.key}: mixup and cutmix are for single-label data sets, set them to 0")
+        parts = self.share.slices(min(training.batch_size, len(train)), even=self.mixes)
+        self.parts, self.micro = len(parts), parts[0].stop - parts[0].start
         self.steps_per_epoch = max(1, len(train) // training.batch_size)
         self.schedule = Schedule(training, self.steps_per_epoch)
-        self.optimizer = make_optimizer(model, training)
-        self.loss = task_loss(train.task, training)
-        self.ema = None if training.ema_decay is None else ModelEmaV3(model, decay=training.ema_decay)
+        self.stepper = Stepper(self.model, training, hardware, train.task, train.num_classes)
         self.epoch = 0
         self.history: list[dict[str, float]] = []
         self.best: state.Tensors = {}
@@ -67,47 +84,49 @@ class Trainer:
             settings: fingerprint of all that decides the result; a state of other settings is not used.
         """
         self._resume(Path(state_path), settings)
+        if self.training.epochs == 0:
+            self.best = _on_cpu(self.model)
         while self.epoch < self.training.epochs:
             self._finish_epoch(self._train_epoch())
-            self._save(state_path, settings)
+            if self.share.rank == 0:
+                self._save(state_path, settings)
         return self.best
 
     def _train_epoch(self) -> dict[str, float]:
-        torch.manual_seed(self.run.seed_for("epoch", self.epoch))
+        seed = self.run.seed_for("epoch", self.epoch)
+        torch.manual_seed(seed)
+        if self.device.type == "cuda":
+            # What the network draws, each process for its own images; all else is drawn on the CPU.
+            torch.cuda.manual_seed(seed + self.share.rank)
         self.model.train()
         started, first_step = time.monotonic(), self.epoch * self.steps_per_epoch
-        totals = torch.zeros(2)
-        batches = self.train_images.shuffled(self.training.batch_size)
-        bar = tqdm(batches, f"epoch {self.epoch + 1}", self.steps_per_epoch, leave=False, disable=None)
-        for index, (pixels, labels) in enumerate(bar):
-            rate = self.schedule.apply(self.optimizer, first_step + index)
-            totals += self._step(pixels, labels)
-        loss, extra = (totals / self.steps_per_epoch).tolist()
+        totals = torch.zeros(2, device=self.device)
+        steps = self.train_images.steps(self.training, self.share, seed)
+        hidden = True if self.share.rank else None
+        bar = tqdm(steps, f"epoch {self.epoch + 1}", self.steps_per_epoch, leave=False, disable=hidden)
+        with enough_memory(self.run.key, self.micro, "hardware.micro_batch_size"):
+            for index, parts in enumerate(bar):
+                rate = self.schedule.apply(self.stepper.optimizer, first_step + index)
+                totals += self.stepper.step(parts, self.parts, self._inputs, self._mix(index))
+        loss, extra = (processes.mean(totals) / self.steps_per_epoch).tolist()
         if not torch.isfinite(totals).all():
             raise ValueError(f"{self.run.key}: loss is not finite in epoch {self.epoch + 1}; lower the `lr`")
         seconds = time.monotonic() - started
         return {"lr": rate, "train_loss": loss, "extra_loss": extra, "seconds": seconds}
 
-    def _step(self, pixels: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """One optimiser step; returns the task's loss and the method's."""
-        inputs = normalize(augment(pixels, self.training), self.backbone)
-        loss = self.loss(self.model(inputs), labels)
-        extra = self.model.extra_loss
-        self.optimizer.zero_grad(set_to_none=True)
-        (loss if extra is None else loss + extra).backward()
-        if self.training.clip_grad is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.clip_grad)
-        self.optimizer.step()
-        if self.ema is not None:
-            self.ema.update(self.model)
-        return torch.stack([loss.detach(), torch.zeros(()) if extra is None else extra.detach()])
+    def _inputs(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.train_images.inputs(pixels, self.backbone)
+
+    def _mix(self, step: int) -> Mix | None:
+        seed = self.run.seed_for("mix", self.epoch, step)
+        return Mix.draw(self.training, np.random.default_rng(seed)) if self.mixes else None
 
     def _finish_epoch(self, row: dict[str, float]) -> None:
         """Validate, keep the best weights, log."""
         self.epoch += 1
         candidates = {"val_score": self.model}
-        if self.ema is not None:
-            candidates["val_score_ema"] = self.ema.module
+        if self.stepper.ema is not None:
+            candidates["val_score_ema"] = self.stepper.ema.module
         row |= {"epoch": self.epoch, "val_score": float("nan"), "val_score_ema": float("nan")}
         for name, model in candidates.items():
             if self.validation is not None:
@@ -116,7 +135,7 @@ class Trainer:
             value = float(self.epoch) if self.validation is None else row[name]
             if value > self.best_score or (self.validation is None and value == self.best_score):
                 self.best_score = value
-                self.best = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+                self.best = _on_cpu(model)
         self.history.append(row)
         log.info("epoch %d/%d  %s", self.epoch, self.training.epochs, self._told(row))
 
@@ -134,20 +153,26 @@ class Trainer:
         return "  ".join(f"{name} {text}" for name, text in parts.items() if text is not None)
 
     @torch.no_grad()
-    def evaluate(self, model: torch.nn.Module, images: Images) -> float:
-        """Score of a model on images, in percent."""
+    def evaluate(self, model: torch.nn.Module, images: Source) -> float:
+        """Score of a model on images, in percent; each process evaluates its part of them."""
         model.eval()
-        batches = images.batches(self.training.batch_size)
-        logits = torch.cat([model(normalize(pixels, self.backbone)) for pixels, _ in batches])
-        return score(images.task, logits.numpy(), images.labels.numpy())
+        measure = Measure(images.task)
+        size = min(self.training.batch_size, self.share.micro or self.training.batch_size)
+        with enough_memory(self.run.key, size, "hardware.micro_batch_size"):
+            for pixels, labels in images.batches(size, self.share):
+                inputs = images.inputs(pixels.to(self.device), self.backbone)
+                with autocast(self.device, self.training.precision):
+                    measure.add(model(inputs), labels)
+        return measure.result()
 
     def _save(self, path: str | Path, settings: str) -> None:
         tensors = state.prefixed("model", self.model.state_dict())
         tensors |= state.prefixed("best", self.best)
-        tensors |= state.prefixed("optimizer", state.optimizer_tensors(self.optimizer))
-        if self.ema is not None:
-            tensors |= state.prefixed("ema", self.ema.module.state_dict())
+        tensors |= state.prefixed("optimizer", state.optimizer_tensors(self.stepper.optimizer))
+        if self.stepper.ema is not None:
+            tensors |= state.prefixed("ema", self.stepper.ema.module.state_dict())
         facts = {"settings": settings, "epoch": self.epoch, "history": self.history, "best": self.best_score}
+        facts["scaler"] = self.stepper.scaler.state_dict()
         state.save(path, tensors, facts)
 
     def _resume(self, path: Path, settings: str) -> None:
@@ -159,9 +184,10 @@ class Trainer:
             return
         self.model.load_state_dict(state.without_prefix("model", tensors))
         self.best = state.without_prefix("best", tensors)
-        state.load_optimizer(self.optimizer, state.without_prefix("optimizer", tensors))
-        if self.ema is not None:
-            self.ema.module.load_state_dict(state.without_prefix("ema", tensors))
+        state.load_optimizer(self.stepper.optimizer, state.without_prefix("optimizer", tensors))
+        self.stepper.scaler.load_state_dict(facts["scaler"])
+        if self.stepper.ema is not None:
+            self.stepper.ema.module.load_state_dict(state.without_prefix("ema", tensors))
         self.epoch, self.history = facts["epoch"], facts["history"]
         self.best_score = facts["best"]
         log.info("continuing after epoch %d", self.epoch)
@@ -169,3 +195,8 @@ class Trainer:
 
 def _percent(value: float) -> str | None:
     return None if math.isnan(value) else f"{value:.2f}"
+
+
+def _on_cpu(model: torch.nn.Module) -> state.Tensors:
+    """A copy of a model's state."""
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from tokred.config import Training
 
+_TINY = 1e-8
+
 
 def task_loss(task: str, training: Training) -> nn.Module:
-    """The loss of a data set: a function of (B, C) logits and of labels (B,) or multi-hot (B, C).
+    """The loss of a data set: a function of (B, C) logits and of labels, a mean over images.
 
-    The asymmetric loss (Ben-Baruch et al. 2021) is averaged over images; timm's sums over them.
+    Labels are (B,), or (B, C) shares of classes where images were mixed; multi-hot (B, C) for several labels.
     """
     if task == "single":
         return nn.CrossEntropyLoss(label_smoothing=training.label_smoothing)
@@ -18,15 +21,24 @@ def task_loss(task: str, training: Training) -> nn.Module:
 
 
 class AsymmetricLoss(nn.Module):
-    """timm's asymmetric loss for several labels, a mean over the batch."""
+    """Asymmetric loss (Ben-Baruch et al. 2021), summed over classes and averaged over images.
+
+    Binary cross-entropy times `(1 - p)**gamma_pos` for classes that are there and `p_m**gamma_neg` for those
+    that are not, with p_m = max(p - clip, 0). Our own: timm's sums over images or averages over them,
+    according to its version.
+    """
 
     def __init__(self, training: Training) -> None:
-        from timm.loss import AsymmetricLossMultiLabel
-
         super().__init__()
-        self.summed = AsymmetricLossMultiLabel(
-            gamma_neg=training.asl_gamma_neg, gamma_pos=training.asl_gamma_pos, clip=training.asl_clip
-        )
+        self.positive, self.negative = training.asl_gamma_pos, training.asl_gamma_neg
+        self.clip = training.asl_clip
 
-    def forward(self, logits, labels):
-        return self.summed(logits.float(), labels.float()) / len(logits)
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """A scalar from (B, C) logits and multi-hot labels."""
+        labels = labels.float()
+        present = logits.float().sigmoid()
+        absent = (1 - present + self.clip).clamp(max=1)
+        right = present * labels + absent * (1 - labels)
+        log_likelihood = right.clamp(min=_TINY).log()
+        gamma = self.positive * labels + self.negative * (1 - labels)
+        return -(torch.pow(1 - right, gamma) * log_likelihood).sum(dim=1).mean()

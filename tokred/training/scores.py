@@ -45,22 +45,23 @@ def mean_average_precision(logits: NDArray, labels: NDArray) -> float:
     return 100 * float(np.mean([average_precision(logits[:, c], positive[:, c]) for c in present]))
 
 
-def standard_error(task: str, logits: NDArray, labels: NDArray, seed: int = 0) -> float:
-    """Standard error of the measure of a task over test images: that of the bootstrap.
+def share_error(percent: float, count: int) -> float:
+    """Bootstrap standard error of a percentage of images, known without resampling."""
+    share = percent / 100
+    return float(100 * np.sqrt(share * (1 - share) / count))
 
-    For a percentage of images it is known without resampling, sqrt(p (1 - p) / n). For mean average
-    precision the images are drawn `RESAMPLES` times.
+
+def precision_error(logits: NDArray, labels: NDArray) -> float:
+    """Bootstrap standard error of mean average precision: the images are drawn `RESAMPLES` times.
+
+    The draws are the same every time. Classes without positives are left out.
     """
-    if task == "single":
-        share = top1(logits, labels) / 100
-        return float(100 * np.sqrt(share * (1 - share) / len(labels)))
-    rng, count = np.random.default_rng(seed), len(labels)
+    rng, count = np.random.default_rng(0), len(labels)
+    present = np.flatnonzero((labels > 0.5).any(axis=0))
     means = []
     for _ in range(0, RESAMPLES, _CHUNK):
         weights = rng.multinomial(count, np.full(count, 1 / count), size=_CHUNK)
-        columns = [
-            _weighted_precision(logits[:, c], labels[:, c] > 0.5, weights) for c in range(labels.shape[1])
-        ]
+        columns = [_weighted_precision(logits[:, c], labels[:, c] > 0.5, weights) for c in present]
         means.append(np.nanmean(np.stack(columns), axis=0))
     return float(100 * np.concatenate(means).std())
 

@@ -10,11 +10,14 @@ run_job(
         "training": snakemake.params.training,
         "code": snakemake.params.code,
         "keep_head": snakemake.params.keep_head,
-        "pretrained": snakemake.input.pretrained,
+        "images": snakemake.params.images,
+        "pretrained": snakemake.input.get("pretrained"),  # none: timm's
         "train_table": snakemake.input.train,
         "test_table": snakemake.input.get("test"),
         "checkpoint": snakemake.output.checkpoint,
         "history": snakemake.output.history,
+        # From the configuration: what computes must not decide what is computed again.
+        "hardware": snakemake.config.get("hardware", {}),
     },
     log=snakemake.log[0],
     threads=snakemake.threads,

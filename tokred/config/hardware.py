@@ -1,0 +1,34 @@
+"""What computes, and how: settings that change how fast results come, not what they mean."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from tokred.config.base import Strict
+
+
+class Hardware(Strict):
+    """The part of a configuration that differs from machine to machine.
+
+    Results agree to float tolerance whatever is chosen, except for what a network draws at random within a
+    step (stochastic depth, DynamicViT's decisions): that is drawn anew for each micro-batch. A change here
+    therefore reruns nothing, and an interrupted training goes on with other hardware.
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
+    processes: PositiveInt = Field(1, description="of one training, on one machine; with GPUs, one GPU each")
+    workers: NonNegativeInt = Field(0, description="processes that read streamed images, for each process")
+    micro_batch_size: PositiveInt | None = Field(
+        None,
+        description="images that a process passes through the network at a time while training; gradients "
+        "accumulate up to the training's `batch_size`. null: its whole part of the batch",
+    )
+    compile: bool | Literal["eager", "aot_eager"] = Field(
+        False, description="torch.compile while training; true: with its default backend"
+    )
+
+
+#: One process, on a GPU where there is one.
+DEFAULT_HARDWARE = Hardware()

@@ -1,0 +1,43 @@
+"""One of several processes of a job, started by torchrun: see `tokred.training.launch`."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import sys
+import threading
+from pathlib import Path
+
+from tokred.config import Hardware
+from tokred.training import processes
+from tokred.training.device import resolve
+
+
+def main(request: Path) -> None:
+    """Call the function of the request, together with the other processes."""
+    threading.Thread(target=_end_with_launcher, daemon=True).start()
+    rank = int(os.environ["RANK"])
+    if rank == 0:
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    asked = json.loads(request.read_text())
+    module, _, name = asked["target"].partition(":")
+    hardware = Hardware(**asked["arguments"]["hardware"])
+    try:
+        processes.join(resolve(hardware.device, int(os.environ["LOCAL_WORLD_SIZE"])))
+        getattr(importlib.import_module(module), name)(**asked["arguments"])
+    except Exception as error:
+        request.with_name(f"error-{rank}").write_text(str(error))
+        raise
+    processes.leave()
+
+
+def _end_with_launcher() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

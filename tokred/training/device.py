@@ -1,0 +1,55 @@
+"""Where tensors are computed, how precisely, and what to do when memory is short."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+
+
+def resolve(device: str, processes: int = 1) -> torch.device:
+    """The device of this process; ValueError for GPUs that are not there.
+
+    Args:
+        device: "auto" (a GPU where there is one), "cpu" or "cuda".
+        processes: of the training on this machine, each of which has a GPU of its own.
+    """
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "cuda" and not found:
+        raise ValueError(
+            "hardware.device 'cuda': torch finds no GPU (no driver, or a torch built for CPUs only); "
+            "possible here: 'cpu', 'auto'"
+        )
+    if device == "cpu" or not found:
+        return torch.device("cpu")
+    if processes > found:
+        raise ValueError(f"hardware.processes {processes}: expected at most one for each GPU, found {found}")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager:
+    """Context in which matrix products run in a precision ("float32", "bfloat16", "float16")."""
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, getattr(torch, precision))
+
+
+@contextmanager
+def enough_memory(whose: str, count: int, option: str) -> Iterator[None]:
+    """Turn a device's lack of memory into one line that says what to change.
+
+    Args:
+        whose: what the message calls the work, such as a run's key.
+        count: images that are passed through the network at a time.
+        option: option to lower.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        first = str(error).partition(". ")[0]
+        raise ValueError(
+            f"{whose}: {count} images at a time do not fit into memory ({first}); "
+            f"set `{option}` to less than {count}"
+        ) from error

@@ -1,0 +1,50 @@
+"""A data set's performance measure, from batches that come one after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from tokred.training import processes
+from tokred.training.scores import precision_error, score, share_error
+
+
+class Measure:
+    """Top-1 accuracy in constant memory; mean average precision keeps all scores, for it ranks them.
+
+    Args:
+        task: "single" or "multi".
+    """
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        self.hits = self.images = 0
+        self.kept: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Count (B, C) logits and their labels, (B,) or multi-hot (B, C)."""
+        found, expected = logits.float().cpu().numpy(), labels.cpu().numpy()
+        self.images += len(expected)
+        if self.task == "single":
+            self.hits += int((found.argmax(axis=1) == expected).sum())
+        else:
+            self.kept.append((found, expected > 0.5))
+
+    def result(self) -> float:
+        """The measure in percent, over all that all processes have added."""
+        hits, images, answers = self._gathered()
+        return 100 * hits / images if self.task == "single" else score(self.task, *answers)
+
+    def standard_error(self) -> float:
+        """The result's standard error over images."""
+        hits, images, answers = self._gathered()
+        return (
+            share_error(100 * hits / images, images) if self.task == "single" else precision_error(*answers)
+        )
+
+    def _gathered(self) -> tuple[int, int, list[np.ndarray]]:
+        """Hits, number of images, and logits and labels of the kept ones, of all processes."""
+        parts = processes.gather((self.hits, self.images, self.kept))
+        kept = [batch for part in parts for batch in part[2]]
+        answers = [np.concatenate([batch[i] for batch in kept]) for i in (0, 1)] if kept else []
+        return sum(part[0] for part in parts), sum(part[1] for part in parts), answers

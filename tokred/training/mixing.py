@@ -1,0 +1,60 @@
+"""Mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019) of pairs of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.random import Generator
+from torch import Tensor
+
+from tokred.config import Training
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How the pairs of one step are mixed: neighbours (0, 1), (2, 3), ... with each other.
+
+    One draw for a step, as in DeiT; pairs rather than a reversed batch, so that the result does not depend
+    on how the batch is parted into processes and micro-batches.
+
+    Attributes:
+        share: part of the image itself, the rest is its partner's.
+        cut: whether the partner comes as a box (CutMix) instead of everywhere (Mixup).
+        center: (row, column) of the box, in parts of the image.
+    """
+
+    share: float
+    cut: bool
+    center: tuple[float, float]
+
+    @classmethod
+    def draw(cls, training: Training, rng: Generator) -> Mix:
+        """A step's mix."""
+        both = training.mixup > 0 and training.cutmix > 0
+        cut = rng.random() < training.cutmix_share if both else training.cutmix > 0
+        alpha = training.cutmix if cut else training.mixup
+        return cls(float(rng.beta(alpha, alpha)), bool(cut), tuple(rng.random(2).tolist()))
+
+    def apply(self, images: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+        """Mixed images (B, 3, height, width), B even, and (B, C) shares of classes from labels (B,)."""
+        partner = torch.arange(len(images), device=images.device) ^ 1
+        share = self.share
+        if self.cut:
+            rows, columns = (self._span(axis, images.shape[2 + axis]) for axis in (0, 1))
+            mixed = images.clone()
+            mixed[:, :, rows, columns] = images[partner][:, :, rows, columns]
+            # What the box covers indeed: it is cut off at the edges.
+            covered = (rows.stop - rows.start) * (columns.stop - columns.start)
+            share = 1 - covered / (images.shape[2] * images.shape[3])
+        else:
+            mixed = share * images + (1 - share) * images[partner]
+        hot = F.one_hot(labels, num_classes).to(images.dtype)
+        return mixed, share * hot + (1 - share) * hot[partner]
+
+    def _span(self, axis: int, size: int) -> slice:
+        side = int(size * np.sqrt(1 - self.share))
+        middle = int(size * self.center[axis])
+        return slice(max(0, middle - side // 2), min(size, middle + (side + 1) // 2))

@@ -1,0 +1,93 @@
+"""One optimiser step, over however many micro-batches and processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from timm.utils import ModelEmaV3
+from torch import Tensor
+
+from tokred.config import Hardware, Training
+from tokred.training import processes
+from tokred.training.device import autocast
+from tokred.training.losses import task_loss
+from tokred.training.mixing import Mix
+from tokred.training.optimizer import make_optimizer
+from tokred.vit import ReducedVisionTransformer
+
+
+class Stepper:
+    """Model, optimiser, gradient scaler and moving average of a training.
+
+    Args:
+        model: on its device; trained in place.
+        training: settings.
+        hardware: whether the forward pass is compiled.
+        task, num_classes: of the data set.
+    """
+
+    def __init__(
+        self,
+        model: ReducedVisionTransformer,
+        training: Training,
+        hardware: Hardware,
+        task: str,
+        num_classes: int,
+    ) -> None:
+        self.model, self.training, self.num_classes = model, training, num_classes
+        self.device = next(model.parameters()).device
+        self.optimizer = make_optimizer(model, training)
+        self.loss = task_loss(task, training)
+        self.ema = None if training.ema_decay is None else ModelEmaV3(model, decay=training.ema_decay)
+        self.forward = _compiled(model, hardware)
+        # Small gradients vanish in half precision, unless the loss is scaled up; without effect otherwise.
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=training.precision == "float16")
+
+    def step(
+        self,
+        parts: Iterable[tuple[Tensor, Tensor]],
+        count: int,
+        inputs: Callable[[Tensor], Tensor],
+        mix: Mix | None,
+    ) -> Tensor:
+        """Learn from a batch; returns the task's loss and the method's, (2,), of this process's part.
+
+        Args:
+            parts: micro-batches of equal size, images and labels.
+            count: how many there are.
+            inputs: makes images the network's input.
+            mix: how pairs of images are mixed, None for not at all.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        totals = torch.zeros(2, device=self.device)
+        for pixels, labels in parts:
+            images, targets = inputs(pixels.to(self.device)), labels.to(self.device)
+            if mix is not None:
+                images, targets = mix.apply(images, targets, self.num_classes)
+            with autocast(self.device, self.training.precision):
+                loss = self.loss(self.forward(images), targets)
+            extra = self.model.extra_loss
+            whole = loss if extra is None else loss + extra
+            self.scaler.scale(whole / count).backward()
+            method = torch.zeros((), device=self.device) if extra is None else extra.detach()
+            totals += torch.stack([loss.detach(), method]) / count
+        self._update()
+        return totals
+
+    def _update(self) -> None:
+        parameters = list(self.model.parameters())
+        processes.average_gradients(parameters)
+        self.scaler.unscale_(self.optimizer)
+        if self.training.clip_grad is not None:
+            torch.nn.utils.clip_grad_norm_(parameters, self.training.clip_grad)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.ema is not None:
+            self.ema.update(self.model)
+
+
+def _compiled(model: ReducedVisionTransformer, hardware: Hardware) -> Callable[[Tensor], Tensor]:
+    if not hardware.compile:
+        return model
+    return torch.compile(model, **({} if hardware.compile is True else {"backend": hardware.compile}))

@@ -1,0 +1,158 @@
+/* The first view: one image, seen by all methods side by side. */
+let panels = [];
+let shownImage = new Image();
+let drawnAgain = 0;
+
+const datasetNow = () => DATASETS.get(state.dataset);
+const imageNow = () => datasetNow().images.findIndex((image) => image.id === state.image);
+
+function startImages() {
+  const controls = [
+    selectFor("dataset", "Data set", labelled(DATASETS)),
+    selectFor("backbone", "Backbone", labelled(BACKBONES)),
+    radiosFor("rate", "Keep rate", percent),
+    radiosFor("stage", "Stage", (stage) => (stage === ALL ? "all in a row" : stage)),
+  ];
+  byId("images-controls").append(...controls);
+  const keys = [
+    ["dropped", "dropped token"], ["cluster", "cluster of several tokens"], ["single", "token on its own"],
+    ["center", "cluster center"],
+  ];
+  byId("legend").append(...keys.map(([name, text]) => element("li", {}, element("i", { class: name }), text)));
+  new ResizeObserver(redraw).observe(byId("cards"));
+}
+
+/* The chosen image, and all others to choose from. */
+function showChooser() {
+  const { images, total, classes } = datasetNow();
+  const now = imageNow();
+  const step = (by) => () => choose({ image: images[(now + by + images.length) % images.length].id });
+  const inputs = images.map((image, index) => element("input", {
+    type: "radio", name: "image", value: image.id, checked: index === now,
+    onchange: () => choose({ image: image.id }),
+  }));
+  const thumbnails = images.map((image, index) => element("label", { title: image.id }, inputs[index],
+    element("img", { src: image.src, alt: `${image.id}, label ${named(image.labels, classes)}`, loading: "lazy" })));
+  const strip = element("div", { class: "strip" }, ...thumbnails);
+  const again = document.activeElement?.name === "image" || document.activeElement?.dataset.step;
+  byId("chosen").replaceChildren(element("fieldset", { class: "chooser" },
+    element("legend", {}, `Image ${now + 1} of ${images.length} `,
+      element("span", { class: "faint" }, `${images[now].id}, label ${named(images[now].labels, classes)}`)),
+    element("button", { type: "button", "data-step": "back", onclick: step(-1), "aria-label": "Image before" }, "\u2039"),
+    strip,
+    element("button", { type: "button", "data-step": "on", onclick: step(1), "aria-label": "Next image" }, "\u203a")));
+  if (again) (again === true ? inputs[now] : document.querySelector(`[data-step=${again}]`)).focus({ preventScroll: true });
+  strip.scrollLeft = thumbnails[now].offsetLeft - strip.offsetLeft - strip.clientWidth / 2;
+  strip.dataset.total = total;
+}
+
+const named = (labels, classes) => labels.map((label) => classes[label]).join(", ") || "none";
+
+/* A method's card: what it is, how well it does, what it says about the image, its pictures. */
+function cardOf(method, stages) {
+  const key = keyOf(state.dataset, state.backbone, method.name, state.rate);
+  const pattern = patternOf(key, imageNow());
+  const score = SCORES.get(key);
+  const known = score && score.score !== null;
+  const head = headOf(method, known ? `${score.score.toFixed(2)}\u202f%` : "", known ? measure(score.metric) : "");
+  if (!pattern) {
+    const why = Number(state.rate) < Number(method.least) ? `: it keeps at least ${percent(method.least)}` : "";
+    return element("article", { class: "card", "data-method": method.name }, ...head,
+      element("p", { class: "absent" }, `No run at ${percent(state.rate)}${why}.`));
+  }
+  const figures = stages.map((stage) => figureOf(method, planOf(pattern, stage)));
+  return element("article", { class: "card", "data-method": method.name }, ...head, verdict(pattern),
+    element("div", { class: "row" }, ...figures));
+}
+
+/* Whether the image is classified rightly: said in words, with a sign, not by colour alone. */
+function verdict(pattern) {
+  const { classes, images } = datasetNow();
+  const { labels } = images[imageNow()];
+  const right = labels.length === pattern.predicted.length && labels.every((l) => pattern.predicted.includes(l));
+  const text = right ? `\u2713 right: ${named(labels, classes)}`
+    : `\u2717 predicted ${named(pattern.predicted, classes)}, label ${named(labels, classes)}`;
+  return element("p", { class: right ? "verdict right" : "verdict wrong", "data-right": String(right) }, text);
+}
+
+function figureOf(method, plan) {
+  const short = state.stage === ALL;
+  const text = summary(method, plan);
+  const label = `${method.label}, stage ${plan.stage}: ${text}. Arrow keys move over the tokens.`;
+  const picture = tokenPicture(label, (token, spoken) => light(token, spoken ? method : null, plan));
+  const line = element("span", {}, text);
+  const caption = element("figcaption", {}, ...(short ? [element("b", {}, `Stage ${plan.stage}`)] : []), line);
+  const data = { "data-method": method.name, "data-stage": plan.stage, "data-kept": keptOf(plan).join() };
+  const { pattern } = plan;
+  const centers = pattern.clusters && pattern.survived ? plan.centers.join() : null;
+  const clusters = pattern.clusters ? [...plan.region].map((id) => (id === DROPPED ? -1 : id)).join() : null;
+  const figure = element("figure", { ...data, "data-centers": centers, "data-clusters": clusters, "data-lit": "" },
+    picture.box, caption);
+  panels.push({ method, plan, picture, line, figure, short });
+  return figure;
+}
+
+/* Light a token, and its cluster, in all pictures. */
+function light(token, spokenFor, spokenPlan) {
+  for (const { method, plan, picture, line, figure, short } of panels) {
+    const lit = litBy(plan, token);
+    drawLight(picture.over, lit, token);
+    figure.dataset.lit = lit.join();
+    line.textContent = token === null ? summary(method, plan) : fate(method, plan, token, short);
+  }
+  byId("pointed").textContent = token === null
+    ? "Point at a token, or focus a picture and use the arrow keys, to follow it through all methods."
+    : `Token in ${place(token)}`;
+  if (token !== null && spokenFor) {
+    byId("spoken").textContent = `${place(token)}: ${fate(spokenFor, spokenPlan, token, false)}`;
+  }
+}
+
+function showImages() {
+  if (state.tab !== "images") return;
+  panels = [];
+  showChooser();
+  const stages = state.stage === ALL ? DATA.locations.map((_, index) => index + 1) : [Number(state.stage)];
+  const cards = byId("cards");
+  cards.classList.toggle("wide", stages.length > 1);
+  cards.replaceChildren(...DATA.methods.map((method) => cardOf(method, stages)));
+  cards.setAttribute("aria-busy", "true");
+  const image = new Image();
+  shownImage = image;
+  image.addEventListener("load", () => { if (shownImage === image) redraw(); });
+  image.src = datasetNow().images[imageNow()].src;
+  light(null);
+  showImageNotes();
+}
+
+function showImageNotes() {
+  const { task, images, total, label } = datasetNow();
+  const present = (test) => DATA.methods.filter(test).map((method) => method.label).join(", ");
+  const soft = present((method) => method.soft);
+  const margins = panels.filter(({ plan }) => plan.pattern.margin).map(({ method, plan }) =>
+    `${method.label} ${state.stage === ALL ? `stage ${plan.stage} ` : ""}${plan.pattern.margin[plan.stage - 1] ?? "undefined"}`);
+  const dynamic = present((method) => method.dynamic);
+  listNotes("images-notes", [
+    soft && `Soft merging (${soft}): every slot is a mixture of all tokens, none is kept and there are no clusters. ` +
+      "The regions only show which slot each token has its largest weight in. How much larger than the second " +
+      `largest, as a mean over the image's tokens (near 0: hardly at all): ${margins.join("; ") || "no run"}.`,
+    dynamic && `${dynamic}: the number of kept tokens varies from image to image; the keep rate is its upper bound.`,
+    task === "multi" && "Several labels an image: predicted is every class with a probability above one half; right " +
+      "means exactly the image's labels.",
+    `${images.length} of ${total} test images of ${label}, chosen evenly over the classes, then by id. Percentages are ` +
+      "of all test images.",
+    DATA.seeds.length > 1 && `Patterns, predictions and percentages are of seed ${DATA.seeds[0]}, the first of ` +
+      `${DATA.seeds.join(", ")}.`,
+  ]);
+}
+
+/* Draw all pictures again, once a frame at most: for a new image or another size. */
+function redraw() {
+  cancelAnimationFrame(drawnAgain);
+  drawnAgain = requestAnimationFrame(() => {
+    if (!shownImage.complete || !shownImage.naturalWidth) return;
+    for (const { plan, picture } of panels) drawPattern(picture.base, shownImage, plan);
+    light(null);
+    byId("cards").setAttribute("aria-busy", "false");
+  });
+}

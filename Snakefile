@@ -22,6 +22,7 @@ include: "rules/train.smk"
 include: "rules/extract.smk"
 include: "rules/compare.smk"
 include: "rules/artifacts.smk"
+include: "rules/explorer.smk"
 
 
 localrules:
@@ -32,6 +33,7 @@ rule all:
     default_target: True
     input:
         artifact_files(STUDY_ARTIFACTS),
+        rules.explorer.output.page,
 
 
 onstart:

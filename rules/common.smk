@@ -9,6 +9,7 @@ from tokred.artifacts.registry import ARTIFACTS
 from tokred.config import Study
 from tokred.config import parse as parse_config
 from tokred.datasets.registry import ADAPTERS
+from tokred.explorer.page import assets as page_assets
 from tokred.methods.registry import METHODS
 from tokred.run import RUN_PATH, Run
 from tokred.workflow import explain_errors, give_package_to_jobs
@@ -132,6 +133,19 @@ def table_files(table):
         return paths("scores")
     pattern = f"{METRICS}/{table}/{OTHER_SLICES.get(table, SLICE)}.parquet"
     return sorted(set(expand(pattern, dataset=STUDY.datasets, backbone=STUDY.backbones, seed=STUDY.seeds)))
+
+
+def explorer_inputs(wildcards):
+    """What the explorer shows: patterns, predictions and depth of the first seed, scores of all."""
+    first = STUDY.seeds[0]
+    axes = {"dataset": STUDY.datasets, "backbone": STUDY.backbones, "seed": [first]}
+    return {
+        "datasets": [f"{RESULTS}/datasets/{name}/test.parquet" for name in STUDY.datasets],
+        "patterns": paths("patterns", seed=first),
+        "predictions": paths("predictions", seed=first),
+        "scores": paths("scores"),
+        "depth": expand(f"{METRICS}/depth/{SLICE}.parquet", **axes),
+    }
 
 
 def tables_of(name):

@@ -15,6 +15,11 @@ _FOLDER = Path(__file__).parent / "assets"
 _SCRIPTS = ("data", "state", "dom", "colours", "plan", "picture", "images", "depth", "performance", "main")
 
 
+def assets() -> list[Path]:
+    """The files that the page is made of, besides its data."""
+    return sorted(_FOLDER.iterdir())
+
+
 def render(study: str, payload: Mapping[str, object]) -> bytes:
     """The page of a study, in UTF-8."""
     style = (_FOLDER / "page.css").read_text(encoding="utf-8")

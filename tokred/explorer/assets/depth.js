@@ -1,6 +1,7 @@
 /* The second view: through how many blocks the token at each place goes, as a mean over the data set. */
 let maps = [];
 let mapsDrawnAgain = 0;
+let mapPointedAt = null;
 
 function startDepth() {
   byId("depth-controls").append(
@@ -66,14 +67,15 @@ const range = (values) => `${Math.min(...values).toFixed(1)}\u2013${Math.max(...
 
 /* Frame a token in all maps, and tell its depth in each. */
 function pointAt(token) {
+  mapPointedAt = token;
   for (const { values, picture, line } of maps) {
     const { context, cell, ratio } = sheet(picture.over);
     line.textContent = token === null ? range(values) : values[token].toFixed(2);
     if (token === null) continue;
     const frame = new Path2D();
     frame.rect(...cell(token));
-    stroke(context, frame, "#ffffff", 4 * ratio);
-    stroke(context, frame, DARK, 2 * ratio);
+    stroke(context, frame, DARK, 4 * ratio);
+    stroke(context, frame, "#ffffff", 2 * ratio);
   }
   byId("depth-pointed").textContent = token === null
     ? "Point at a token, or focus a map and use the arrow keys, to read its depth in every map."
@@ -90,6 +92,6 @@ function redrawMaps() {
         context.fillRect(...cell(token));
       });
     }
-    pointAt(null);
+    pointAt(mapPointedAt);
   });
 }

@@ -1,6 +1,7 @@
 /* The first view: one image, seen by all methods side by side. */
 let panels = [];
 let shownImage = new Image();
+let pointedAt = null;
 let drawnAgain = 0;
 
 const datasetNow = () => DATASETS.get(state.dataset);
@@ -65,14 +66,15 @@ function cardOf(method, stages) {
     element("div", { class: "row" }, ...figures));
 }
 
-/* Whether the image is classified rightly: said in words, with a sign, not by colour alone. */
+/* Whether the image is classified rightly, with a sign and in words, not by colour alone. */
 function verdict(pattern) {
   const { classes, images } = datasetNow();
   const { labels } = images[imageNow()];
   const right = labels.length === pattern.predicted.length && labels.every((l) => pattern.predicted.includes(l));
-  const text = right ? `\u2713 right: ${named(labels, classes)}`
-    : `\u2717 predicted ${named(pattern.predicted, classes)}, label ${named(labels, classes)}`;
-  return element("p", { class: right ? "verdict right" : "verdict wrong", "data-right": String(right) }, text);
+  const text = right ? `\u2713 ${named(labels, classes)}`
+    : `\u2717 ${named(pattern.predicted, classes)} instead of ${named(labels, classes)}`;
+  const said = element("span", { class: "unseen" }, right ? "predicted rightly " : "predicted ");
+  return element("p", { class: right ? "verdict right" : "verdict wrong", "data-right": String(right) }, said, text);
 }
 
 function figureOf(method, plan) {
@@ -94,9 +96,10 @@ function figureOf(method, plan) {
 
 /* Light a token, and its cluster, in all pictures. */
 function light(token, spokenFor, spokenPlan) {
+  pointedAt = token;
   for (const { method, plan, picture, line, figure, short } of panels) {
     const lit = litBy(plan, token);
-    drawLight(picture.over, lit, token);
+    drawLight(picture.over, lit, token, plan.pattern.clusters !== null);
     figure.dataset.lit = lit.join();
     line.textContent = token === null ? summary(method, plan) : fate(method, plan, token, short);
   }
@@ -152,7 +155,7 @@ function redraw() {
   drawnAgain = requestAnimationFrame(() => {
     if (!shownImage.complete || !shownImage.naturalWidth) return;
     for (const { plan, picture } of panels) drawPattern(picture.base, shownImage, plan);
-    light(null);
+    light(pointedAt);
     byId("cards").setAttribute("aria-busy", "false");
   });
 }

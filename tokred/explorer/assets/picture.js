@@ -17,7 +17,12 @@ function tokenPicture(label, move) {
     const row = Math.floor(((event.clientY - frame.top) / frame.height) * ROWS);
     return row >= 0 && row < ROWS && column >= 0 && column < COLUMNS ? row * COLUMNS + column : null;
   };
-  const go = (token, spoken) => { cursor = token ?? cursor; move(token, spoken); };
+  let told;
+  const go = (token, spoken) => {
+    cursor = token ?? cursor;
+    if (token !== told || spoken) move(token, spoken);
+    told = token;
+  };
   box.addEventListener("pointermove", (event) => go(at(event), false));
   box.addEventListener("pointerdown", (event) => go(at(event), false));
   box.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") go(null, false); });
@@ -76,7 +81,7 @@ function drawPattern(canvas, image, plan) {
   const border = borders(cell, EDGES.filter(([a, b]) => plan.region[a] !== plan.region[b]));
   stroke(context, border, "#ffffff", Math.min(2.6 * ratio, size / 4));
   stroke(context, border, DARK, Math.min(1.1 * ratio, size / 8));
-  plan.centers.forEach((token) => ring(context, cell(token), size));
+  plan.centers.forEach((token) => mark(context, cell(token), size, plan.colour[token] === PLAIN));
 }
 
 function veil(context, [x, y, width, height], ratio) {
@@ -116,10 +121,10 @@ function stroke(context, path, colour, width) {
   context.stroke(path);
 }
 
-/* The mark of a cluster's center. */
-function ring(context, [x, y, width, height], size) {
+/* The mark of a cluster's center: small where the cluster is this one token. */
+function mark(context, [x, y, width, height], size, single) {
   context.beginPath();
-  context.arc(x + width / 2, y + height / 2, size * 0.2, 0, 2 * Math.PI);
+  context.arc(x + width / 2, y + height / 2, size * (single ? 0.08 : 0.2), 0, 2 * Math.PI);
   context.fillStyle = "#ffffff";
   context.fill();
   context.lineWidth = Math.max(1, size * 0.09);
@@ -127,13 +132,14 @@ function ring(context, [x, y, width, height], size) {
   context.stroke();
 }
 
-/* Everything but the lit tokens in shade, an outline around them, a frame around the token itself. */
-function drawLight(canvas, lit, token) {
+/* Everything but the lit tokens in shade where there are clusters, an outline around them, and a frame around
+   the token itself. */
+function drawLight(canvas, lit, token, shade) {
   const { context, cell, ratio } = sheet(canvas);
   if (token === null) return;
   const inside = new Set(lit);
   context.fillStyle = SHADE;
-  for (let other = 0; other < TOKENS; other += 1) if (!inside.has(other)) context.fillRect(...cell(other));
+  for (let other = 0; other < TOKENS; other += 1) if (shade && !inside.has(other)) context.fillRect(...cell(other));
   const border = borders(cell, EDGES.filter(([a, b]) => inside.has(a) !== inside.has(b)));
   stroke(context, border, "#ffffff", 4 * ratio);
   stroke(context, border, DARK, 1.6 * ratio);

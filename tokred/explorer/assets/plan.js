@@ -36,16 +36,16 @@ function summary(method, plan) {
   return plan.pattern.margin ? `${plural(count, "region")}, see notes` : plural(count, "cluster");
 }
 
-/* One line for a token of a picture. */
+/* One line for a token of a picture; a short one where pictures are small. */
 function fate(method, plan, token, short) {
   const { pattern, stage } = plan;
   if (method.name === DATA.unreduced) return "kept";
   if (!pattern.clusters) return short ? (plan.veiled[token] ? "dropped" : "kept") : keptUntil(pattern.survived[token]);
   if (plan.veiled[token]) return "dropped";
   const size = litBy(plan, token).length;
-  const what = pattern.margin ? "region" : "cluster";
-  const center = pattern.survived && pattern.survived[token] >= stage ? ", its center" : "";
-  return `${what} ${plan.region[token] + 1}: ${plural(size, "token")}${center}`;
+  const number = `${pattern.margin ? "region" : "cluster"} ${plan.region[token] + 1}: `;
+  const center = plan.centers.includes(token) ? ", center" : "";
+  return `${short ? "" : number}${plural(size, "token")}${center}`;
 }
 
 function keptUntil(survived) {

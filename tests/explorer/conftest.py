@@ -26,7 +26,9 @@ class Browser:
         self._chromium = chromium
 
     @contextmanager
-    def open(self, path: Path, address: str = "", size: tuple[int, int] = DESKTOP, **options: object) -> Iterator:
+    def open(
+        self, path: Path, address: str = "", size: tuple[int, int] = DESKTOP, **options: object
+    ) -> Iterator:
         context = self._chromium.new_context(viewport={"width": size[0], "height": size[1]}, **options)
         page, trouble, requests = context.new_page(), [], []
         page.on("console", lambda message: trouble.append(message.text))
@@ -58,7 +60,9 @@ def go(page: object, address: str) -> None:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install -e .[test]")
+    api = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright is not installed: pip install -e .[test]"
+    )
     executable = next(filter(None, map(shutil.which, NAMES)), None)
     if executable is None:
         pytest.skip("no Chromium is installed: apt-get install chromium")

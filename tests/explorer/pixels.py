@@ -17,7 +17,8 @@ from tokred.datasets.table import ImageTable
 from tokred.methods.registry import METHODS
 from tokred.run import Run
 
-_READ = """figures => figures.map(figure => ({...figure.dataset, caption: figure.querySelector('span').textContent}))"""
+_READ = """figures => figures.map(
+  figure => ({...figure.dataset, caption: figure.querySelector("span").textContent}))"""
 
 
 def figures(page: object) -> list[dict[str, str]]:

@@ -63,7 +63,9 @@ def runs(view: View, dataset: str) -> Iterator[Run]:
 
 def make(folder: Path, view: View, *, images: int = 12, size: int = 8, classes: tuple[str, ...] = ()) -> Made:
     """Write a study whose data set "several" has several labels an image; a token is `size` pixels wide."""
-    made = Made(folder, view, {name: [] for name in ("datasets", "patterns", "predictions", "scores", "depth")})
+    made = Made(
+        folder, view, {name: [] for name in ("datasets", "patterns", "predictions", "scores", "depth")}
+    )
     classes = classes or tuple(f"class {index}" for index in range(5))
     for number, dataset in enumerate(view.datasets):
         rng = np.random.default_rng(number)
@@ -99,7 +101,11 @@ def _write_run(made: Made, run: Run, rows: list[Row], task: str, classes: int) -
     survived, clusters = pattern(rng, run, view, len(ids))
     _write_patterns(made, run, columns, facts, survived, clusters, rng)
     logits = rng.normal(size=(len(ids), classes)).astype(np.float32)
-    fields = [*tables.identity_fields(), ("image_id", pa.string()), ("logits", pa.list_(pa.float32(), classes))]
+    fields = [
+        *tables.identity_fields(),
+        ("image_id", pa.string()),
+        ("logits", pa.list_(pa.float32(), classes)),
+    ]
     with tables.stream(made.path("predictions", run), pa.schema(fields), facts) as writer:
         writer.add({**columns, "logits": lists(logits)})
     score = {"metric": "map" if task == "multi" else "top1", "score": rng.uniform(20, 90), "n": len(ids)}

@@ -109,7 +109,10 @@ def test_neighbouring_clusters_differ(browser: Browser, explorer: Path, study: M
         tint = expected_tint(pixels(page, "[data-method=tome] figure", (4, 4))[:, :3], own).reshape(4, 4, 3)
     several = np.isin(assigned, [c for c in np.unique(assigned) if (assigned == c).sum() > 1])
     pairs = 0
-    for one, other in (((slice(None), slice(0, 3)), (slice(None), slice(1, 4))), ((slice(0, 3),), (slice(1, 4),))):
+    for one, other in (
+        ((slice(None), slice(0, 3)), (slice(None), slice(1, 4))),
+        ((slice(0, 3),), (slice(1, 4),)),
+    ):
         border = (assigned[one] != assigned[other]) & several[one] & several[other]
         pairs += border.sum()
         assert (np.abs(tint[one] - tint[other]).max(axis=-1)[border] > 30).all()
@@ -167,7 +170,9 @@ def point(page: object, method: str, token: int, grid: tuple[int, int] = (4, 4))
 def test_what_is_not_lit_lies_in_shade(browser: Browser, explorer: Path, study: Made) -> None:
     with browser.open(explorer, address(rate="0.70", stage="3", image="one-005")) as page:
         point(page, "topk", 9)
-        light = {m: pixels(page, f"[data-method={m}] figure", (4, 4), layer=1)[:, 3] for m in ("tome", "topk")}
+        light = {
+            m: pixels(page, f"[data-method={m}] figure", (4, 4), layer=1)[:, 3] for m in ("tome", "topk")
+        }
     lit = truth(study, "one", "small", "tome", "0.70", "one-005").lit(3, 9)
     assert (light["tome"] == 0).nonzero()[0].tolist() == lit
     assert (light["topk"] == 0).all()
@@ -189,7 +194,9 @@ def test_score_and_verdict(browser: Browser, explorer: Path, study: Made) -> Non
                 row = pq.read_table(study.path("predictions", run)).to_pylist()[int(image[-3:])]
                 logits, index = np.array(row["logits"]), int(image[-3:])
                 label = [index % 5] if dataset == "one" else None
-                predicted = [int(logits.argmax())] if dataset == "one" else np.flatnonzero(logits > 0).tolist()
+                predicted = (
+                    [int(logits.argmax())] if dataset == "one" else np.flatnonzero(logits > 0).tolist()
+                )
                 words = ", ".join(f"class {c}" for c in predicted) or "none"
                 text = card.locator(".verdict").inner_text()
                 assert words in text
@@ -204,7 +211,10 @@ def test_score_and_verdict(browser: Browser, explorer: Path, study: Made) -> Non
 
 def test_method_without_the_keep_rate_says_so(browser: Browser, explorer: Path) -> None:
     with browser.open(explorer, address(rate="0.40")) as page:
-        assert page.inner_text(".card[data-method=tome] .absent") == "No run at 40\u202f%: it keeps at least 50\u202f%."
+        assert (
+            page.inner_text(".card[data-method=tome] .absent")
+            == "No run at 40\u202f%: it keeps at least 50\u202f%."
+        )
 
 
 def test_soft_merging_is_told_apart(browser: Browser, explorer: Path, study: Made) -> None:

@@ -165,7 +165,7 @@ def _scores(rows: pd.DataFrame) -> list[dict[str, object]]:
     named = ["dataset", "backbone", "method", "keep_rate", "seed", "metric", "n"]
     measured = zip(rows["score"], rows["loss"], strict=True)
     return [
-        {**identity, "score": _number(score, 4), "loss": _number(loss, 4)}
+        {**identity, "score": _number(score), "loss": _number(loss)}
         for identity, (score, loss) in zip(rows[named].to_dict("records"), measured, strict=True)
     ]
 
@@ -177,6 +177,6 @@ def _maps(rows: pd.DataFrame) -> dict[str, list[float | None]]:
     return {"/".join(identity): [_number(value, 3) for value in depth] for identity, depth in groups}
 
 
-def _number(value: float, digits: int) -> float | None:
+def _number(value: float, digits: int = 12) -> float | None:
     """Rounded; None (JSON has no NaN) where it is not finite."""
     return round(float(value), digits) if math.isfinite(value) else None

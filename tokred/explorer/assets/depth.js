@@ -21,7 +21,8 @@ function startDepth() {
     mark.style.left = `${(100 * (tick - low)) / (DATA.depth - low)}%`;
     return mark;
   });
-  byId("depth-scale").append(element("p", {}, "Mean blocks passed"), canvas, element("div", { class: "ticks" }, ...marks));
+  const ruler = element("div", { class: "ticks" }, ...marks);
+  byId("depth-scale").append(element("p", {}, "Mean blocks passed"), canvas, ruler);
   new ResizeObserver(redrawMaps).observe(byId("depth-cards"));
 }
 
@@ -57,7 +58,8 @@ function depthCard(method, rates) {
     const line = element("span", {});
     const data = { "data-method": method.name, "data-rate": rate, "data-values": values.join() };
     maps.push({ values, picture, line });
-    return element("figure", data, picture.box, element("figcaption", {}, element("b", {}, percent(rate)), line));
+    const caption = element("figcaption", {}, element("b", {}, percent(rate)), line);
+    return element("figure", data, picture.box, caption);
   });
   return element("article", { class: "card", "data-method": method.name }, ...headOf(method, "", ""),
     element("div", { class: "row" }, ...figures));

@@ -13,23 +13,23 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/* The symbol that a method has in the figures. */
+/* The symbol that a method has in the figures; of all markers of matplotlib the star is the largest. */
 function symbolOf(method) {
   const svg = document.createElementNS(SVG, "svg");
   const path = document.createElementNS(SVG, "path");
   const set = (node, values) => Object.entries(values).forEach((pair) => node.setAttribute(...pair));
   set(svg, { viewBox: "-1.1 -1.1 2.2 2.2", class: "symbol", "aria-hidden": "true" });
   set(path, { d: method.symbol, fill: method.color, stroke: method.color, "stroke-width": 0.06 });
-  /* matplotlib's star has a radius of 1, most other markers fit into a square of side 1. */
   svg.append(path);
   return svg;
 }
 
 /* The top of a method's card, with a number and what it measures on the right. */
 function headOf(method, number, measured) {
+  const kind = method.name === DATA.unreduced ? "all tokens" : method.family;
   return [
     element("h2", {}, symbolOf(method), method.label, element("span", { class: "score" }, number)),
-    element("p", { class: "kind" }, method.name === DATA.unreduced ? "all tokens" : method.family, element("span", {}, measured)),
+    element("p", { class: "kind" }, kind, element("span", {}, measured)),
   ];
 }
 

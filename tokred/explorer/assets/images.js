@@ -25,26 +25,28 @@ function startImages() {
 
 /* The chosen image, and all others to choose from. */
 function showChooser() {
-  const { images, total, classes } = datasetNow();
+  const { images, classes } = datasetNow();
   const now = imageNow();
   const step = (by) => () => choose({ image: images[(now + by + images.length) % images.length].id });
   const inputs = images.map((image, index) => element("input", {
     type: "radio", name: "image", value: image.id, checked: index === now,
     onchange: () => choose({ image: image.id }),
   }));
-  const thumbnails = images.map((image, index) => element("label", { title: image.id }, inputs[index],
-    element("img", { src: image.src, alt: `${image.id}, label ${named(image.labels, classes)}`, loading: "lazy" })));
+  const thumbnails = images.map(({ id, src, labels }, index) => element("label", { title: id }, inputs[index],
+    element("img", { src, alt: `${id}, label ${named(labels, classes)}` })));
   const strip = element("div", { class: "strip" }, ...thumbnails);
-  const again = document.activeElement?.name === "image" || document.activeElement?.dataset.step;
+  const button = (name, label, sign, by) =>
+    element("button", { type: "button", "data-step": name, "aria-label": label, onclick: step(by) }, sign);
+  const [before, after] = [button("before", "Image before", "\u2039", -1), button("after", "Next image", "\u203a", 1)];
+  const { name, dataset } = document.activeElement;
   byId("chosen").replaceChildren(element("fieldset", { class: "chooser" },
     element("legend", {}, `Image ${now + 1} of ${images.length} `,
       element("span", { class: "faint" }, `${images[now].id}, label ${named(images[now].labels, classes)}`)),
-    element("button", { type: "button", "data-step": "back", onclick: step(-1), "aria-label": "Image before" }, "\u2039"),
-    strip,
-    element("button", { type: "button", "data-step": "on", onclick: step(1), "aria-label": "Next image" }, "\u203a")));
-  if (again) (again === true ? inputs[now] : document.querySelector(`[data-step=${again}]`)).focus({ preventScroll: true });
-  strip.scrollLeft = thumbnails[now].offsetLeft - strip.offsetLeft - strip.clientWidth / 2;
-  strip.dataset.total = total;
+    before, strip, after));
+  /* What had the focus was replaced. */
+  const focused = name === "image" ? inputs[now] : { before, after }[dataset.step];
+  focused?.focus({ preventScroll: true });
+  strip.scrollLeft = thumbnails[now].offsetLeft - strip.clientWidth / 2;
 }
 
 const named = (labels, classes) => labels.map((label) => classes[label]).join(", ") || "none";
@@ -71,10 +73,9 @@ function verdict(pattern) {
   const { classes, images } = datasetNow();
   const { labels } = images[imageNow()];
   const right = labels.length === pattern.predicted.length && labels.every((l) => pattern.predicted.includes(l));
-  const text = right ? `\u2713 ${named(labels, classes)}`
-    : `\u2717 ${named(pattern.predicted, classes)} instead of ${named(labels, classes)}`;
-  const said = element("span", { class: "unseen" }, right ? "predicted rightly " : "predicted ");
-  return element("p", { class: right ? "verdict right" : "verdict wrong", "data-right": String(right) }, said, text);
+  const text = right ? `\u2713 right: ${named(labels, classes)}`
+    : `\u2717 wrong: ${named(pattern.predicted, classes)} instead of ${named(labels, classes)}`;
+  return element("p", { class: `verdict ${right ? "right" : "wrong"}`, "data-right": String(right) }, text);
 }
 
 function figureOf(method, plan) {
@@ -88,8 +89,8 @@ function figureOf(method, plan) {
   const { pattern } = plan;
   const centers = pattern.clusters && pattern.survived ? plan.centers.join() : null;
   const clusters = pattern.clusters ? [...plan.region].map((id) => (id === DROPPED ? -1 : id)).join() : null;
-  const figure = element("figure", { ...data, "data-centers": centers, "data-clusters": clusters, "data-lit": "" },
-    picture.box, caption);
+  const further = { "data-centers": centers, "data-clusters": clusters, "data-lit": "" };
+  const figure = element("figure", { ...data, ...further }, picture.box, caption);
   panels.push({ method, plan, picture, line, figure, short });
   return figure;
 }
@@ -115,7 +116,8 @@ function showImages() {
   if (state.tab !== "images") return;
   panels = [];
   showChooser();
-  const stages = state.stage === ALL ? DATA.locations.map((_, index) => index + 1) : [Number(state.stage)];
+  const every = DATA.locations.map((_, index) => index + 1);
+  const stages = state.stage === ALL ? every : [Number(state.stage)];
   const cards = byId("cards");
   cards.classList.toggle("wide", stages.length > 1);
   cards.replaceChildren(...DATA.methods.map((method) => cardOf(method, stages)));
@@ -132,20 +134,24 @@ function showImageNotes() {
   const { task, images, total, label } = datasetNow();
   const present = (test) => DATA.methods.filter(test).map((method) => method.label).join(", ");
   const soft = present((method) => method.soft);
-  const margins = panels.filter(({ plan }) => plan.pattern.margin).map(({ method, plan }) =>
-    `${method.label} ${state.stage === ALL ? `stage ${plan.stage} ` : ""}${plan.pattern.margin[plan.stage - 1] ?? "undefined"}`);
+  const margins = panels.filter(({ plan }) => plan.pattern.margin).map(({ method, plan }) => {
+    const margin = plan.pattern.margin[plan.stage - 1] ?? "undefined";
+    return `${method.label} ${state.stage === ALL ? `stage ${plan.stage} ` : ""}${margin}`;
+  });
   const dynamic = present((method) => method.dynamic);
   listNotes("images-notes", [
-    soft && `Soft merging (${soft}): every slot is a mixture of all tokens, none is kept and there are no clusters. ` +
-      "The regions only show which slot each token has its largest weight in. How much larger than the second " +
-      `largest, as a mean over the image's tokens (near 0: hardly at all): ${margins.join("; ") || "no run"}.`,
-    dynamic && `${dynamic}: the number of kept tokens varies from image to image; the keep rate is its upper bound.`,
-    task === "multi" && "Several labels an image: predicted is every class with a probability above one half; right " +
-      "means exactly the image's labels.",
-    `${images.length} of ${total} test images of ${label}, chosen evenly over the classes, then by id. Percentages are ` +
-      "of all test images.",
-    DATA.seeds.length > 1 && `Patterns, predictions and percentages are of seed ${DATA.seeds[0]}, the first of ` +
-      `${DATA.seeds.join(", ")}.`,
+    soft && `Soft merging (${soft}): every slot is a mixture of all tokens, none is kept and there are no ` +
+      "clusters. The regions only show which slot each token has its largest weight in. How much larger than " +
+      "the second largest, as a mean over the image's tokens (near 0: hardly at all): " +
+      `${margins.join("; ") || "no run"}.`,
+    dynamic && `${dynamic}: the number of kept tokens varies from image to image; the keep rate is its ` +
+      "upper bound.",
+    task === "multi" && "Several labels an image: predicted is every class with a probability above one half; " +
+      "right means exactly the image's labels.",
+    `${images.length} of ${total} test images of ${label}, chosen evenly over the classes, then by id. ` +
+      "Percentages are of all test images.",
+    DATA.seeds.length > 1 && "Patterns, predictions and percentages are of seed " +
+      `${DATA.seeds[0]}, the first of ${DATA.seeds.join(", ")}.`,
   ]);
 }
 

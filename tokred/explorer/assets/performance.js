@@ -1,14 +1,16 @@
 /* The third view: how well every run does, to sort and to filter. */
 const HEADS = [
-  ["dataset", "Data set"], ["backbone", "Backbone"], ["method", "Method"], ["family", "Family"],
-  ["keep_rate", "Keep rate"], ["seed", "Seed"], ["score", "Score (%)"], ["difference", "To unreduced"],
-  ["loss", "Loss"], ["n", "Images"],
+  ["method", "Method"], ["keep_rate", "Keep rate"], ["score", "Score (%)"], ["difference", "To unreduced"],
+  ["dataset", "Data set"], ["backbone", "Backbone"], ["seed", "Seed"], ["family", "Family"], ["loss", "Loss"],
+  ["n", "Images"],
 ];
 const NUMERIC = new Set(["keep_rate", "seed", "score", "difference", "loss", "n"]);
 const NOTHING = "\u2013";
 
 const sameModel = (row) => [row.dataset, row.backbone, row.seed].join("/");
-const BASES = new Map(DATA.scores.filter((row) => row.method === DATA.unreduced).map((row) => [sameModel(row), row.score]));
+const BASES = new Map(
+  DATA.scores.filter((row) => row.method === DATA.unreduced).map((row) => [sameModel(row), row.score]),
+);
 
 /* A row for every run, with what its columns sort by. */
 const RUNS = DATA.scores.map((row) => {
@@ -43,12 +45,14 @@ function cellText(row, column) {
     case "backbone": return BACKBONES.get(value).label;
     case "method": return METHODS.get(value).label;
     case "keep_rate": return percent(value);
-    case "difference": return value === null ? NOTHING : `${value < 0 ? "\u2212" : "+"}${Math.abs(value).toFixed(2)}`;
+    case "difference": return value === null ? NOTHING : signed(value);
     case "score": return value === null ? NOTHING : value.toFixed(2);
     case "loss": return value === null ? NOTHING : value.toFixed(3);
     default: return String(value);
   }
 }
+
+const signed = (value) => `${value < 0 ? "\u2212" : "+"}${Math.abs(value).toFixed(2)}`;
 
 /* Rows that pass the filters, sorted; what has no number comes last either way. */
 function chosenRuns() {
@@ -58,9 +62,10 @@ function chosenRuns() {
   if (!state.sort) return rows;
   const sign = state.order === "descending" ? -1 : 1;
   const compared = (a, b) => {
-    if (!NUMERIC.has(state.sort)) return sign * cellText(a, state.sort).localeCompare(cellText(b, state.sort), "en");
-    if (a[state.sort] === null || b[state.sort] === null) return (a[state.sort] === null) - (b[state.sort] === null);
-    return sign * (Number(a[state.sort]) - Number(b[state.sort]));
+    const column = state.sort;
+    if (!NUMERIC.has(column)) return sign * cellText(a, column).localeCompare(cellText(b, column), "en");
+    if (a[column] === null || b[column] === null) return (a[column] === null) - (b[column] === null);
+    return sign * (Number(a[column]) - Number(b[column]));
   };
   return [...rows].sort(compared);
 }
@@ -70,7 +75,8 @@ function showPerformance() {
   const columns = HEADS.filter(([name]) => name !== "seed" || DATA.seeds.length > 1);
   const rows = chosenRuns();
   const again = document.activeElement?.dataset.sort;
-  const caption = element("caption", { id: "performance-caption" }, `${plural(rows.length, "run")} of study ${DATA.study}`);
+  const text = `${plural(rows.length, "run")} of study ${DATA.study}`;
+  const caption = element("caption", { id: "performance-caption" }, text);
   const body = rows.map((row) => element("tr", { class: row.method === DATA.unreduced ? "base" : null },
     ...columns.map(([name]) => tableCell(row, name))));
   byId("performance-table").replaceChildren(element("table", {}, caption,
@@ -78,8 +84,9 @@ function showPerformance() {
   if (again) document.querySelector(`[data-sort=${again}]`).focus({ preventScroll: true });
   const metrics = [...new Set(rows.map((row) => measure(row.metric)))];
   listNotes("performance-notes", [
-    `Score: ${metrics.join(" or ")} in percent, over all test images (top-1: accuracy; mAP: mean average precision). To unreduced: the difference to the unreduced model ` +
-      "of the same data set, backbone and seed, in percentage points.",
+    `Score: ${metrics.join(" or ")} in percent, over all test images (top-1: accuracy; mAP: mean average ` +
+      "precision). To unreduced: the difference to the unreduced model of the same data set, backbone and " +
+      "seed, in percentage points.",
     metrics.length > 1 && "Scores of different measures cannot be compared: choose one data set.",
   ]);
 }
@@ -93,12 +100,14 @@ function tableHead([name, caption]) {
   const button = element("button", {
     type: "button", "data-sort": name, onclick: () => choose({ sort: name, order: now ? other : first }),
   }, caption, element("span", { class: "sign", "aria-hidden": "true" }, sign));
-  return element("th", { scope: "col", "aria-sort": now ?? "none", class: NUMERIC.has(name) ? "number" : null }, button);
+  const kind = NUMERIC.has(name) ? "number" : null;
+  return element("th", { scope: "col", "aria-sort": now ?? "none", class: kind }, button);
 }
 
 function tableCell(row, name) {
   const text = cellText(row, name);
-  if (name !== "method") return element("td", { class: NUMERIC.has(name) ? "number" : null, "data-column": name }, text);
+  const kind = NUMERIC.has(name) ? "number" : null;
+  if (name !== "method") return element("td", { class: kind, "data-column": name }, text);
   const rate = row.method === DATA.unreduced ? state.rate : row.keep_rate;
   const view = checked({ ...state, tab: "images", dataset: row.dataset, backbone: row.backbone, rate });
   return element("th", { scope: "row", "data-column": name },

@@ -7,8 +7,8 @@ const DARK = "#0f172a";
 /* A focusable box with two canvases; `move` hears of the token that is pointed at, null for none. */
 function tokenPicture(label, move) {
   const layers = [element("canvas", { class: "layer" }), element("canvas", { class: "layer" })];
-  const attributes = { class: "picture", tabindex: 0, role: "application", "aria-roledescription": "token picture" };
-  const box = element("div", { ...attributes, "aria-label": label }, ...layers);
+  const roles = { role: "application", "aria-roledescription": "token picture", "aria-label": label };
+  const box = element("div", { class: "picture", tabindex: 0, ...roles }, ...layers);
   box.style.aspectRatio = `${COLUMNS} / ${ROWS}`;
   let cursor = null;
   const at = (event) => {
@@ -76,7 +76,7 @@ function drawPattern(canvas, image, plan) {
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
   for (let token = 0; token < TOKENS; token += 1) {
     if (plan.veiled[token]) veil(context, cell(token), ratio);
-    else if (plan.colour && plan.colour[token] !== PLAIN) tint(context, cell(token), PALETTE[plan.colour[token]]);
+    else if (plan.colour && plan.colour[token] !== PLAIN) tint(context, cell(token), plan.colour[token]);
   }
   const border = borders(cell, EDGES.filter(([a, b]) => plan.region[a] !== plan.region[b]));
   stroke(context, border, "#ffffff", Math.min(2.6 * ratio, size / 4));
@@ -97,7 +97,7 @@ function veil(context, [x, y, width, height], ratio) {
 
 function tint(context, frame, colour) {
   context.globalAlpha = 0.55;
-  context.fillStyle = colour;
+  context.fillStyle = PALETTE[colour];
   context.fillRect(...frame);
   context.globalAlpha = 1;
 }

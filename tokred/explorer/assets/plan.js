@@ -40,8 +40,9 @@ function summary(method, plan) {
 function fate(method, plan, token, short) {
   const { pattern, stage } = plan;
   if (method.name === DATA.unreduced) return "kept";
-  if (!pattern.clusters) return short ? (plan.veiled[token] ? "dropped" : "kept") : keptUntil(pattern.survived[token]);
+  if (!pattern.clusters && !short) return keptUntil(pattern.survived[token]);
   if (plan.veiled[token]) return "dropped";
+  if (!pattern.clusters) return "kept";
   const size = litBy(plan, token).length;
   const number = `${pattern.margin ? "region" : "cluster"} ${plan.region[token] + 1}: `;
   const center = plan.centers.includes(token) ? ", center" : "";

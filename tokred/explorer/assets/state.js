@@ -1,7 +1,9 @@
 /* What is chosen: kept in the address after "#", so that a view can be shared and found again. */
 const TABS = ["images", "depth", "performance"];
 const ALL = "all";
-const SORTS = ["dataset", "backbone", "method", "family", "keep_rate", "seed", "score", "difference", "loss", "n"];
+const SORTS = [
+  "method", "keep_rate", "score", "difference", "dataset", "backbone", "seed", "family", "loss", "n",
+];
 
 /* Values that each key may have; the first is the default. */
 function choices(key, state) {

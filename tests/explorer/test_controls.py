@@ -68,6 +68,16 @@ def test_images_go_round(browser: Browser, explorer: Path) -> None:
         assert page.inner_text(".chooser legend").startswith("Image 1 of 12")
 
 
+@pytest.mark.parametrize("image", ["one-000", "one-005", "one-009", "one-011"])
+def test_the_chosen_thumbnail_is_in_sight(browser: Browser, explorer: Path, image: str) -> None:
+    with browser.open(explorer, f"image={image}", size=(375, 740)) as page:
+        strip = page.locator(".strip").bounding_box()
+        chosen = page.locator(".strip input:checked + img").bounding_box()
+        assert page.evaluate("document.querySelector('.strip').scrollWidth") > 1.5 * strip["width"]
+        assert strip["x"] <= chosen["x"]
+        assert chosen["x"] + chosen["width"] <= strip["x"] + strip["width"]
+
+
 def test_address_holds_the_view(browser: Browser, explorer: Path) -> None:
     address = "dataset=several&backbone=large&rate=0.70&stage=all&image=several-004"
     with browser.open(explorer, address) as page:

@@ -2,7 +2,8 @@
 
 /* Okabe and Ito's and three of Tol's, told apart by colour-blind people too; outlines say the same. */
 const PALETTE = [
-  "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#D55E00", "#882255", "#44AA99", "#332288",
+  "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#D55E00", "#882255",
+  "#44AA99", "#332288",
 ];
 const PLAIN = -1;
 

@@ -32,26 +32,29 @@ function showDepth() {
   const without = [];
   const cards = [];
   for (const method of DATA.methods.filter(({ name }) => name !== DATA.unreduced)) {
-    const rates = DATA.rates.filter((rate) => DATA.maps[keyOf(state.dataset, state.backbone, method.name, rate)]);
+    const rates = DATA.rates.filter((rate) => mapOf(method, rate));
     if (rates.length) cards.push(depthCard(method, rates));
     else without.push(method.label);
   }
   byId("depth-cards").replaceChildren(...cards);
   listNotes("depth-notes", [
     cards.length === 0 && "No method of this study keeps tokens: there are no depth maps.",
-    without.length && `No maps: ${without.join(", ")}. They keep no input tokens, all of them end in merged ones.`,
-    "Over all test images. A token that a stage removes has passed the blocks up to that stage's; a kept one " +
-      `passes all ${DATA.depth}.`,
+    without.length && `No maps: ${without.join(", ")}. They keep no input tokens: all are merged.`,
+    "Over all test images. A token that a stage removes has passed the blocks up to that stage's; a kept " +
+      `one passes all ${DATA.depth}.`,
     DATA.seeds.length > 1 && `Seed ${DATA.seeds[0]}, the first of ${DATA.seeds.join(", ")}.`,
   ]);
   pointAt(null);
 }
 
+/* Depth of every token, undefined where the method has none at the rate. */
+const mapOf = (method, rate) => DATA.maps[keyOf(state.dataset, state.backbone, method.name, rate)];
+
 function depthCard(method, rates) {
   const figures = rates.map((rate) => {
-    const values = DATA.maps[keyOf(state.dataset, state.backbone, method.name, rate)];
-    const label = `${method.label} at ${percent(rate)}: ${range(values)} blocks. Arrow keys move over the tokens.`;
-    const picture = tokenPicture(label, (token, spoken) => {
+    const values = mapOf(method, rate);
+    const shown = `${method.label} at ${percent(rate)}: ${range(values)} blocks`;
+    const picture = tokenPicture(`${shown}. Arrow keys move over the tokens.`, (token, spoken) => {
       pointAt(token);
       if (token !== null && spoken) byId("spoken").textContent = `${place(token)}: ${values[token]} blocks`;
     });

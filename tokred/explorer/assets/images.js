@@ -19,7 +19,8 @@ function startImages() {
     ["dropped", "dropped token"], ["cluster", "cluster of several tokens"], ["single", "token on its own"],
     ["center", "cluster center"],
   ];
-  byId("legend").append(...keys.map(([name, text]) => element("li", {}, element("i", { class: name }), text)));
+  const signs = keys.map(([name, text]) => element("li", {}, element("i", { class: name }), text));
+  byId("legend").append(...signs);
   new ResizeObserver(redraw).observe(byId("cards"));
 }
 
@@ -34,10 +35,13 @@ function showChooser() {
   }));
   const thumbnails = images.map(({ id, src, labels }, index) => element("label", { title: id }, inputs[index],
     element("img", { src, alt: `${id}, label ${named(labels, classes)}` })));
+  /* Their widths are known before the images are: the strip can be scrolled at once. */
+  thumbnails.forEach((label) => { label.lastChild.style.aspectRatio = `${COLUMNS} / ${ROWS}`; });
   const strip = element("div", { class: "strip" }, ...thumbnails);
   const button = (name, label, sign, by) =>
     element("button", { type: "button", "data-step": name, "aria-label": label, onclick: step(by) }, sign);
-  const [before, after] = [button("before", "Image before", "\u2039", -1), button("after", "Next image", "\u203a", 1)];
+  const before = button("before", "Image before", "\u2039", -1);
+  const after = button("after", "Next image", "\u203a", 1);
   const { name, dataset } = document.activeElement;
   byId("chosen").replaceChildren(element("fieldset", { class: "chooser" },
     element("legend", {}, `Image ${now + 1} of ${images.length} `,
@@ -57,9 +61,11 @@ function cardOf(method, stages) {
   const pattern = patternOf(key, imageNow());
   const score = SCORES.get(key);
   const known = score && score.score !== null;
-  const head = headOf(method, known ? `${score.score.toFixed(2)}\u202f%` : "", known ? measure(score.metric) : "");
+  const shown = known ? [`${score.score.toFixed(2)}\u202f%`, measure(score.metric)] : ["", ""];
+  const head = headOf(method, ...shown);
   if (!pattern) {
-    const why = Number(state.rate) < Number(method.least) ? `: it keeps at least ${percent(method.least)}` : "";
+    const low = Number(state.rate) < Number(method.least);
+    const why = low ? `: it keeps at least ${percent(method.least)}` : "";
     return element("article", { class: "card", "data-method": method.name }, ...head,
       element("p", { class: "absent" }, `No run at ${percent(state.rate)}${why}.`));
   }
@@ -72,9 +78,10 @@ function cardOf(method, stages) {
 function verdict(pattern) {
   const { classes, images } = datasetNow();
   const { labels } = images[imageNow()];
-  const right = labels.length === pattern.predicted.length && labels.every((l) => pattern.predicted.includes(l));
+  const { predicted } = pattern;
+  const right = labels.length === predicted.length && labels.every((label) => predicted.includes(label));
   const text = right ? `\u2713 right: ${named(labels, classes)}`
-    : `\u2717 wrong: ${named(pattern.predicted, classes)} instead of ${named(labels, classes)}`;
+    : `\u2717 wrong: ${named(predicted, classes)} instead of ${named(labels, classes)}`;
   return element("p", { class: `verdict ${right ? "right" : "wrong"}`, "data-right": String(right) }, text);
 }
 
@@ -84,7 +91,8 @@ function figureOf(method, plan) {
   const label = `${method.label}, stage ${plan.stage}: ${text}. Arrow keys move over the tokens.`;
   const picture = tokenPicture(label, (token, spoken) => light(token, spoken ? method : null, plan));
   const line = element("span", {}, text);
-  const caption = element("figcaption", {}, ...(short ? [element("b", {}, `Stage ${plan.stage}`)] : []), line);
+  const title = short ? [element("b", {}, `Stage ${plan.stage}`)] : [];
+  const caption = element("figcaption", {}, ...title, line);
   const data = { "data-method": method.name, "data-stage": plan.stage, "data-kept": keptOf(plan).join() };
   const { pattern } = plan;
   const centers = pattern.clusters && pattern.survived ? plan.centers.join() : null;
@@ -141,13 +149,13 @@ function showImageNotes() {
   const dynamic = present((method) => method.dynamic);
   listNotes("images-notes", [
     soft && `Soft merging (${soft}): every slot is a mixture of all tokens, none is kept and there are no ` +
-      "clusters. The regions only show which slot each token has its largest weight in. How much larger than " +
-      "the second largest, as a mean over the image's tokens (near 0: hardly at all): " +
+      "clusters. The regions only show which slot each token has its largest weight in. How much larger " +
+      "than the second largest, as a mean over the image's tokens (near 0: hardly at all): " +
       `${margins.join("; ") || "no run"}.`,
     dynamic && `${dynamic}: the number of kept tokens varies from image to image; the keep rate is its ` +
       "upper bound.",
-    task === "multi" && "Several labels an image: predicted is every class with a probability above one half; " +
-      "right means exactly the image's labels.",
+    task === "multi" && "Several labels an image: predicted is every class with a probability above one " +
+      "half; right means exactly the image's labels.",
     `${images.length} of ${total} test images of ${label}, chosen evenly over the classes, then by id. ` +
       "Percentages are of all test images.",
     DATA.seeds.length > 1 && "Patterns, predictions and percentages are of seed " +

@@ -109,7 +109,8 @@ function tableCell(row, name) {
   const kind = NUMERIC.has(name) ? "number" : null;
   if (name !== "method") return element("td", { class: kind, "data-column": name }, text);
   const rate = row.method === DATA.unreduced ? state.rate : row.keep_rate;
+  const symbol = symbolOf(METHODS.get(row.method));
   const view = checked({ ...state, tab: "images", dataset: row.dataset, backbone: row.backbone, rate });
   return element("th", { scope: "row", "data-column": name },
-    element("a", { href: addressOf(view), title: "Show its patterns" }, symbolOf(METHODS.get(row.method)), text));
+    element("a", { href: addressOf(view), title: "Show its patterns" }, symbol, text));
 }

@@ -139,7 +139,9 @@ function drawLight(canvas, lit, token, shade) {
   if (token === null) return;
   const inside = new Set(lit);
   context.fillStyle = SHADE;
-  for (let other = 0; other < TOKENS; other += 1) if (shade && !inside.has(other)) context.fillRect(...cell(other));
+  for (let other = 0; other < TOKENS; other += 1) {
+    if (shade && !inside.has(other)) context.fillRect(...cell(other));
+  }
   const border = borders(cell, EDGES.filter(([a, b]) => inside.has(a) !== inside.has(b)));
   stroke(context, border, "#ffffff", 4 * ratio);
   stroke(context, border, DARK, 1.6 * ratio);

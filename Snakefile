@@ -25,6 +25,7 @@ include: "rules/train.smk"
 include: "rules/extract.smk"
 include: "rules/compare.smk"
 include: "rules/artifacts.smk"
+include: "rules/explorer.smk"
 
 
 localrules:
@@ -36,6 +37,7 @@ rule all:
     input:
         artifact_files(STUDY_ARTIFACTS),
         rules.claims.output,
+        pages(),
 
 
 onstart:

@@ -11,6 +11,7 @@ from tokred.claims import TABLES as CLAIMED_TABLES
 from tokred.config import Study
 from tokred.config import parse as parse_config
 from tokred.datasets.registry import ADAPTERS
+from tokred.explorer.page import assets as page_assets
 from tokred.methods.registry import METHODS
 from tokred.run import RUN_PATH, Run
 from tokred.workflow import explain_errors, give_package_to_jobs
@@ -92,6 +93,16 @@ def runs_of_slice(stage):
 def dataset_of(name):
     """Configuration of a data set of the study, or of the pretraining's."""
     return STUDY.pretraining.dataset if name == "pretraining" else STUDY.settings.datasets[name]
+
+
+def framing_of(name):
+    """What of a data set's images the backbones see."""
+    return {"size": IMAGE_SIZE, "crop_pct": dataset_of(name).images.crop_pct}
+
+
+def streamed_datasets():
+    """Data sets whose images are not of the backbones' size yet."""
+    return [name for name in STUDY.datasets if dataset_of(name).images.source == "stream"]
 
 
 def adapter_module(name):
@@ -176,6 +187,24 @@ def claimed_tables():
     """The files of each table that claims need, of those that the study has."""
     names = CLAIMED_TABLES if VIEW.trained else ["scores"]
     return {table: table_files(table) for table in names}
+
+
+def pages():
+    """The explorer, for studies with patterns to show."""
+    return [f"{RESULTS}/explorer.html"] if VIEW.trained else []
+
+
+def explorer_inputs(wildcards):
+    """What the explorer shows: patterns, predictions and depth of the first seed, scores of all."""
+    first = STUDY.seeds[0]
+    axes = {"dataset": STUDY.datasets, "backbone": STUDY.backbones, "seed": [first]}
+    return {
+        "datasets": [f"{RESULTS}/datasets/{name}/test.parquet" for name in STUDY.datasets],
+        "patterns": paths("patterns", seed=first),
+        "predictions": paths("predictions", seed=first),
+        "scores": paths("scores"),
+        "depth": expand(f"{METRICS}/depth/{SLICE}.parquet", **axes),
+    }
 
 
 def tables_of(name):

@@ -85,7 +85,7 @@ rule choose_pictures:
         ENVIRONMENT
     params:
         job="choose_pictures",
-        arguments=lambda w: {"dataset": w.dataset, "side": IMAGE_SIZE},
+        arguments=lambda w: {"dataset": w.dataset, **framing_of(w.dataset)},
         code=fingerprint.code("tokred.compare.jobs", "tokred.compare.examples"),
     script:
         "../workflow/scripts/compare.py"

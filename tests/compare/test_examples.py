@@ -93,7 +93,7 @@ def test_image_that_a_run_lacks_is_an_error(patterns: Path) -> None:
 
 def test_jobs_write_tables_of_the_schema(images: ImageTable, patterns: Path, tmp_path: Path) -> None:
     pictures = str(tmp_path / "pictures.parquet")
-    jobs.choose_pictures("shapes", 8, {"table": [str(images.path)]}, {"rows": pictures})
+    jobs.choose_pictures("shapes", 8, None, {"table": [str(images.path)]}, {"rows": pictures})
     assert len(tables.read(pictures, tables.PICTURES)) == 8
     with pytest.raises(ValueError, match=r"patterns\.parquet: has image 'i\d+' 0 times"):
         jobs.show_examples({"runs": [str(patterns)], "pictures": [pictures]}, {"rows": str(tmp_path / "e")})

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.config.studies import smoke as smoke_values
+from tests.explorer.test_payload import payload_of
 from tests.workflow.conftest import ROOT, Snakemake, overlay, planned
 from tokred import tables
 from tokred.artifacts.registry import ARTIFACTS
@@ -44,6 +45,14 @@ def test_tables_hold_every_score(smoke: Path) -> None:
         assert table.loc["Top-K", "Digits 90%"] == round(expected["topk", "0.90"], 2)
         assert table.loc["Unreduced", "Digits 50%"] == round(expected["none", "1.00"], 2)
         assert table.notna().all(axis=None)
+
+
+def test_explorer_has_every_run_on_one_page(smoke: Path) -> None:
+    path = smoke / "results/smoke/explorer.html"
+    assert 100_000 < path.stat().st_size < 10_000_000
+    data = payload_of(path)
+    assert len(data["runs"]) == len(data["scores"]) == RUNS
+    assert [len(dataset["images"]) for dataset in data["datasets"]] == [36, 36]
 
 
 def test_comparisons_have_rows_of_their_schema(smoke: Path) -> None:

@@ -13,19 +13,20 @@ from PIL import Image
 
 from tokred.compare.pairs import Row
 from tokred.compare.runs import RunFile
+from tokred.datasets.framing import frame
 from tokred.datasets.table import ImageTable
 
 #: Pictures of a data set that are shown; patterns are kept of the first.
 PICTURES = 8
 
 
-def picture_rows(table: ImageTable, dataset: str, side: int) -> Iterator[Row]:
+def picture_rows(table: ImageTable, dataset: str, size: int, crop_pct: float | None = None) -> Iterator[Row]:
     """Random images of a table (`tables.PICTURES`), the same ones whenever its ids are the same.
 
     Args:
         table: images of the test split.
         dataset: what the study calls it; part of the random choice.
-        side: images are scaled to this height and width, those of the backbones' input.
+        size, crop_pct: what of an image the backbones see, see `tokred.datasets.framing`.
     """
     digest = hashlib.blake2b(f"{dataset}/examples".encode(), digest_size=8).digest()
     rng = np.random.default_rng(int.from_bytes(digest))
@@ -36,7 +37,7 @@ def picture_rows(table: ImageTable, dataset: str, side: int) -> Iterator[Row]:
             "place": place,
             "image_id": str(table.image_ids[index]),
             "label": ", ".join(_names(table, index)),
-            "image": _png(table.image(index), side),
+            "image": _png(frame(table.image(index), size, crop_pct)),
         }
 
 
@@ -46,9 +47,7 @@ def _names(table: ImageTable, index: int) -> list[str]:
     return [table.info.classes[label] for label in labels]
 
 
-def _png(image: Image.Image, side: int) -> bytes:
-    if image.size != (side, side):
-        image = image.resize((side, side), Image.Resampling.BICUBIC)
+def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()

@@ -51,13 +51,15 @@ def compare_proxies(inputs: Files, outputs: Mapping[str, str]) -> None:
     _write(outputs["rows"], correlate(scores, pairs), tables.PROXIES)
 
 
-def choose_pictures(dataset: str, side: int, inputs: Files, outputs: Mapping[str, str]) -> None:
+def choose_pictures(
+    dataset: str, size: int, crop_pct: float | None, inputs: Files, outputs: Mapping[str, str]
+) -> None:
     """From the test split ("table") to `tables.PICTURES` ("rows")."""
     from tokred.compare.examples import picture_rows
     from tokred.datasets.table import ImageTable
 
     (table,) = inputs["table"]
-    _write(outputs["rows"], picture_rows(ImageTable(table), dataset, side), tables.PICTURES)
+    _write(outputs["rows"], picture_rows(ImageTable(table), dataset, size, crop_pct), tables.PICTURES)
 
 
 def show_examples(inputs: Files, outputs: Mapping[str, str]) -> None:

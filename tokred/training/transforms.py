@@ -1,9 +1,8 @@
 """From a picture of any size to the input of a backbone: augmented to learn from, or plain to evaluate.
 
-Bicubic everywhere. Evaluation with `crop_pct` resizes the shorter side to `image_size / crop_pct` and takes
-the central square: with 0.875 the usual 256 and 224. The paper gives no evaluation transform; the study of
-the paper uses that one for ImageNet and NABirds, and a plain resize for COCO and NUS-WIDE, where objects at
-the edges count (our choice, after DeiT and the asymmetric loss's authors).
+Bicubic everywhere. The paper gives no evaluation transform; the study of the paper takes the central square
+(256 and 224) for ImageNet and NABirds, and a plain resize for COCO and NUS-WIDE, where objects at the edges
+count (our choice, after DeiT and the asymmetric loss's authors).
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from torch import Tensor
 from torchvision import transforms
 
 from tokred.config import Backbone, ImageAccess, Training
+from tokred.datasets.framing import frame
 
 Transform = Callable[[Image.Image], Tensor]
 _BICUBIC = transforms.InterpolationMode.BICUBIC
@@ -27,13 +27,8 @@ _BICUBIC = transforms.InterpolationMode.BICUBIC
 
 def evaluation(backbone: Backbone, access: ImageAccess) -> Transform:
     """(3, height, width) normalised, from an RGB picture; nothing is random."""
-    size = backbone.image_size
-    if access.crop_pct is None:
-        steps = [transforms.Resize((size, size), _BICUBIC)]
-    else:
-        resized = int(size / access.crop_pct)
-        steps = [transforms.Resize(resized, _BICUBIC), transforms.CenterCrop(size)]
-    return transforms.Compose([*steps, *_to_input(backbone)])
+    framed = partial(frame, size=backbone.image_size, crop_pct=access.crop_pct)
+    return transforms.Compose([framed, *_to_input(backbone)])
 
 
 def augmenting(backbone: Backbone, training: Training) -> Transform:

@@ -1,0 +1,24 @@
+"""The explorer: one page with the study's images, patterns, depth maps and scores."""
+
+
+rule explorer:
+    input:
+        unpack(explorer_inputs),
+    output:
+        page=report(
+            f"{RESULTS}/explorer.html",
+            caption="../workflow/report/explorer.rst",
+            category="Explorer",
+            labels={"artifact": "Explorer", "shows": "Patterns of all methods side by side"},
+        ),
+    log:
+        f"{LOGS}/explorer/explorer.log",
+    conda:
+        ENVIRONMENT
+    params:
+        view=asdict(VIEW),
+        framing={name: framing_of(name) for name in streamed_datasets()},
+        code=fingerprint.code("tokred.explorer.build"),
+        assets=[fingerprint.file(path) for path in page_assets()],
+    script:
+        "../workflow/scripts/explorer.py"

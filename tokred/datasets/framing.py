@@ -1,0 +1,26 @@
+"""What part of a picture a backbone sees, for evaluation and for showing it."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+
+def frame(image: Image.Image, size: int, crop_pct: float | None) -> Image.Image:
+    """A picture as a square of the backbone's size, bicubic.
+
+    Args:
+        image: of any size.
+        size: height and width of the result.
+        crop_pct: the shorter side is resized to `size / crop_pct` and the central square taken: with 0.875
+            the usual 256 and 224. None: the whole picture, of any shape, is resized to a square.
+    """
+    if image.size == (size, size):
+        return image
+    if crop_pct is None:
+        return image.resize((size, size), Image.Resampling.BICUBIC)
+    shorter = int(size / crop_pct)
+    width, height = image.size
+    scaled = tuple(int(shorter * side / min(width, height)) for side in (width, height))
+    left, top = (round((side - size) / 2) for side in scaled)
+    resized = image.resize(scaled, Image.Resampling.BICUBIC)
+    return resized.crop((left, top, left + size, top + size))

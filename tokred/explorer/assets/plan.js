@@ -1,0 +1,55 @@
+/* What a picture shows of a pattern at a stage, apart from how it is drawn; and what is said about it. */
+
+/* veiled: tokens that are gone; region: what has an outline; colour: of regions, or null; centers: marked. */
+function planOf(pattern, stage) {
+  const kept = (token) => !pattern.survived || pattern.survived[token] >= stage;
+  const all = [...Array(TOKENS).keys()];
+  if (!pattern.clusters) {
+    const veiled = all.map((token) => !kept(token));
+    return { stage, pattern, veiled, region: veiled.map(Number), colour: null, centers: [] };
+  }
+  const region = pattern.clusters[stage - 1];
+  return {
+    stage,
+    pattern,
+    veiled: all.map((token) => region[token] === DROPPED),
+    region,
+    colour: clusterColours(pattern.clusters)[stage - 1],
+    centers: pattern.survived ? all.filter(kept) : [],
+  };
+}
+
+/* Tokens that light up together with one: those of its cluster, or it alone. */
+function litBy(plan, token) {
+  if (token === null) return [];
+  if (!plan.pattern.clusters || plan.veiled[token]) return [token];
+  return [...plan.region.keys()].filter((other) => plan.region[other] === plan.region[token]);
+}
+
+const keptOf = (plan) => [...plan.veiled.keys()].filter((token) => !plan.veiled[token]);
+
+/* One line for a whole picture. */
+function summary(method, plan) {
+  if (method.name === DATA.unreduced) return `all ${TOKENS} tokens`;
+  if (!plan.pattern.clusters) return `${keptOf(plan).length} of ${TOKENS} tokens kept`;
+  const count = membersOf(plan.region).size;
+  return plan.pattern.margin ? `${plural(count, "region")}, see notes` : plural(count, "cluster");
+}
+
+/* One line for a token of a picture; a short one where pictures are small. */
+function fate(method, plan, token, short) {
+  const { pattern, stage } = plan;
+  if (method.name === DATA.unreduced) return "kept";
+  if (!pattern.clusters && !short) return keptUntil(pattern.survived[token]);
+  if (plan.veiled[token]) return "dropped";
+  if (!pattern.clusters) return "kept";
+  const size = litBy(plan, token).length;
+  const number = `${pattern.margin ? "region" : "cluster"} ${plan.region[token] + 1}: `;
+  const center = plan.centers.includes(token) ? ", center" : "";
+  return `${short ? "" : number}${plural(size, "token")}${center}`;
+}
+
+function keptUntil(survived) {
+  if (survived >= STAGES) return "kept to the end";
+  return survived === 0 ? "dropped in stage 1" : `kept until stage ${survived}`;
+}

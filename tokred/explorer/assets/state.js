@@ -1,0 +1,64 @@
+/* What is chosen: kept in the address after "#", so that a view can be shared and found again. */
+const TABS = ["images", "depth", "performance"];
+const ALL = "all";
+const SORTS = [
+  "method", "keep_rate", "score", "difference", "dataset", "backbone", "seed", "family", "loss", "n",
+];
+
+/* Values that each key may have; the first is the default. */
+function choices(key, state) {
+  const names = (entries) => entries.map((entry) => entry.name);
+  const numbers = DATA.locations.map((_, index) => String(index + 1));
+  switch (key) {
+    case "tab": return TABS;
+    case "dataset": return names(DATA.datasets);
+    case "backbone": return names(DATA.backbones);
+    case "rate": return DATA.rates;
+    case "stage": return STAGES > 1 ? [...numbers, ALL] : numbers;
+    case "image": return DATASETS.get(state.dataset).images.map((image) => image.id);
+    case "in": return [ALL, ...names(DATA.datasets)];
+    case "with": return [ALL, ...names(DATA.backbones)];
+    case "at": return [ALL, "1.00", ...DATA.rates.filter((rate) => rate !== "1.00")];
+    case "sort": return ["", ...SORTS];
+    case "order": return ["ascending", "descending"];
+  }
+}
+
+/* In an order in which a key's choices depend on earlier keys only. */
+const KEYS = ["tab", "dataset", "backbone", "rate", "stage", "image", "in", "with", "at", "sort", "order"];
+
+function checked(values) {
+  const state = {};
+  for (const key of KEYS) {
+    const allowed = choices(key, state);
+    state[key] = allowed.includes(values[key]) ? values[key] : allowed[0];
+  }
+  return state;
+}
+
+function readAddress() {
+  return checked(Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
+}
+
+/* The address of a state: only what differs from the defaults. */
+function addressOf(state) {
+  const parameters = new URLSearchParams();
+  for (const key of KEYS) {
+    if (state[key] !== choices(key, state)[0]) parameters.set(key, state[key]);
+  }
+  return `#${parameters}`;
+}
+
+let state = readAddress();
+const listeners = [];
+
+/* Choose something: all parts of the page hear of it, and the address follows. */
+function choose(changes) {
+  state = checked({ ...state, ...changes });
+  listeners.forEach((listener) => listener());
+  if ((location.hash || "#") !== addressOf(state)) location.replace(addressOf(state));
+}
+
+window.addEventListener("hashchange", () => {
+  if ((location.hash || "#") !== addressOf(state)) choose(readAddress());
+});

@@ -1,0 +1,155 @@
+"""From a study's result files to the page."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tokred import patterns, tables
+from tokred.artifacts.view import View
+from tokred.compare.runs import RunFile, open_runs
+from tokred.datasets.framing import frame
+from tokred.datasets.table import ImageTable
+from tokred.explorer import pictures, selection
+from tokred.explorer.page import render
+from tokred.explorer.payload import Content, Shown, ShownRun
+from tokred.files import atomic_path
+from tokred.patterns import Patterns
+
+log = logging.getLogger(__name__)
+
+#: Images of each data set, as far as they fit.
+IMAGES = 36
+#: Largest size of the page in bytes.
+LIMIT = 10_000_000
+
+
+def build(
+    view: Mapping[str, object],
+    framing: Mapping[str, Mapping[str, float | None]],
+    inputs: Mapping[str, Sequence[str]],
+    output: str,
+    images: int = IMAGES,
+    limit: int = LIMIT,
+) -> None:
+    """Write the page.
+
+    Args:
+        view: fields of the `View`.
+        framing: for data sets with images of any size "size" and "crop_pct": what of an image the backbones
+            see.
+        inputs: files of the "datasets" (test splits), of the "patterns" and "predictions" of the runs of one
+            seed, of their "depth" maps, and of the "scores" of all runs.
+        images: largest number of images of a data set; fewer are shown where the page would be too large.
+        limit: largest size of the page in bytes.
+    """
+    content = collect(View.of(view), framing, inputs, images)
+    count, page = fit(content, images, limit)
+    with atomic_path(output) as temporary:
+        temporary.write_bytes(page)
+    log.info("%s: up to %d images a data set, %d bytes", output, count, len(page))
+
+
+def fit(content: Content, images: int, limit: int) -> tuple[int, bytes]:
+    """As many images a data set as stay within the limit, and the page with them.
+
+    Raises:
+        ValueError: not even one image a data set does.
+    """
+    count = images
+    while count >= 1:
+        page = render(content.view.study, content.payload(count))
+        if len(page) <= limit:
+            return count, page
+        count = min(count - 1, count * limit // len(page))
+    raise ValueError(
+        f"explorer of study {content.view.study!r}: {len(page)} bytes with the fewest images, "
+        f"expected at most {limit}; a study with fewer runs needs less"
+    )
+
+
+def collect(
+    view: View,
+    framing: Mapping[str, Mapping[str, float | None]],
+    inputs: Mapping[str, Sequence[str]],
+    images: int,
+) -> Content:
+    """Read what the page may show.
+
+    Raises:
+        ValueError: files of different grids, images or seeds.
+    """
+    datasets = {}
+    for path in inputs["datasets"]:
+        table = ImageTable(path)
+        name = table.info.dataset
+        datasets[name] = _shown(table, framing.get(name), view.grid, images)
+    logits = {file.run: file.path for file in open_runs(inputs["predictions"])}
+    runs = []
+    for file in open_runs(inputs["patterns"]):
+        _check(file, view)
+        ids = datasets[file.run.dataset].ids
+        runs.append(ShownRun(file.run, _patterns(file, ids), _logits(logits[file.run], ids)))
+    return Content(
+        view,
+        {name: datasets[name] for name in view.datasets},
+        runs,
+        tables.read(inputs["scores"], tables.SCORES),
+        tables.read(inputs["depth"], tables.DEPTH),
+    )
+
+
+def _shown(
+    table: ImageTable, framing: Mapping[str, float | None] | None, grid: tuple[int, int], images: int
+) -> Shown:
+    rows = selection.preference(table.image_ids, table.labels)[:images]
+    seen = [table.image(row) for row in rows]
+    if framing is not None:
+        seen = [frame(image, **framing) for image in seen]
+    return Shown(
+        name=table.info.dataset,
+        task=table.info.task,
+        classes=table.info.classes,
+        total=len(table),
+        ids=table.image_ids[rows].tolist(),
+        labels=table.labels[rows],
+        pictures=[pictures.data_uri(image, grid) for image in seen],
+    )
+
+
+def _check(file: RunFile, view: View) -> None:
+    if tuple(file.facts["grid"]) != tuple(view.grid):
+        raise ValueError(f"{file.path}: grid {file.facts['grid']}, expected the study's {list(view.grid)}")
+    if file.run.seed != view.seeds[0]:
+        raise ValueError(f"{file.path}: seed {file.run.seed}, expected the study's first, {view.seeds[0]}")
+
+
+def _patterns(file: RunFile, ids: Sequence[str]) -> Patterns:
+    """The patterns of some images, in their order."""
+    stored = patterns.read(file.path)
+    rows = _rows(file.path, stored.image_ids, ids)
+    return Patterns(
+        image_ids=stored.image_ids[rows],
+        survived=None if stored.survived is None else stored.survived[rows],
+        clusters=None if stored.clusters is None else [stage[rows] for stage in stored.clusters],
+        margin=None if stored.margin is None else stored.margin[rows],
+    )
+
+
+def _logits(path: str, ids: Sequence[str]) -> NDArray:
+    table = pq.read_table(path, columns=["image_id", "logits"])
+    rows = _rows(path, table["image_id"].to_numpy(), ids)
+    return patterns.fixed_lists(table, "logits")[rows]
+
+
+def _rows(path: str, stored: NDArray, ids: Sequence[str]) -> NDArray:
+    """Rows of a table with some images."""
+    place = {image_id: row for row, image_id in enumerate(stored)}
+    missing = [image_id for image_id in ids if image_id not in place]
+    if missing:
+        raise ValueError(f"{path}: has no image {missing[0]!r} of its data set: extract it again")
+    return np.array([place[image_id] for image_id in ids])

@@ -1,0 +1,55 @@
+"""The page around the data: one HTML file with style and script inside, which can load nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent / "assets"
+#: Parts of the one script, in order: a part may use what stands before it.
+_SCRIPTS = ("data", "state", "dom", "colours", "plan", "picture", "images", "depth", "performance", "main")
+
+
+def assets() -> list[Path]:
+    """The files that the page is made of, besides its data."""
+    return sorted(_FOLDER.iterdir())
+
+
+def render(study: str, payload: Mapping[str, object]) -> bytes:
+    """The page of a study, in UTF-8."""
+    style = (_FOLDER / "page.css").read_text(encoding="utf-8")
+    parts = [(_FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS]
+    script = "\n".join(["'use strict';", "(() => {", *parts, "})();"])
+    values = {
+        "policy": html.escape(_policy(style, script)),
+        "study": html.escape(study),
+        "style": style,
+        "script": script,
+        "data": _json(payload),
+    }
+    template = (_FOLDER / "page.html").read_text(encoding="utf-8")
+    # One pass: what is filled in is never searched for places itself.
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: values[place[1]], template).encode()
+
+
+def _policy(style: str, script: str) -> str:
+    """A content security policy: this script, this style and embedded images, nothing from anywhere."""
+    return (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _json(payload: Mapping[str, object]) -> str:
+    """JSON that cannot end the element that it stands in."""
+    text = json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.translate({ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"})

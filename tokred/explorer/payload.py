@@ -1,0 +1,182 @@
+"""What the page carries: images, patterns, predictions, scores and depth maps of a study, packed.
+
+Patterns are base64 of unsigned integers (one byte, or two where the grid has more than 254 tokens; the
+highest value stands for -1): `survived` as (image, token), `clusters` as (image, stage, token).
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tokred.artifacts.view import View
+from tokred.explorer.looks import plain, scale, symbol
+from tokred.explorer.selection import first_class
+from tokred.methods.registry import METHODS, Family
+from tokred.patterns import Patterns
+from tokred.run import UNREDUCED, Run
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Images of a data set, in the order in which they are chosen.
+
+    Attributes:
+        name: of the data set.
+        task: "single" or "multi".
+        classes: class names.
+        total: number of test images that there are.
+        ids: ids of the images.
+        labels: (n,) classes, or (n, C) multi-hot.
+        pictures: data URIs.
+    """
+
+    name: str
+    task: str
+    classes: tuple[str, ...]
+    total: int
+    ids: list[str]
+    labels: NDArray
+    pictures: list[str]
+
+    def order(self, count: int) -> NDArray:
+        """The first `count` images, as the page lists them: by class, then by id."""
+        first = np.arange(min(count, len(self.ids)))
+        return np.lexsort((np.array(self.ids)[first], first_class(self.labels)[first]))
+
+
+@dataclass(frozen=True)
+class ShownRun:
+    """What a run made of the images of its data set: patterns, and (n, C) logits, in the order of `Shown`."""
+
+    run: Run
+    patterns: Patterns
+    logits: NDArray
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that the page can show.
+
+    Attributes:
+        view: the study.
+        datasets: images by data set.
+        runs: runs of the first seed.
+        scores: `tables.SCORES` of all runs.
+        depth: `tables.DEPTH` of the runs of the first seed.
+    """
+
+    view: View
+    datasets: dict[str, Shown]
+    runs: list[ShownRun]
+    scores: pd.DataFrame
+    depth: pd.DataFrame
+
+    def payload(self, count: int) -> dict[str, object]:
+        """The page's data with `count` images a data set, as JSON has it."""
+        view = self.view
+        orders = {name: shown.order(count) for name, shown in self.datasets.items()}
+        return {
+            "study": view.study,
+            "grid": list(view.grid),
+            "locations": list(view.locations),
+            "depth": view.depth,
+            "seeds": list(view.seeds),
+            "rates": list(view.keep_rates),
+            "unreduced": UNREDUCED,
+            "bytes": _cell(view).itemsize,
+            "scale": scale(),
+            "methods": [_method(name) for name in (UNREDUCED, *view.methods)],
+            "backbones": [{"name": name, "label": label} for name, label in view.backbones.items()],
+            "datasets": [_dataset(self.datasets[name], view, order) for name, order in orders.items()],
+            "runs": {_key(r.run): self._run(r, orders[r.run.dataset]) for r in self.runs},
+            "scores": _scores(self.scores),
+            "maps": _maps(self.depth),
+        }
+
+    def _run(self, shown: ShownRun, order: NDArray) -> dict[str, object]:
+        patterns, cell = shown.patterns, _cell(self.view)
+        task = self.datasets[shown.run.dataset].task
+        entry: dict[str, object] = {"predicted": _predicted(shown.logits[order], task)}
+        if patterns.survived is not None:
+            entry["survived"] = _pack(patterns.survived[order], cell)
+        if patterns.clusters is not None:
+            entry["clusters"] = _pack(np.stack(patterns.clusters, axis=1)[order], cell)
+        if patterns.margin is not None:
+            entry["margin"] = [[_number(value, 6) for value in row] for row in patterns.margin[order]]
+        return entry
+
+
+def _key(run: Run) -> str:
+    return f"{run.dataset}/{run.backbone}/{run.method}/{run.keep_rate}"
+
+
+def _cell(view: View) -> np.dtype:
+    return np.dtype("u1" if math.prod(view.grid) < 255 else "<u2")
+
+
+def _pack(values: NDArray, cell: np.dtype) -> str:
+    """Base64 of integers from -1; -1 becomes the highest value."""
+    return base64.b64encode(values.astype(cell).tobytes()).decode()
+
+
+def _predicted(logits: NDArray, task: str) -> list[list[int]]:
+    """Classes predicted for each image: the likeliest, or all of a probability above one half."""
+    if task == "single":
+        return [[int(value)] for value in logits.argmax(axis=1)]
+    return [np.flatnonzero(row > 0).tolist() for row in logits]
+
+
+def _method(name: str) -> dict[str, object]:
+    method = METHODS[name]
+    return {
+        "name": name,
+        "label": plain(method.label),
+        "family": str(method.family),
+        "color": method.color,
+        "symbol": symbol(method.marker),
+        "dynamic": method.dynamic,
+        "soft": method.family is Family.SOFT,
+        "least": method.min_keep_rate,
+    }
+
+
+def _dataset(shown: Shown, view: View, order: Sequence[int]) -> dict[str, object]:
+    labels = shown.labels
+    images = [
+        {
+            "id": shown.ids[i],
+            "labels": [int(labels[i])] if labels.ndim == 1 else np.flatnonzero(labels[i]).tolist(),
+            "src": shown.pictures[i],
+        }
+        for i in order
+    ]
+    facts = {"name": shown.name, "label": view.datasets[shown.name], "task": shown.task}
+    return {**facts, "classes": list(shown.classes), "total": shown.total, "images": images}
+
+
+def _scores(rows: pd.DataFrame) -> list[dict[str, object]]:
+    named = ["dataset", "backbone", "method", "keep_rate", "seed", "metric", "n"]
+    measured = zip(rows["score"], rows["loss"], strict=True)
+    return [
+        {**identity, "score": _number(score), "loss": _number(loss)}
+        for identity, (score, loss) in zip(rows[named].to_dict("records"), measured, strict=True)
+    ]
+
+
+def _maps(rows: pd.DataFrame) -> dict[str, list[float | None]]:
+    """Depth of every token in raster order, by run."""
+    names = ["dataset", "backbone", "method", "keep_rate"]
+    groups: Iterable = rows.sort_values("token").groupby(names)["depth"]
+    return {"/".join(identity): [_number(value, 3) for value in depth] for identity, depth in groups}
+
+
+def _number(value: float, digits: int = 12) -> float | None:
+    """Rounded; None (JSON has no NaN) where it is not finite."""
+    return round(float(value), digits) if math.isfinite(value) else None

@@ -160,6 +160,8 @@ def table_files(table):
         return [f"{RESULTS}/published.parquet"]
     if table == "scores":
         return paths("scores")
+    if table in ("settings", "grid"):
+        return [f"{METRICS}/{table}.parquet"]
     if table == "reference":
         return [f"{METRICS}/reference.parquet"]
     pattern = f"{METRICS}/{table}/{OTHER_SLICES.get(table, SLICE)}.parquet"

@@ -139,3 +139,18 @@ rule refer:
         code=fingerprint.code("tokred.compare.jobs"),
     script:
         "../workflow/scripts/compare.py"
+
+
+rule list_settings:
+    output:
+        settings=f"{METRICS}/settings.parquet",
+        grid=f"{METRICS}/grid.parquet",
+    log:
+        f"{LOGS}/list_settings.log",
+    conda:
+        ENVIRONMENT
+    params:
+        config=config,
+        code=fingerprint.code("tokred.config.listing"),
+    script:
+        "../workflow/scripts/list_settings.py"

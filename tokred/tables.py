@@ -103,6 +103,13 @@ EXAMPLES = pa.schema(
         ("cluster", pa.int16()),
     ]
 )
+#: One row per data set, method, keep rate and setting of the training: its value as text. All backbones and
+#: seeds are trained alike.
+SETTINGS = pa.schema(
+    [("dataset", _TEXT), ("method", _TEXT), ("keep_rate", _TEXT), ("setting", _TEXT), ("value", pa.string())]
+)
+#: One row per setting that was searched: the values that were tried, as text.
+GRID = pa.schema([("setting", _TEXT), ("values", pa.string())])
 
 
 def identity_fields() -> list[tuple[str, pa.DataType]]:

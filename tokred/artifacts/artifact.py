@@ -12,7 +12,7 @@ from tokred.methods.registry import METHODS, Family
 from tokred.metrics.intervals import describe
 
 #: Tables that a study has without models of its own.
-UNTRAINED = ("scores", "reference")
+UNTRAINED = ("scores", "reference", "settings", "grid")
 #: Formats in which each kind is written.
 FORMATS = {"figure": ("pdf", "png"), "table": ("csv", "html", "md", "tex")}
 #: What an artifact is about, by the table that it shows.
@@ -28,6 +28,8 @@ _TOPICS = {
     "features": "Proxies for performance",
     "methods": "Proxies for performance",
     "pictures": "Example images",
+    "settings": "Settings",
+    "grid": "Settings",
 }
 #: What an artifact may show, by the attribute of a method that has it.
 _SHOWN = {"kept": "kept tokens", "clusters": "clusters", "dynamic": "a variable number of tokens"}
@@ -69,6 +71,8 @@ class Artifact:
         untold = [table for table in self.needs if table not in UNTRAINED]
         if untold and not view.trained:
             return f"{self.name} needs {', '.join(untold)}, the study has performance only"
+        if "grid" in self.needs and not view.searched:
+            return f"{self.name} needs a search of hyperparameters, the study has its own settings"
         if "reference" in self.needs and view.reference is None:
             return f"{self.name} needs something to compare with, the study's `compare_with` is empty"
         for axis in ("datasets", "backbones", "keep_rates"):

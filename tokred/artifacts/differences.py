@@ -33,14 +33,13 @@ def make(tables: Mapping[str, pd.DataFrame], view: View) -> Table:
         f"{len(largest)} largest disagreements. Spearman correlation of the average ranks of "
         f"{len(found.methods)} methods: {found.correlation:.2f}."
     )
-    mark = bold.astype(int) * 0
     plain = {
         label: label.replace(m.label, m.plain_label)
         for label in values.index
         for m in METHODS.values()
         if "$" in m.label and m.label in label
     }
-    return Table(f"Study {view.study} and {view.reference}", note, values, bold, mark, plain_index=plain)
+    return Table(f"Study {view.study} and {view.reference}", note, values, bold, plain_index=plain)
 
 
 def _cells(found: Comparison, view: View) -> pd.DataFrame:

@@ -248,6 +248,43 @@ _ALL.append(
 )
 _ALL += [
     Artifact(
+        "table2",
+        "table",
+        "Grid of the hyperparameter search",
+        "The values that were tried of each searched setting.",
+        ("grid",),
+    ),
+    Artifact(
+        "table3",
+        "table",
+        "Settings of each data set",
+        "What all methods share on a data set: epochs, batch size, loss, moving average, augmentations.",
+        ("settings", "scores"),
+    ),
+    Artifact(
+        "table4",
+        "table",
+        "Settings of the methods on the first data set",
+        "Warm-up epochs, learning rate scale and freeze epochs of the backbone, by method and keep rate.",
+        ("settings",),
+    ),
+    Artifact(
+        "table5",
+        "table",
+        "Settings of the unreduced models",
+        "The searched settings of the unreduced model on each data set on which it is trained.",
+        ("settings",),
+    ),
+    Artifact(
+        "table6",
+        "table",
+        "Whose settings the methods use",
+        "Whether a method is trained with its settings of the first data set (I) or with those of "
+        "the data set's unreduced model (D).",
+        ("settings",),
+        datasets=2,
+    ),
+    Artifact(
         "comparison",
         "figure",
         "Performance beside another study's",

@@ -19,6 +19,8 @@ SCHEMAS = {
     "depth": tables.DEPTH,
     "proxies": tables.PROXIES,
     "reference": tables.SCORES,
+    "settings": tables.SETTINGS,
+    "grid": tables.GRID,
     "pictures": tables.PICTURES,
     "examples": tables.EXAMPLES,
     **dict.fromkeys(("keep_rates", "backbones", "datasets", "fixed", "methods", "features"), tables.PAIRS),

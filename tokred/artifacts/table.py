@@ -1,4 +1,4 @@
-"""A table of numbers with marks, and its three formats."""
+"""A table with marks, and its formats."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ MARKS = {
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers under two levels of headings.
+    """Numbers or text under two levels of headings.
 
     Attributes:
         title: what the table is.
         note: what its marks mean.
-        values: numbers; the index holds row labels, columns are (group, heading) pairs; NaN is "-".
-        bold: which cells are bold.
-        mark: keys of `MARKS`, 0 for none.
+        values: numbers or text; the index holds row labels, columns are (group, heading) pairs; NaN is "-".
+        bold: which cells are bold; None for none.
+        mark: keys of `MARKS`, 0 for none; None for none.
         corner: heading of the row labels.
         decimals: digits after the point.
         plain_index: row labels where mathematics cannot be shown, by label.
@@ -40,8 +40,8 @@ class Table:
     title: str
     note: str
     values: pd.DataFrame
-    bold: pd.DataFrame
-    mark: pd.DataFrame
+    bold: pd.DataFrame | None = None
+    mark: pd.DataFrame | None = None
     corner: str = "method"
     decimals: int = 2
     plain_index: dict[str, str] = field(default_factory=dict)
@@ -119,7 +119,15 @@ class Table:
 
     def _number(self, name: str, column: tuple[str, str]) -> str:
         value = self.values.loc[name, column]
+        if isinstance(value, str):
+            return value
         return "-" if pd.isna(value) else f"{value:.{self.decimals}f}"
+
+    def _is_bold(self, name: str, column: tuple[str, str]) -> bool:
+        return self.bold is not None and bool(self.bold.loc[name, column])
+
+    def _mark(self, name: str, column: tuple[str, str]) -> int:
+        return 0 if self.mark is None else self.mark.loc[name, column]
 
     def _interval(self, name: str, column: tuple[str, str], sign: str) -> str:
         """What follows a number, if anything."""
@@ -128,20 +136,20 @@ class Table:
         return f" {sign} {self.half_width.loc[name, column]:.{self.decimals}f}"
 
     def _markdown_cell(self, name: str, column: tuple[str, str]) -> str:
-        text, mark = self._number(name, column), self.mark.loc[name, column]
-        text = f"**{text}**" if self.bold.loc[name, column] else text
+        text, mark = self._number(name, column), self._mark(name, column)
+        text = f"**{text}**" if self._is_bold(name, column) else text
         return text + (MARKS[mark][2] if mark else "") + self._interval(name, column, "±")
 
     def _html_cell(self, name: str, column: tuple[str, str]) -> str:
-        text, mark = self._number(name, column), self.mark.loc[name, column]
-        text = f"<b>{text}</b>" if self.bold.loc[name, column] else text
+        text, mark = escape(self._number(name, column)), self._mark(name, column)
+        text = f"<b>{text}</b>" if self._is_bold(name, column) else text
         style = f' style="background:#{MARKS[mark][1]}"' if mark else ""
         sign = MARKS[mark][2] if mark else ""
         return f"<td{style}>{text}{sign}{self._interval(name, column, '±')}</td>"
 
     def _latex_cell(self, name: str, column: tuple[str, str]) -> str:
-        text, mark = self._number(name, column), self.mark.loc[name, column]
-        text = f"\\textbf{{{text}}}" if self.bold.loc[name, column] else text
+        text, mark = _escape(self._number(name, column)), self._mark(name, column)
+        text = f"\\textbf{{{text}}}" if self._is_bold(name, column) else text
         text += self._interval(name, column, r"$\pm$")
         return f"\\cellcolor{{{MARKS[mark][0]}}}{text}" if mark else text
 

@@ -21,6 +21,7 @@ class View:
         grid: (rows, columns) of input tokens.
         depth: number of blocks.
         trained: whether the study has models of its own; otherwise its performance is the published one.
+        searched: whether its settings come from a search of hyperparameters.
         reference: what its performance is put beside, as figures and tables call it; None for nothing.
         table_intervals: whether tables of performance show intervals.
     """
@@ -35,6 +36,7 @@ class View:
     grid: tuple[int, int]
     depth: int
     trained: bool = True
+    searched: bool = False
     reference: str | None = None
     table_intervals: bool = False
 

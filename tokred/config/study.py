@@ -252,6 +252,7 @@ class Study(Strict):
             grid=self.settings.backbones[self.backbones[0]].grid,
             depth=self.settings.backbones[self.backbones[0]].depth,
             trained=self.scores == "trained",
+            searched=self.hyperparameters != hyperparameters.OWN,
             reference=self._reference(),
             table_intervals=self.table_intervals,
         )

@@ -163,10 +163,10 @@ def _dataset(shown: Shown, view: View, order: Sequence[int]) -> dict[str, object
 
 def _scores(rows: pd.DataFrame) -> list[dict[str, object]]:
     named = ["dataset", "backbone", "method", "keep_rate", "seed", "metric", "n"]
-    measured = zip(rows["score"], rows["loss"], strict=True)
+    measured = zip(rows["score"], rows["std_error"], rows["loss"], strict=True)
     return [
-        {**identity, "score": _number(score), "loss": _number(loss)}
-        for identity, (score, loss) in zip(rows[named].to_dict("records"), measured, strict=True)
+        {**identity, "score": _number(score), "std_error": _number(error), "loss": _number(loss)}
+        for identity, (score, error, loss) in zip(rows[named].to_dict("records"), measured, strict=True)
     ]
 
 

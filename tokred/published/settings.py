@@ -57,6 +57,13 @@ def layer(source: str, dataset: str, method: str, keep_rate: str) -> dict[str, A
     return {} if source == OWN else training_for(dataset, method, keep_rate, _read(source))
 
 
+def grid(source: str) -> dict[str, list[Any]]:
+    """Values of each setting that the search behind some hyperparameters tried; none for a study's own."""
+    if source == OWN:
+        return {}
+    return {name: values for name, values in _read(source).get("grid", {}).items() if name != "note"}
+
+
 def training_for(
     dataset: str, method: str, keep_rate: str, tables: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tokred.datasets import registry
-from tokred.datasets.table import write
+from tokred.datasets.writing import write
 
 log = logging.getLogger(__name__)
 

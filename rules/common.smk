@@ -1,5 +1,6 @@
 """What the rules share: the validated study, paths and wildcards, and all input functions."""
 
+import os
 from dataclasses import asdict
 
 from snakemake.exceptions import WorkflowError
@@ -8,6 +9,7 @@ from tokred import fingerprint, shipped, worker
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.config import Study
 from tokred.config import parse as parse_config
+from tokred.datasets.layout import check_root
 from tokred.datasets.registry import ADAPTERS
 from tokred.methods.registry import METHODS
 from tokred.run import RUN_PATH, Run
@@ -82,6 +84,16 @@ def runs_of_slice(stage):
 def dataset_of(name):
     """Configuration of a data set of the study, or of the pretraining's."""
     return STUDY.pretraining.dataset if name == "pretraining" else STUDY.settings.datasets[name]
+
+
+def check_data(wildcards):
+    """Input function without files: an error before any job where a table needs a folder that is not there."""
+    options = STUDY.options_of(dataset_of(wildcards.dataset))
+    table = f"{RESULTS}/datasets/{wildcards.dataset}/{wildcards.split}.parquet"
+    if "root" in options and not os.path.exists(table):
+        with explain_errors():
+            check_root(options["root"])
+    return []
 
 
 def adapter_module(name):

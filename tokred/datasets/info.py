@@ -53,6 +53,16 @@ class Row:
     path: str
     label: int | list[int]
 
+    def check_label(self, info: TableInfo) -> None:
+        """ValueError for a label outside the classes."""
+        labels = [self.label] if info.task == "single" else self.label
+        wrong = [label for label in labels if not 0 <= label < len(info.classes)]
+        if wrong:
+            raise ValueError(
+                f"data set {info.dataset!r}, image {self.image_id!r}: label {wrong[0]}, "
+                f"expected 0 to {len(info.classes) - 1}"
+            )
+
 
 def check_split(split: str) -> str:
     """The split; ValueError where there is none of that name."""

@@ -31,7 +31,7 @@ def write(path: str | Path, info: TableInfo, rows: Iterable[Row]) -> None:
         with tables.stream(temporary, _schema(info), asdict(info), rows=GROUP) as writer:
             for group in _groups(rows):
                 for row in group:
-                    _check_label(row, info)
+                    row.check_label(info)
                 writer.add(_columns(group, info))
                 writer.flush()
         ids = pq.read_table(temporary, columns=["image_id"])["image_id"]
@@ -79,13 +79,3 @@ def _schema(info: TableInfo) -> pa.Schema:
     }
     schema = pa.schema([("image_id", pa.string()), ("image", _IMAGE), ("label", _label_type(info))])
     return schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
-
-
-def _check_label(row: Row, info: TableInfo) -> None:
-    labels = [row.label] if info.task == "single" else row.label
-    wrong = [label for label in labels if not 0 <= label < len(info.classes)]
-    if wrong:
-        raise ValueError(
-            f"data set {info.dataset!r}, image {row.image_id!r}: label {wrong[0]}, "
-            f"expected 0 to {len(info.classes) - 1}"
-        )

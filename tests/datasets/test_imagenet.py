@@ -92,7 +92,7 @@ def test_whole_data_set_has_known_numbers_a_class(folders: Path, monkeypatch: py
     monkeypatch.setattr(imagenet, "_PER_CLASS", {"train": (3, 3), "test": (2, 2)})
     check(table_of("imagenet", folders, **SMALL), folders, "train")
     (folders / "train" / WNIDS[1] / f"{WNIDS[1]}_0.JPEG").rename(folders / "train" / WNIDS[2] / "moved.JPEG")
-    with pytest.raises(ValueError, match="2 images of class 'n01443537', expected 3$"):
+    with pytest.raises(ValueError, match=r"2 images of class 'n01443537', expected 3$"):
         table_of("imagenet", folders, **SMALL)
 
 

@@ -34,7 +34,7 @@ def rows(split: str, options: COCOOptions) -> tuple[TableInfo, Source]:
     info = TableInfo("coco", split, "multi", tuple(categories[key] for key in order))
     present = _present(stored, {key: label for label, key in enumerate(order)}, root / file)
     files = {image["id"]: image["file_name"] for image in stored["images"]}
-    read = partial(_rows, root / year, {files[key]: labels for key, labels in present.items()})
+    read = partial(_rows, root / year, [(files[key], labels) for key, labels in present.items()])
     return info, Source(read, options.count_of(split))
 
 
@@ -69,6 +69,6 @@ def _present(stored: dict[str, list[dict]], labels: dict[int, int], path: Path) 
     return {image: sorted(some) for image, some in found.items() if some}
 
 
-def _rows(folder: Path, labels: dict[str, list[int]]) -> Iterator[Row]:
-    for name, some in labels.items():
-        yield Row(Path(name).stem, None, str(folder / name), some)
+def _rows(folder: Path, images: list[tuple[str, list[int]]]) -> Iterator[Row]:
+    for name, labels in images:
+        yield Row(Path(name).stem, None, str(folder / name), labels)

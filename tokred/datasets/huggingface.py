@@ -87,5 +87,5 @@ def _label(value: object, labels: dict[object, int], where: str) -> int | list[i
         return [labels[one] for one in value] if isinstance(value, list) else labels[value]
     except KeyError as error:
         raise ValueError(
-            f"{where}: label {error.args[0]!r}, expected one of the {len(labels)} classes of the training split"
+            f"{where}: label {error.args[0]!r}, expected one of the {len(labels)} classes"
         ) from None

@@ -53,6 +53,6 @@ def _parse(line: bytes) -> tuple[str, str | None] | None:
         return None
     try:
         image_id, stamp = json.loads(line)
-    except ValueError:
+    except (ValueError, TypeError):
         return None
     return image_id, stamp

@@ -22,7 +22,9 @@ _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def write(path: str | Path, info: TableInfo, rows: Iterable[Row]) -> None:
-    """Write a table in bounded memory; it appears under its name when everything is there and right.
+    """Write a table; it appears under its name when everything is there and right.
+
+    Memory is bounded but for the check of ids at the end, which reads them all (some 50 bytes each).
 
     Raises:
         ValueError: a label outside the classes, an id that occurs twice, or no rows at all.

@@ -78,11 +78,11 @@ def test_gray_images_are_decoded_as_rgb(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("info", "labels", "kind", "feature"),
     [
-        (SINGLE, 1, pa.int32(), {"_type": "ClassLabel", "names": ["square", "disc", "star"]}),
+        (SINGLE, 1, pa.int64(), {"_type": "ClassLabel", "names": ["square", "disc", "star"]}),
         (
             MULTI,
             [1],
-            pa.list_(pa.int32()),
+            pa.list_(pa.int64()),
             {"_type": "Sequence", "feature": {"_type": "ClassLabel", "names": ["square", "disc", "star"]}},
         ),
     ],

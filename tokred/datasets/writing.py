@@ -68,7 +68,8 @@ def _columns(rows: list[Row], info: TableInfo) -> dict[str, pa.Array]:
 
 
 def _label_type(info: TableInfo) -> pa.DataType:
-    return pa.int32() if info.task == "single" else pa.list_(pa.int32())
+    # 64 bits: `datasets` takes a column for class labels only where it has exactly their type.
+    return pa.int64() if info.task == "single" else pa.list_(pa.int64())
 
 
 def _schema(info: TableInfo) -> pa.Schema:

@@ -139,6 +139,14 @@ def test_interrupted_job_goes_on_where_it_was(
     assert leftovers(root) == ["train.parquet"]
 
 
+def test_partial_tables_of_killed_jobs_are_removed(root: Path) -> None:
+    mine = (".train.17.part.parquet", "..train.17.part.17.part.parquet")
+    for name in (*mine, ".test.18.part.parquet", ".training.17.part.parquet"):
+        save(root.parent / "out" / name, b"PAR1")
+    table_of("image_folder", root)
+    assert leftovers(root) == [".test.18.part.parquet", ".training.17.part.parquet", "train.parquet"]
+
+
 def test_what_changed_meanwhile_is_looked_at_again(
     root: Path, decoded: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:

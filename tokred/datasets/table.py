@@ -106,7 +106,7 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self.process = os.getpid()
-        self._file = pq.ParquetFile(path)
+        self._file = pq.ParquetFile(path, memory_map=True)
         self._last: tuple[int, pa.StructArray] | None = None
 
     def images(self, group: int) -> pa.StructArray:

@@ -161,6 +161,17 @@ def test_what_changed_meanwhile_is_looked_at_again(
     assert len(decoded) <= 11
 
 
+def test_unreadable_images_do_not_end_what_is_known(
+    root: Path, decoded: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = [str(truncate(root / "train/cat" / name)) for name in ("0 é.jpg", "12 é.jpg")]
+    interrupt(monkeypatch, root, 48, max_unreadable=2)
+    decoded.clear()
+    assert len(table_of("image_folder", root, max_unreadable=2)) == 58
+    assert decoded[:2] == broken  # once more: they may have been repaired
+    assert len(decoded) <= 2 + 10
+
+
 def test_other_files_than_before(root: Path, decoded: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
     interrupt(monkeypatch, root, 50)
     save(root / "train/cat/29 é, once more.jpg", trees.jpeg(78))  # after 23 others

@@ -168,7 +168,7 @@ def test_unreadable_images_do_not_end_what_is_known(
     interrupt(monkeypatch, root, 48, max_unreadable=2)
     decoded.clear()
     assert len(table_of("image_folder", root, max_unreadable=2)) == 58
-    assert decoded[:2] == broken  # once more: they may have been repaired
+    assert set(broken) < set(decoded)  # once more: they may have been repaired
     assert len(decoded) <= 2 + 10
 
 

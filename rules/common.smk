@@ -10,6 +10,7 @@ from tokred.artifacts.registry import ARTIFACTS
 from tokred.claims import TABLES as CLAIMED_TABLES
 from tokred.config import Study
 from tokred.config import parse as parse_config
+from tokred.datasets.layout import check_root
 from tokred.datasets.registry import ADAPTERS
 from tokred.explorer.page import assets as page_assets
 from tokred.methods.registry import METHODS
@@ -103,6 +104,16 @@ def framing_of(name):
 def streamed_datasets():
     """Data sets whose images are not of the backbones' size yet."""
     return [name for name in STUDY.datasets if dataset_of(name).images.source == "stream"]
+
+
+def check_data(wildcards):
+    """Input function without files: an error before any job where a table needs a folder that is not there."""
+    options = STUDY.options_of(dataset_of(wildcards.dataset))
+    table = f"{RESULTS}/datasets/{wildcards.dataset}/{wildcards.split}.parquet"
+    if "root" in options and not Path(table).exists():
+        with explain_errors():
+            check_root(options["root"])
+    return []
 
 
 def adapter_module(name):

@@ -2,15 +2,18 @@
 
 
 rule prepare:
+    input:
+        check_data,
     output:
         table=f"{RESULTS}/datasets/{{dataset}}/{{split}}.parquet",
     log:
         f"{LOGS}/prepare/{{dataset}}/{{split}}.log",
     conda:
         ENVIRONMENT
+    threads: lambda w: 16 if "root" in dataset_of(w.dataset).options else 1
     params:
         adapter=lambda w: dataset_of(w.dataset).adapter,
-        options=lambda w: dataset_of(w.dataset).options,
+        options=lambda w: STUDY.options_of(dataset_of(w.dataset)),
         code=lambda w: fingerprint.code("tokred.datasets.prepare", adapter_module(w.dataset)),
     script:
         "../workflow/scripts/prepare.py"

@@ -15,7 +15,9 @@ from tokred import tables
 from tokred.compare import jobs
 from tokred.compare.examples import example_rows, picture_rows
 from tokred.compare.runs import open_runs
-from tokred.datasets.table import ImageTable, Row, TableInfo, write
+from tokred.datasets.info import Row, TableInfo
+from tokred.datasets.table import ImageTable
+from tokred.datasets.writing import write
 from tokred.patterns import pattern_schema
 from tokred.run import Run
 

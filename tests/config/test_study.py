@@ -131,3 +131,27 @@ def test_view() -> None:
     assert view.seeds == (0, 4)
     assert view.locations == (3, 6, 9)
     assert view.grid == (8, 8)
+
+
+@pytest.mark.parametrize(
+    ("data", "root", "expected"),
+    [
+        (None, "imagenet", "imagenet"),
+        (None, "/disk/imagenet", "/disk/imagenet"),
+        ("/data", "imagenet", "/data/imagenet"),
+        ("/data", "./imagenet/", "/data/imagenet"),
+        ("/data", "/disk/imagenet", "/disk/imagenet"),
+        ("data", "imagenet", "data/imagenet"),
+        ("~/data", "imagenet", "/home/me/data/imagenet"),
+        ("/data", "~/imagenet", "/home/me/imagenet"),
+    ],
+)
+def test_relative_roots_lie_below_data(
+    data: str | None, root: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    described = {"adapter": "imagenet", "options": {"root": root, "store": "pack"}}
+    parsed = study(overlaid({"data": data}, at("settings.datasets.imagenet", described)))
+    options = parsed.options_of(parsed.settings.datasets["imagenet"])
+    assert options == {"root": expected, "store": "pack"}
+    assert parsed.options_of(parsed.settings.datasets["digits"]) == {"num_train": 1000, "num_test": 1500}

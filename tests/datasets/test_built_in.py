@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tokred.datasets import compose, prepare, registry
+from tokred.datasets.info import Row
 from tokred.datasets.options import CountOptions
-from tokred.datasets.table import ImageTable, Row
+from tokred.datasets.table import ImageTable
 
 NAMES = ("digits", "scenes")
 SPLITS = ("train", "test")

@@ -13,7 +13,8 @@ import pytest
 
 from tests.datasets.test_table import SINGLE, pixels, png, row, written
 from tokred import tables
-from tokred.datasets.table import ImageTable, Row
+from tokred.datasets.info import Row
+from tokred.datasets.table import ImageTable
 
 
 def test_parquet_of_others(tmp_path: Path) -> None:

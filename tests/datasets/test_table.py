@@ -14,8 +14,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tokred.datasets import table
-from tokred.datasets.table import ImageTable, Row, TableInfo
+from tokred.datasets import writing
+from tokred.datasets.info import Row, TableInfo
+from tokred.datasets.table import ImageTable
 
 SINGLE = TableInfo("shapes", "train", "single", ("square", "disc", "star"))
 MULTI = TableInfo("shapes", "test", "multi", ("square", "disc", "star"))
@@ -36,12 +37,12 @@ def row(name: str, seed: int, label: int | list[int], size: tuple[int, int] = (7
 
 
 def written(path: Path, info: TableInfo, rows: Iterable[Row]) -> ImageTable:
-    table.write(path, info, rows)
+    writing.write(path, info, rows)
     return ImageTable(path)
 
 
 def test_round_trip_single(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table, "GROUP", 2)  # several row groups
+    monkeypatch.setattr(writing, "GROUP", 2)  # several row groups
     names = ["b", "c", "a", "e", "d"]
     rows = [row(name, index, index % 3) for index, name in enumerate(names)]
     stored = written(tmp_path / "t.parquet", SINGLE, iter(rows))
@@ -77,19 +78,19 @@ def test_gray_images_are_decoded_as_rgb(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("info", "labels", "kind", "feature"),
     [
-        (SINGLE, 1, pa.int32(), {"_type": "ClassLabel", "names": ["square", "disc", "star"]}),
+        (SINGLE, 1, pa.int64(), {"_type": "ClassLabel", "names": ["square", "disc", "star"]}),
         (
             MULTI,
             [1],
-            pa.list_(pa.int32()),
-            {"_type": "List", "feature": {"_type": "ClassLabel", "names": ["square", "disc", "star"]}},
+            pa.list_(pa.int64()),
+            {"_type": "Sequence", "feature": {"_type": "ClassLabel", "names": ["square", "disc", "star"]}},
         ),
     ],
 )
 def test_schema_is_that_of_hugging_face(
     tmp_path: Path, info: TableInfo, labels: int | list[int], kind: pa.DataType, feature: dict[str, object]
 ) -> None:
-    table.write(tmp_path / "t.parquet", info, [row("a", 0, labels)])
+    writing.write(tmp_path / "t.parquet", info, [row("a", 0, labels)])
     schema = pq.read_schema(tmp_path / "t.parquet")
     assert schema.names == ["image_id", "image", "label"]
     assert schema.field("image_id").type == pa.string()
@@ -107,24 +108,24 @@ def test_schema_is_that_of_hugging_face(
 def test_label_outside_the_classes(tmp_path: Path, info: TableInfo, label: int | list[int]) -> None:
     wrong = label if isinstance(label, int) else label[-1]
     with pytest.raises(ValueError, match=f"'shapes', image 'odd': label {wrong}, expected 0 to 2"):
-        table.write(tmp_path / "t.parquet", info, [row("odd", 0, label)])
+        writing.write(tmp_path / "t.parquet", info, [row("odd", 0, label)])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_image_id_twice(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'shapes': image id 'same' occurs twice"):
-        table.write(tmp_path / "t.parquet", SINGLE, [row("same", 0, 0), row("b", 1, 0), row("same", 2, 1)])
+        writing.write(tmp_path / "t.parquet", SINGLE, [row("same", 0, 0), row("b", 1, 0), row("same", 2, 1)])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_no_images(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"t\.parquet: data set 'shapes' has no images in split 'train'"):
-        table.write(tmp_path / "t.parquet", SINGLE, [])
+        writing.write(tmp_path / "t.parquet", SINGLE, [])
 
 
 def test_no_images_leave_no_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no images"):
-        table.write(tmp_path / "t.parquet", SINGLE, [])
+        writing.write(tmp_path / "t.parquet", SINGLE, [])
     assert list(tmp_path.iterdir()) == []
 
 

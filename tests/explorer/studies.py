@@ -15,7 +15,8 @@ from PIL import Image
 from tokred import patterns, tables
 from tokred.artifacts.view import View
 from tokred.budget import token_budget
-from tokred.datasets.table import Row, TableInfo, write
+from tokred.datasets.info import Row, TableInfo
+from tokred.datasets.writing import write
 from tokred.methods.registry import METHODS, Family
 from tokred.metrics.depth import block_counts, depth_statistics
 from tokred.run import Run

@@ -11,7 +11,8 @@ from PIL import Image
 
 from tokred.build import build_model
 from tokred.config import DEFAULT_HARDWARE, Backbone, Hardware, ImageAccess, Training
-from tokred.datasets.table import Row, TableInfo, write
+from tokred.datasets.info import Row, TableInfo
+from tokred.datasets.writing import write
 from tokred.run import Run
 from tokred.training.loop import Trainer
 from tokred.training.stream import Stream

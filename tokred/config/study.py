@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
@@ -110,6 +111,7 @@ class Study(Strict):
     evaluation_batch_size: PositiveInt = 128
     evaluation_precision: Precision = "float32"
     hardware: Hardware = Hardware()
+    data: str | None = Field(None, description="folder below which a data set's relative `root` lies")
     environment: Literal["cpu", "gpu"] = Field("cpu", description="conda environment, with `--sdm conda`")
     pretraining: Pretraining | None = None
     settings: Settings
@@ -186,6 +188,13 @@ class Study(Strict):
             return [UNREDUCED_RATE]
         spec = methods.get(method)
         return sorted(rate for rate in self.keep_rates if spec.can_keep(rate))
+
+    def options_of(self, dataset: Dataset) -> dict[str, Any]:
+        """A data set's options, with a relative `root` taken below the study's `data`."""
+        if "root" not in dataset.options:
+            return dataset.options
+        root = Path(self.data or "", Path(dataset.options["root"]).expanduser())
+        return {**dataset.options, "root": str(root.expanduser())}
 
     def runs(self) -> Iterator[Run]:
         """Every model of the study, the unreduced ones included."""

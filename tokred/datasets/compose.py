@@ -17,6 +17,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
+from tokred.datasets.info import check_split
+
 #: Height and width of every picture.
 SIZE = 32
 CLASSES = tuple("0123456789")
@@ -41,6 +43,7 @@ class Scans:
 @cache
 def scans(split: str) -> Scans:
     """The scans of a split: a fixed third of every class is for tests."""
+    check_split(split)
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -56,6 +59,7 @@ def scans(split: str) -> Scans:
 @cache
 def photographs(split: str) -> list[NDArray]:
     """The right quarter of each photograph is for tests, the rest for training."""
+    check_split(split)
     from sklearn.datasets import load_sample_image
 
     photos = [load_sample_image(name) for name in ("china.jpg", "flower.jpg")]

@@ -20,7 +20,8 @@ class Adapter:
     Attributes:
         name: key in configurations.
         label: what figures and tables call it.
-        target: "module:function" of `(split, options) -> (TableInfo, iterator of rows)`.
+        target: "module:function" of `(split, options) -> (TableInfo, rows)`: an iterator of rows, or a
+            `Source` of images that lie in a user's files.
         options: frozen dataclass of its options, with defaults.
     """
 
@@ -42,6 +43,12 @@ class Adapter:
 _ALL = [
     Adapter("digits", "Digits", "tokred.datasets.digits:rows", opt.CountOptions),
     Adapter("scenes", "Scenes", "tokred.datasets.scenes:rows", opt.CountOptions),
+    Adapter("imagenet", "ImageNet", "tokred.datasets.imagenet:rows", opt.ImageNetOptions),
+    Adapter("nabirds", "NABirds", "tokred.datasets.nabirds:rows", opt.NABirdsOptions),
+    Adapter("coco", "COCO", "tokred.datasets.coco:rows", opt.COCOOptions),
+    Adapter("nuswide", "NUS-WIDE", "tokred.datasets.nuswide:rows", opt.NUSWideOptions),
+    Adapter("image_folder", "Images", "tokred.datasets.image_folder:rows", opt.ImageFolderOptions),
+    Adapter("huggingface", "Images", "tokred.datasets.huggingface:rows", opt.HuggingFaceOptions),
 ]
 
 #: Every adapter by name.

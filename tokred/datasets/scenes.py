@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tokred.datasets import compose
+from tokred.datasets.info import Row, TableInfo
 from tokred.datasets.options import CountOptions
-from tokred.datasets.table import Row, TableInfo
 
 
 def rows(split: str, options: CountOptions) -> tuple[TableInfo, Iterator[Row]]:

@@ -10,6 +10,7 @@ run_job(
         "split": snakemake.wildcards.split,
         "options": snakemake.params.options,
         "output": snakemake.output.table,
+        "threads": snakemake.threads,
     },
     log=snakemake.log[0],
     threads=snakemake.threads,

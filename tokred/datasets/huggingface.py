@@ -1,0 +1,91 @@
+"""`huggingface`: an image data set of Hugging Face on disk, as Parquet shards.
+
+Shards such as `data/train-00000-of-00002.parquet` lie anywhere below `root`. Images are structs of encoded
+`bytes` and `path` (below `root`, where the bytes are null); a label is a class, or a list of classes. The
+classes' names stand in the schema's metadata; where they do not, classes are the sorted values of the label
+column in the training split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tokred.datasets import shards
+from tokred.datasets.info import Row, TableInfo, check_split
+from tokred.datasets.layout import check_root
+from tokred.datasets.options import HuggingFaceOptions
+from tokred.datasets.source import Source
+
+_TEST_SPLITS = ("test", "validation", "valid", "val")
+#: Rows that are read at a time.
+_BATCH = 16
+
+
+def rows(split: str, options: HuggingFaceOptions) -> tuple[TableInfo, Source]:
+    """The table's description, and its images in the order of the shards; ids are split and number."""
+    check_split(split)
+    root = check_root(options.root)
+    train = shards.find(root, (options.train_split,))
+    tests = (options.test_split,) if options.test_split else _TEST_SPLITS
+    files = train if split == "train" else shards.find(root, tests)
+    for file in files:
+        _check_columns(file, options)
+    names, values = shards.classes(train, options.label_column)
+    options.check_classes(len(names), root)
+    several = shards.has_lists(train[0], options.label_column)
+    info = TableInfo("huggingface", split, "multi" if several else "single", names)
+    read = partial(_rows, root, split, files, options, {value: i for i, value in enumerate(values)})
+    return info, Source(read, options.count_of(split), listed=False)
+
+
+def _check_columns(file: Path, options: HuggingFaceOptions) -> None:
+    schema = pq.read_schema(file)
+    for column in (options.image_column, options.label_column):
+        if column not in schema.names:
+            raise ValueError(f"{file}: expected a column {column!r}, found {', '.join(schema.names)}")
+    kind = schema.field(options.image_column).type
+    if not pa.types.is_struct(kind) or {"bytes", "path"} - {field.name for field in kind}:
+        raise ValueError(
+            f"{file}: expected a struct of bytes and path in column {options.image_column!r}, found {kind}"
+        )
+
+
+def _rows(
+    root: Path, split: str, files: list[Path], options: HuggingFaceOptions, labels: dict[object, int]
+) -> Iterator[Row]:
+    columns = [options.image_column, options.label_column]
+    index = 0
+    for file in files:
+        # Not buffered ahead: a row group of a shard may be larger than what should be in memory.
+        with pq.ParquetFile(file, pre_buffer=False, buffer_size=2**20) as stored:
+            for batch in stored.iter_batches(_BATCH, columns=columns):
+                for image, label in zip(*(batch[name].to_pylist() for name in columns), strict=True):
+                    image_id = f"{split}-{index:08d}"
+                    yield _row(image_id, image, _label(label, labels, f"{file}, {image_id}"), root, options)
+                    index += 1
+
+
+def _row(
+    image_id: str, image: dict | None, label: int | list[int], root: Path, options: HuggingFaceOptions
+) -> Row:
+    data, path = (image or {}).get("bytes"), (image or {}).get("path")
+    if data is not None:
+        options.must_pack(f"data set folder {root}: Parquet shards with the bytes of images")
+        return Row(image_id, data, path or image_id, label)
+    if path is None:
+        raise ValueError(f"data set folder {root}: image {image_id!r} has neither bytes nor a path")
+    return Row(image_id, None, str(root / path), label)
+
+
+def _label(value: object, labels: dict[object, int], where: str) -> int | list[int]:
+    try:
+        return [labels[one] for one in value] if isinstance(value, list) else labels[value]
+    except KeyError as error:
+        raise ValueError(
+            f"{where}: label {error.args[0]!r}, expected one of the {len(labels)} classes"
+        ) from None

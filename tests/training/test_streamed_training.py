@@ -118,7 +118,7 @@ def test_mixed_precision_is_near_to_full(precision: str, path: str, tmp_path: Pa
 def test_every_method_compiles(method: str, path: str, tmp_path: Path) -> None:
     """The traced network is the network; what the compiler makes of it is the compiler's matter."""
     torch._dynamo.reset()
-    settings = {"epochs": 1, "batch_size": 12, "warmup_epochs": 0}
+    settings = {"epochs": 1, "batch_size": 24, "warmup_epochs": 0}
     plain = trainer(path, method, **settings)
     compiled = trainer(path, method, Hardware(compile="eager", **CPU), **settings)
     assert close(compiled.fit(tmp_path / "compiled", "x"), plain.fit(tmp_path / "plain", "x"))
@@ -135,7 +135,7 @@ def test_no_epochs_leave_the_weights_as_they_are(path: str, tmp_path: Path) -> N
 
 
 def test_learns(path: str, tmp_path: Path) -> None:
-    learner = trainer(path, "none", epochs=30, lr=0.003, ema_decay=None, selection="holdout", holdout=0.5)
+    learner = trainer(path, "none", epochs=15, lr=0.003, ema_decay=None, selection="holdout", holdout=0.5)
     learner.fit(tmp_path / "state", "x")
     assert learner.history[-1]["train_loss"] < 0.5 * learner.history[0]["train_loss"]
     assert learner.best_score > 60

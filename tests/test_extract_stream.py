@@ -58,7 +58,7 @@ def test_tables_of_a_stream(task: str, tmp_path: Path) -> None:
 
 def test_memory_that_does_not_suffice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def trace(self: ReducedVisionTransformer, x: torch.Tensor) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.")
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.")
 
     monkeypatch.setattr(ReducedVisionTransformer, "trace", trace)
     stream = Stream.read(table(tmp_path / "test.parquet", 9), SMALL, CENTER, 0)

@@ -10,6 +10,7 @@ import torch
 from tests.training.pictures import AUGMENTED, table, trainer
 from tokred.config import Hardware
 from tokred.methods.registry import METHODS
+from tokred.training.device import autocast
 from tokred.training.loop import Trainer
 from tokred.vit import ReducedVisionTransformer
 
@@ -118,7 +119,7 @@ def test_mixed_precision_is_near_to_full(precision: str, path: str, tmp_path: Pa
 def test_every_method_compiles(method: str, path: str, tmp_path: Path) -> None:
     """The traced network is the network; what the compiler makes of it is the compiler's matter."""
     torch._dynamo.reset()
-    settings = {"epochs": 1, "batch_size": 12, "warmup_epochs": 0}
+    settings = {"epochs": 1, "batch_size": 24, "warmup_epochs": 0}
     plain = trainer(path, method, **settings)
     compiled = trainer(path, method, Hardware(compile="eager", **CPU), **settings)
     assert close(compiled.fit(tmp_path / "compiled", "x"), plain.fit(tmp_path / "plain", "x"))
@@ -135,7 +136,7 @@ def test_no_epochs_leave_the_weights_as_they_are(path: str, tmp_path: Path) -> N
 
 
 def test_learns(path: str, tmp_path: Path) -> None:
-    learner = trainer(path, "none", epochs=30, lr=0.003, ema_decay=None, selection="holdout", holdout=0.5)
+    learner = trainer(path, "none", epochs=15, lr=0.003, ema_decay=None, selection="holdout", holdout=0.5)
     learner.fit(tmp_path / "state", "x")
     assert learner.history[-1]["train_loss"] < 0.5 * learner.history[0]["train_loss"]
     assert learner.best_score > 60
@@ -143,7 +144,7 @@ def test_learns(path: str, tmp_path: Path) -> None:
 
 def test_memory_that_does_not_suffice(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def forward(self: ReducedVisionTransformer, x: torch.Tensor) -> torch.Tensor:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB. GPU 0 has 2.")
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB. GPU 0 has 2.")
 
     monkeypatch.setattr(ReducedVisionTransformer, "forward", forward)
     expected = r"pictures/small/topk/0.50/0: 4 images at a time do not fit .*\(CUDA out of memory\); set "
@@ -176,3 +177,17 @@ def test_settings_that_do_not_fit(
 def test_pairs_of_several_labels_are_not_mixed(several: str) -> None:
     with pytest.raises(ValueError, match="mixup and cutmix are for single-label data sets, set them to 0"):
         trainer(several, mixup=0.8)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_learns_and_traces_in_half_precision(method: str, path: str, tmp_path: Path) -> None:
+    learner = trainer(path, method, epochs=1, batch_size=24, warmup_epochs=0, precision="float16")
+    learner.fit(tmp_path / "state", "x")
+    images = next(learner.train_images.batches(6))[0]
+    learner.model.eval()
+    with torch.no_grad():
+        expected, _ = learner.model.trace(images)
+        with autocast(learner.device, "float16"):
+            logits, _ = learner.model.trace(images)
+    assert not torch.equal(logits.float(), expected)
+    torch.testing.assert_close(logits.float(), expected, atol=0.1, rtol=0)

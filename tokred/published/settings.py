@@ -107,7 +107,12 @@ def _cell(table: Mapping[str, Any], method: str, keep_rate: str, dataset: str | 
     if dataset is not None:
         row = _entry(row, dataset, "data set")
     rates = {canonical_rate(rate): value for rate, value in row.items() if value is not None}
-    return _entry(rates, canonical_rate(keep_rate), f"keep rate of method {method!r}")
+    rate = canonical_rate(keep_rate)
+    if rate not in rates:
+        raise ValueError(
+            f"hyperparameters: none for method {method!r} at keep rate {rate}; there are: {', '.join(rates)}"
+        )
+    return rates[rate]
 
 
 def _entry(table: Mapping[str, Any], name: str, kind: str) -> Any:

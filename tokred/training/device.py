@@ -47,7 +47,7 @@ def enough_memory(whose: str, count: int, option: str) -> Iterator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except torch.cuda.OutOfMemoryError as error:
         first = str(error).partition(". ")[0]
         raise ValueError(
             f"{whose}: {count} images at a time do not fit into memory ({first}); "

@@ -107,7 +107,12 @@ def streamed_datasets():
 
 
 def check_data(wildcards):
-    """Input function without files: an error before any job where a table needs a folder that is not there."""
+    """Input function without files: an error before any job where a table needs a folder that is not there.
+
+    A dry run shows what would be done without the data.
+    """
+    if workflow.dryrun:
+        return []
     options = STUDY.options_of(dataset_of(wildcards.dataset))
     table = f"{RESULTS}/datasets/{wildcards.dataset}/{wildcards.split}.parquet"
     if "root" in options and not Path(table).exists():

@@ -46,8 +46,9 @@ def code(*modules: str) -> str:
 
 
 def file(path: str | Path) -> str:
-    """Hash of a file's bytes."""
-    return hashlib.blake2b(Path(path).read_bytes(), digest_size=8).hexdigest()
+    """Hash of a file's bytes, read piece by piece."""
+    with Path(path).open("rb") as stored:
+        return hashlib.file_digest(stored, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
 
 
 def tensors(named: Mapping[str, Tensor]) -> str:

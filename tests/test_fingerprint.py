@@ -17,7 +17,7 @@ Change = Callable[[str], None]
 def change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Change]:
     """Changes a file of a copy of the package, which takes the place of the package."""
     root = tmp_path / "tokred"
-    skipped = shutil.ignore_patterns("__pycache__", "shipped_weights", "published")
+    skipped = shutil.ignore_patterns("__pycache__", "shipped_weights")
     shutil.copytree(fingerprint._ROOT, root, ignore=skipped)
     monkeypatch.setattr(fingerprint, "_ROOT", root)
     fingerprint._imports.cache_clear()

@@ -21,9 +21,9 @@ def view(datasets: int, backbones: int, rates: tuple[str, ...], methods: tuple[s
     sizes = ("deit_tiny", "deit_small", "deit_base")[:backbones]
     labels = {name: name.title() for name in names}
     backbone_labels = {name: name.replace("_", "-") for name in sizes}
-    return View(
-        "made_up", labels, backbone_labels, methods, rates, (0,), (3, 6, 9), (14, 14), 12, True, "the paper"
-    )
+    shape = {"locations": (3, 6, 9), "grid": (14, 14), "depth": 12}
+    axes = {"datasets": labels, "backbones": backbone_labels, "methods": methods, "keep_rates": rates}
+    return View("made_up", **axes, seeds=(0,), **shape, searched=True, reference="the paper")
 
 
 VIEWS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,8 @@ import pytest
 
 from tests.artifacts.tables import VIEWS, made_up
 from tokred import published
-from tokred.artifacts import table1, table7a, table7b
-from tokred.artifacts.table import Table
+from tokred.artifacts import differences, table1, table7a, table7b
+from tokred.artifacts.table import MARKS, Table
 
 PAPER = VIEWS["paper"]
 
@@ -123,3 +124,37 @@ def test_intervals_follow_the_numbers() -> None:
     assert np.isnan(csv.loc["ToMe"].iloc[0])
     several = replace(made, seeds=(0, 1, 2))
     assert "over 3 seeds" in table1.make(made_up(several), several).note
+
+
+def test_html_shows_the_marks_as_colors(table: Table) -> None:
+    page = table.html()
+    rows = dict(re.findall(r"<tr><th>([^<]+)</th>((?:<td.*?</td>)+)</tr>", page))
+    cells = re.findall(r"<td([^>]*)>(.*?)</td>", rows["ToMe"])
+    assert cells[0] == ("", "-")
+    best = [value for style, value in cells if MARKS[1][1] in style]
+    assert best == ["78.29¹", "79.63¹", "<b>79.92</b>¹"]  # ImageNet
+    assert list(rows) == [table.plain_index.get(label, label) for label in table.values.index]
+    assert "<script" not in page
+    assert "http" not in page
+
+
+def test_differences_name_the_largest() -> None:
+    reference = published.scores()
+    changed = reference.copy()
+    for row, by in ((5, 9.0), (100, -7.0), (300, 5.0), (301, 0.5)):
+        changed.loc[row, "score"] += by
+    found = differences.make({"scores": changed, "reference": reference}, PAPER)
+    assert found.bold.to_numpy().sum() == 3
+    values = found.values.to_numpy()[found.bold.to_numpy()]
+    assert sorted(values.round(6)) == [-7.0, 5.0, 9.0]
+    assert found.values.shape == (3 * 14, 4 * 5)
+    assert "less the paper, in points of performance" in found.note
+
+
+def test_differences_without_shared_cells_compare_methods() -> None:
+    scores = published.scores().replace({"coco": "x", "imagenet": "y", "nabirds": "z", "nuswide": "w"})
+    made = replace(PAPER, datasets={name: name for name in "xyzw"})
+    found = differences.make({"scores": scores, "reference": published.scores()}, made)
+    assert list(found.values.index[:2]) == ["EViT", "Top-K"]
+    assert (found.values["Average rank", "difference"] == 0).all()
+    assert "0.00" in found.markdown()

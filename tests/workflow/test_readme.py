@@ -49,11 +49,11 @@ def test_adding_a_method(tmp_path: Path) -> None:
 
 
 def test_reading_tables(smoke: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = block("pd.read_parquet").replace("results/default", "results/smoke")
+    code = block("pivot_table").replace('load("default")', 'load("smoke")')
     monkeypatch.chdir(smoke)
     names: dict[str, object] = {}
     exec(code, names)
-    assert len(names["scores"]) == 60
+    assert len(names["study"]["scores"]) == 60
     assert set(names["pairs"]["metric"]) == {"ioa", "homogeneity", "completeness"}
     assert (names["patterns"].survived[0] >= 1).sum() == 32
 

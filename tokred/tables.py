@@ -147,10 +147,32 @@ def stream(
 ) -> Iterator[StreamWriter]:
     """A table written in bounded memory; it appears under its name when the block ends well."""
     schema = _with_metadata(schema, metadata)
-    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, **_encodings(schema)) as writer:
         streaming = StreamWriter(writer, rows)
         yield streaming
         streaming.flush()
+
+
+def _encodings(schema: pa.Schema) -> dict[str, object]:
+    """How columns are stored: no dictionary of what hardly repeats; bytes of floats apart, to pack better."""
+    leaves = {field.name: _leaf(field.type) for field in schema}
+    floats = [_column(schema, name) for name, kind in leaves.items() if pa.types.is_floating(kind)]
+    plain = {name for name, kind in leaves.items() if pa.types.is_floating(kind) or pa.types.is_struct(kind)}
+    dictionaries = [_column(schema, name) for name in leaves if name not in plain]
+    return {"compression": "zstd", "use_dictionary": dictionaries, "use_byte_stream_split": floats}
+
+
+def _leaf(kind: pa.DataType) -> pa.DataType:
+    """What a list is of."""
+    while pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        kind = kind.value_type
+    return kind
+
+
+def _column(schema: pa.Schema, name: str) -> str:
+    """Parquet's name of the values of a column."""
+    nested = schema.field(name).type
+    return f"{name}.list.element" if pa.types.is_list(nested) or pa.types.is_fixed_size_list(nested) else name
 
 
 def _with_metadata(schema: pa.Schema, metadata: Mapping[str, object]) -> pa.Schema:

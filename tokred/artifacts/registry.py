@@ -165,7 +165,7 @@ _ALL += [
     Artifact(
         f"figure13{part}",
         "figure",
-        f"Learned patterns against the fixed {METHODS[fixed].label} pattern",
+        f"Learned patterns against the fixed pattern {METHODS[fixed].plain_label}",
         "IoU of the tokens that a method keeps with those nearest to the image center. Low values mean that "
         "what is learned is more than a preference for the center.",
         ("fixed",),

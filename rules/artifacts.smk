@@ -72,3 +72,18 @@ rule claims:
         code=fingerprint.code("tokred.claims.verdicts"),
     script:
         "../workflow/scripts/claims.py"
+
+
+rule scale:
+    output:
+        csv=f"{RESULTS}/scale.csv",
+        md=f"{RESULTS}/scale.md",
+    log:
+        f"{LOGS}/scale.log",
+    conda:
+        ENVIRONMENT
+    params:
+        config=config,
+        code=fingerprint.code("tokred.scale"),
+    script:
+        "../workflow/scripts/scale.py"

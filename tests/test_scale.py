@@ -1,0 +1,102 @@
+"""What a study costs: multiply-accumulates as torch counts them, bytes as they are stored."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+import yaml
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from tests.workflow.conftest import ROOT
+from tokred import tables
+from tokred.api import reduce
+from tokred.build import build_vit
+from tokred.config import Backbone, Study, parse
+from tokred.patterns import pattern_schema
+from tokred.scale import Shape, forward_macs, pattern_bytes, run_costs, scale_table
+
+TINY = Backbone(
+    model="deit_tiny_patch16_224", image_size=64, patch_size=16, kwargs={"embed_dim": 48, "num_heads": 3}
+)
+
+
+def study(**changes: object) -> Study:
+    values = yaml.safe_load((ROOT / "config.yaml").read_text())
+    return parse(Study, {**values, **changes}, "test")
+
+
+@pytest.mark.parametrize(
+    ("method", "rate"), [("none", "1.00"), ("l2", "0.50"), ("topk", "0.70"), ("topk", "0.50")]
+)
+def test_macs_are_those_that_torch_counts(method: str, rate: str) -> None:
+    vit = build_vit(TINY, 7)
+    model = reduce(vit, method, float(rate), (3, 6, 9)) if method != "none" else vit
+    # Plain matrix products: the counter does not know the CPU's fused attention.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.eval()(torch.zeros(1, 3, 64, 64))
+    expected = counter.get_total_flops() / 2
+    found = forward_macs(Shape.of(TINY, 7), (3, 6, 9), method, rate, 7)
+    # Top-K computes one more row of attention a stage; fixed patterns reduce before the block.
+    assert found == pytest.approx(expected, rel={"none": 0, "topk": 0.03, "l2": 0.1}[method])
+    assert method != "l2" or found > expected
+
+
+def test_shape_takes_no_memory_and_counts_parameters() -> None:
+    shape = Shape.of(TINY, 7)
+    assert shape.parameters == sum(p.numel() for p in build_vit(TINY, 7).parameters())
+    assert (shape.num_tokens, shape.embed_dim, shape.depth) == (16, 48, 12)
+
+
+def test_pattern_bytes_bound_what_is_stored(tmp_path) -> None:
+    rng, images, tokens = np.random.default_rng(0), 4000, 196
+    survived = rng.integers(0, 4, (images, tokens)).astype(np.uint8)
+    clusters = rng.integers(0, 98, (images, tokens)).astype(np.int16)
+    schema = pattern_schema(tokens, 1, kept=True, clusters=True, margin=False)
+    texts = {
+        name: pa.array(["x"] * images) for name in ("dataset", "backbone", "method", "keep_rate", "image_id")
+    }
+    lists = {"survived": survived, "cluster_1": clusters}
+    columns = {name: pa.FixedSizeListArray.from_arrays(v.reshape(-1), tokens) for name, v in lists.items()}
+    with tables.stream(tmp_path / "p.parquet", schema, {}) as writer:
+        writer.add({**texts, "seed": pa.array([0] * images), **columns})
+    stored = (tmp_path / "p.parquet").stat().st_size / images
+    random = pattern_bytes(tokens, "topk", "0.50", 3) + tokens * np.log2(98) / 8
+    assert stored == pytest.approx(random, rel=0.1)
+    assert pattern_bytes(tokens, "tome", "0.50", 3) == pytest.approx(tokens * np.log2([98, 49, 24]).sum() / 8)
+    assert pattern_bytes(tokens, "none", "1.00", 3) == 49
+
+
+def test_costs_of_the_default_study() -> None:
+    costs = list(run_costs(study()))
+    assert len(costs) == 156
+    unreduced = costs[0]
+    assert unreduced["training images"] == 2 * 1000
+    macs = forward_macs(Shape.of(study().settings.backbones["vit_nano"], 10), (3, 6, 9), "none", "1.00", 10)
+    assert unreduced["macs"] == macs * (3 * 2000 + 1500)  # `selection: last` validates nothing
+    assert unreduced["features"] == 1500 * 4 * 48 * 4
+    table = scale_table(study())
+    assert list(table.values.index) == ["Digits", "Scenes", "all"]
+    assert table.values["", "models"].tolist() == ["78", "78", "156"]
+
+
+def test_selection_costs_evaluations() -> None:
+    values = yaml.safe_load((ROOT / "config.yaml").read_text())["training"]
+    last, test = (
+        next(run_costs(study(training={**values, "selection": selection})))["macs"]
+        for selection in ("last", "test")
+    )
+    macs = forward_macs(Shape.of(study().settings.backbones["vit_nano"], 10), (3, 6, 9), "none", "1.00", 10)
+    assert test - last == macs * 2 * 1500
+
+
+def test_unknown_numbers_of_images() -> None:
+    settings = yaml.safe_load((ROOT / "config.yaml").read_text())["settings"]
+    mine = {"adapter": "image_folder", "options": {"root": "x"}, "images": {"source": "stream"}}
+    changed = study(
+        datasets=["mine"], settings={**settings, "datasets": {"mine": mine}}, training={"max_shift": 0}
+    )
+    with pytest.raises(ValueError, match="'mine': how many images it has is not known before it is prepared"):
+        list(run_costs(changed))

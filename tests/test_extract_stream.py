@@ -17,7 +17,8 @@ from tests.test_extract import outputs
 from tests.training.pictures import CENTER, SMALL, table
 from tokred import tables
 from tokred.build import build_model
-from tokred.datasets.table import Row, TableInfo, write
+from tokred.datasets.info import Row, TableInfo
+from tokred.datasets.writing import write
 from tokred.extract import extract
 from tokred.jobs import extract_run
 from tokred.patterns import fixed_lists

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -285,3 +287,18 @@ def test_clusters_keep_their_color() -> None:
     early, late = examples.cluster_colors(np.stack([first, second]), tokens)
     np.testing.assert_allclose(early[0], tokens[0, :2].mean(axis=0))
     np.testing.assert_allclose(late, early[[0, 2]])
+
+
+def test_intervals_are_over_seeds_where_there_are_several() -> None:
+    made, tables = replace(VIEWS["default"], seeds=(0, 1)), TABLES["default"]
+    rows = tables["backbones"]
+    again = rows.assign(seed=1, other_seed=1, mean=rows["mean"] + 0.1)
+    fig = ARTIFACTS["figure4"].load().draw({**tables, "backbones": pd.concat([rows, again])}, made)
+    place = [line.get_label() for line in fig.axes[0].get_lines()].index("Top-K")
+    (bar, *_) = fig.axes[0].collections[1 + place].get_segments()
+    half = 12.7062 * 0.1 / 2  # t(0.975, 1) times half the difference of two seeds
+    assert np.ptp(bar[:, 1]) == pytest.approx(2 * half, rel=1e-4)
+    assert "Bars: 95 % intervals over 2 seeds" in ARTIFACTS["figure4"].caption_for(made)
+    assert "over test images" in ARTIFACTS["figure4"].caption_for(VIEWS["default"])
+    assert "Bars" not in ARTIFACTS["figure5"].caption_for(VIEWS["default"])
+    assert "Bars" in ARTIFACTS["figure5"].caption_for(made)

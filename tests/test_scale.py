@@ -39,9 +39,9 @@ def test_macs_are_those_that_torch_counts(method: str, rate: str) -> None:
         model.eval()(torch.zeros(1, 3, 64, 64))
     expected = counter.get_total_flops() / 2
     found = forward_macs(Shape.of(TINY, 7), (3, 6, 9), method, rate, 7)
-    # Top-K computes one more row of attention a stage; fixed patterns reduce before the block.
-    assert found == pytest.approx(expected, rel={"none": 0, "topk": 0.03, "l2": 0.1}[method])
-    assert method != "l2" or found > expected
+    # Top-K computes one row of attention more a stage, and its output for fewer queries; fixed patterns
+    # keep the number of tokens nearest to the budget that is symmetric.
+    assert found == pytest.approx(expected, rel={"none": 0, "topk": 0.03, "l2": 0.06}[method])
 
 
 def test_shape_takes_no_memory_and_counts_parameters() -> None:

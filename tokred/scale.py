@@ -1,9 +1,9 @@
 """What a study will cost, before any of it is run: multiply-accumulates, hours, bytes.
 
 Multiply-accumulates are exact for what they count: the matrix products of patch embedding, blocks and head.
-In the block of a stage the attention sees all tokens and the rest of the block those that are left, as with
-Top-K; methods that reduce before a block cost a little less, and what a method itself computes is left out. A
-training step counts three times the forward pass. Bytes are those of what is stored, before compression.
+What a method itself computes is left out, and so is that attention is computed for fewer queries where tokens
+are dropped within a block. A training step counts three times the forward pass. Bytes are those of what is
+stored, before compression.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tokred.config import Backbone, Study, parse
 from tokred.config.training import Training
 from tokred.datasets import registry as datasets
 from tokred.files import atomic_path
+from tokred.methods.base import Site
 from tokred.methods.registry import METHODS
 from tokred.run import UNREDUCED, Run
 
@@ -62,13 +63,16 @@ def forward_macs(
     """Multiply-accumulates of one image."""
     dim = shape.embed_dim
     macs = shape.num_tokens * 3 * shape.patch**2 * dim + dim * num_classes
-    tokens, stage = shape.num_tokens + 1, 0
+    stages = [] if method == UNREDUCED else list(locations)
+    before = bool(stages) and METHODS[method].load().site is Site.BEFORE
+    tokens = shape.num_tokens + 1
     for block in range(shape.depth):
-        macs += 4 * tokens * dim**2 + 2 * tokens**2 * dim
-        if method != UNREDUCED and block in locations:
-            stage += 1
-            tokens = token_budget(shape.num_tokens, keep_rate, stage) + 1
-        macs += 2 * tokens * dim * shape.mlp_dim
+        left = tokens
+        if block in stages:
+            left = token_budget(shape.num_tokens, keep_rate, stages.index(block) + 1) + 1
+        seen = left if before else tokens
+        macs += 4 * seen * dim**2 + 2 * seen**2 * dim + 2 * left * dim * shape.mlp_dim
+        tokens = left
     return macs
 
 

@@ -5,11 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+#: Squared distances below this part of the squared norms are what rounding leaves of equal tokens.
+_EQUAL = 1e-13
+
 
 def pairwise_distance(x: Tensor) -> Tensor:
     """(B, N, N) Euclidean distances of (B, N, D) tokens, in float32.
 
-    Formed from differences: the matrix-product shortcut, torch's default from 25 rows on, moves near ties.
+    Matrix products of single precision, torch's default from 25 rows on, would move near ties. On a CPU those
+    of double precision are both more exact and eight times as fast as forming differences, which is what other
+    devices do: there double precision is slow or missing.
     """
-    x = x.float()
-    return torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
+    if x.device.type != "cpu":
+        return torch.cdist(x.float(), x.float(), compute_mode="donot_use_mm_for_euclid_dist")
+    x = x.double()
+    norm = x.square().sum(dim=2)
+    norms = norm.unsqueeze(1) + norm.unsqueeze(2)
+    squared = torch.baddbmm(norms, x, x.transpose(1, 2), alpha=-2)
+    return squared.masked_fill_(squared <= _EQUAL * norms, 0.0).sqrt_().float()

@@ -13,8 +13,8 @@ def pairwise_distance(x: Tensor) -> Tensor:
     """(B, N, N) Euclidean distances of (B, N, D) tokens, in float32.
 
     Matrix products of single precision, torch's default from 25 rows on, would move near ties. On a CPU those
-    of double precision are both more exact and eight times as fast as forming differences, which is what other
-    devices do: there double precision is slow or missing.
+    of double precision are both more exact and eight times as fast as forming differences. Other devices form
+    differences: there double precision is slow or missing.
     """
     if x.device.type != "cpu":
         return torch.cdist(x.float(), x.float(), compute_mode="donot_use_mm_for_euclid_dist")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ class Canonical:
     dropped: int
 
 
+@lru_cache(maxsize=1)  # three metrics need it, one after the other
 def canonical(moments: Moments) -> Canonical:
     """Canonical correlations between the directions of A and B that are not null."""
     white_a, projection_a = whitening(moments.aa)

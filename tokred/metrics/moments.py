@@ -19,7 +19,7 @@ NULL = 1e-12
 NO_SPREAD = 1e-12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # hashed by identity, so that what is derived of it can be cached
 class Moments:
     """Second moments of normalised features.
 

@@ -87,9 +87,11 @@ def read(path: str | Path, columns: Sequence[str] = PARTS) -> Patterns:
 
 
 def fixed_lists(table: pa.Table, name: str) -> NDArray:
-    """(n, size) array of a column of fixed-size lists."""
-    column = table[name].combine_chunks()
-    return column.flatten().to_numpy().reshape(-1, column.type.list_size)
+    """(n, size) array of a column of fixed-size lists: what arrow holds, not a copy, if it is in one piece."""
+    column = table[name]
+    size, kind = column.type.list_size, column.type.value_type.to_pandas_dtype()
+    parts = [chunk.flatten().to_numpy().reshape(-1, size) for chunk in column.chunks]
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, size), kind), *parts])
 
 
 def _is_pattern(name: str, columns: Sequence[str]) -> bool:

@@ -77,11 +77,11 @@ def test_starting_the_workflow_needs_no_tables() -> None:
     assert not {"pandas", "pyarrow", "torch"} & loaded("import tokred.config, tokred.published.settings")
 
 
-def test_comparing_patterns_needs_no_pandas(files: list[str], tmp_path: Path) -> None:
+def test_comparing_patterns_needs_no_networks(files: list[str], tmp_path: Path) -> None:
     program = f"""
 from tokred.compare.jobs import compare, summarize
 inputs = {{"runs": {files!r}}}
 compare("keep_rates", inputs, {{"rows": {str(tmp_path / "rows.parquet")!r}}})
 summarize(inputs, {{name: {str(tmp_path)!r} + f"/{{name}}.parquet" for name in ("rows", "depth")}})
 """
-    assert not {"pandas", "torch"} & loaded(program)
+    assert not {"torch", "timm", "sklearn", "matplotlib"} & loaded(program)

@@ -60,7 +60,7 @@ def example_rows(files: Iterable[RunFile], image_id: str) -> Iterator[Row]:
         ValueError: a run has no such image.
     """
     for file in files:
-        places = np.flatnonzero(file.image_ids == image_id)
+        places = np.flatnonzero(file.image_ids.to_numpy() == image_id)
         if len(places) != 1:
             raise ValueError(f"{file.path}: has image {image_id!r} {len(places)} times, expected once")
         patterns, place = file.patterns, int(places[0])

@@ -10,30 +10,40 @@ from numpy.typing import NDArray
 
 from tokred.compare.anchors import FEATURE_ANCHORS, UNREDUCED_FROM
 from tokred.compare.pairs import Row
-from tokred.compare.runs import RunFile, pair, same_images
+from tokred.compare.runs import RunFile, groups, pair, same_images
 from tokred.metrics.moment_stream import MomentStream
+from tokred.metrics.moments import Moments
 from tokred.metrics.registry import METRICS
 from tokred.patterns import fixed_lists
 from tokred.run import UNREDUCED
 
-#: Images read at a time.
-_BATCH = 4096
+#: Images read at a time: of fourteen models they take little memory, and still make large products.
+_BATCH = 1024
 
 
 def compare(files: Iterable[RunFile]) -> Iterator[Row]:
     """All metrics of CLS features between the anchors and all methods of the same keep rate.
 
-    A row a stage, and one for the last block (stage S + 1).
+    A row a stage, and one for the last block (stage S + 1). One pass over the features of a keep rate at a
+    stage serves all anchors.
     """
     files = list(files)
-    for anchor in (file for file in files if file.run.method in FEATURE_ANCHORS):
-        others = [other for other in files if _compared(anchor, other)]
-        for other in others:
-            same_images(anchor, other)
-        for stage in range(1, anchor.num_stages + 2):
-            stream = _stream(anchor, others, stage)
-            for other in others:
-                yield from _rows(anchor, other, stage, stream)
+    unreduced = [file for file in files if file.run.method == UNREDUCED]
+    reduced = [file for file in files if file.run.method != UNREDUCED]
+    for group in groups(reduced, "keep_rate", parts=[]):
+        yield from _compare([*unreduced, *group])
+
+
+def _compare(files: Sequence[RunFile]) -> Iterator[Row]:
+    """Rows of the unreduced model and the methods of one keep rate."""
+    anchors = [file for file in files if file.run.method in FEATURE_ANCHORS]
+    pairs = [(anchor, other) for anchor in anchors for other in files if _compared(anchor, other)]
+    for anchor, other in pairs:
+        same_images(anchor, other)
+    for stage in range(1, files[0].num_stages + 2):
+        stream = moments_of(pairs, stage)
+        for anchor, other in pairs:
+            yield from _rows(anchor, other, stage, stream.moments(anchor.path, other.path))
 
 
 def _compared(anchor: RunFile, other: RunFile) -> bool:
@@ -47,11 +57,12 @@ def _compared(anchor: RunFile, other: RunFile) -> bool:
     return anchor.run.keep_rate == other.run.keep_rate
 
 
-def _stream(anchor: RunFile, others: Sequence[RunFile], stage: int) -> MomentStream:
-    """Moments of the anchor and the others at a stage, in one pass over all of them."""
-    stream = MomentStream()
-    for first, *rest in zip(*(_batches(file, stage) for file in (anchor, *others)), strict=True):
-        stream.update(first, {other.path: batch for other, batch in zip(others, rest, strict=True)})
+def moments_of(pairs: Sequence[tuple[RunFile, RunFile]], stage: int) -> MomentStream:
+    """Moments of pairs of runs at a stage, in one pass over all of them."""
+    files = list({file.path: file for pair in pairs for file in pair}.values())
+    stream = MomentStream((anchor.path, other.path) for anchor, other in pairs)
+    for batches in zip(*(_batches(file, stage) for file in files), strict=True):
+        stream.update({file.path: batch for file, batch in zip(files, batches, strict=True)})
     return stream
 
 
@@ -59,12 +70,11 @@ def _batches(file: RunFile, stage: int) -> Iterator[NDArray]:
     """(m, D) features of a run at a stage, batch by batch."""
     name = f"cls_{stage}"
     with pq.ParquetFile(file.path) as stored:
-        for batch in stored.iter_batches(batch_size=_BATCH, columns=[name]):
+        for batch in stored.iter_batches(batch_size=_BATCH, columns=[name], use_threads=False):
             yield fixed_lists(pa.Table.from_batches([batch]), name)
 
 
-def _rows(anchor: RunFile, other: RunFile, stage: int, stream: MomentStream) -> Iterator[Row]:
-    shared = stream.moments(other.path)
+def _rows(anchor: RunFile, other: RunFile, stage: int, shared: Moments) -> Iterator[Row]:
     for metric in (metric for metric in METRICS.values() if metric.kind == "features"):
         value, dropped = metric.load()(shared)
         fixed = {"stage": stage, "metric": metric.name, "bound": None, "dropped": dropped}

@@ -27,11 +27,11 @@ def compare(axis: str, inputs: Files, outputs: Mapping[str, str]) -> None:
 
 def summarize(inputs: Files, outputs: Mapping[str, str]) -> None:
     """From patterns ("runs") to `tables.SUMMARY` ("rows") and `tables.DEPTH` ("depth")."""
-    from tokred.compare.summary import depth_rows, summary_rows
+    from tokred.compare.summary import summarize_runs
 
-    files = open_runs(inputs["runs"])
-    _write(outputs["rows"], summary_rows(files), tables.SUMMARY)
-    _write(outputs["depth"], depth_rows(files), tables.DEPTH)
+    summary, depth = summarize_runs(open_runs(inputs["runs"]))
+    _write(outputs["rows"], summary, tables.SUMMARY)
+    _write(outputs["depth"], depth, tables.DEPTH)
 
 
 def compare_datasets(grid: Sequence[int], inputs: Files, outputs: Mapping[str, str]) -> None:

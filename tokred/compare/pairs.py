@@ -22,7 +22,7 @@ def compare_kept(
     same_images(first, second)
     function = METRICS[metric].load()
     for stage in range(1, first.num_stages + 1):
-        values = function(first.patterns.kept(stage), second.patterns.kept(stage))
+        values = function(first.kept_sets[stage - 1], second.kept_sets[stage - 1])
         yield _row(first, second, stage, metric, values, bound(stage))
 
 

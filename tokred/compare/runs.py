@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from tokred import patterns, tables
 from tokred.methods.registry import METHODS, Method
+from tokred.metrics.sets import PackedSets, pack_survivors
 from tokred.patterns import Patterns
 from tokred.run import Run
 
@@ -25,11 +26,13 @@ class RunFile:
         path: where it lies.
         run: whose it is.
         facts: everything its metadata says.
+        parts: which of `patterns.PARTS` to read of it.
     """
 
     path: str
     run: Run
     facts: dict[str, object]
+    parts: tuple[str, ...] = patterns.PARTS
 
     @property
     def method(self) -> Method:
@@ -38,13 +41,19 @@ class RunFile:
 
     @cached_property
     def patterns(self) -> Patterns:
-        """The run's patterns."""
-        return patterns.read(self.path)
+        """The run's patterns, read once."""
+        return patterns.read(self.path, self.parts)
 
     @cached_property
-    def image_ids(self) -> NDArray:
+    def kept_sets(self) -> list[PackedSets]:
+        """Tokens kept at each stage."""
+        return [pack_survivors(self.patterns.survived, stage) for stage in range(1, self.num_stages + 1)]
+
+    @cached_property
+    def image_ids(self) -> pa.ChunkedArray:
         """(n,) ids of the images, in order."""
-        return pq.read_table(self.path, columns=["image_id"])["image_id"].to_numpy()
+        with pq.ParquetFile(self.path) as stored:
+            return stored.read(["image_id"])["image_id"]
 
     @property
     def num_stages(self) -> int:
@@ -77,9 +86,22 @@ def open_runs(paths: Iterable[str]) -> list[RunFile]:
     return files
 
 
+def groups(files: Iterable[RunFile], *fields: str, parts: Iterable[str]) -> Iterator[list[RunFile]]:
+    """Runs that have some fields of their identity in common, with the wanted parts of their patterns.
+
+    The patterns are read once within a group, and go with it: memory holds one group.
+    """
+
+    def key(file: RunFile) -> tuple[object, ...]:
+        return tuple(getattr(file.run, name) for name in fields)
+
+    for _, group in groupby(sorted(files, key=key), key):
+        yield [replace(file, parts=tuple(parts)) for file in group]
+
+
 def same_images(first: RunFile, second: RunFile) -> None:
     """Raises ValueError unless two runs have the same images in the same order."""
-    if not np.array_equal(first.image_ids, second.image_ids):
+    if not first.image_ids.equals(second.image_ids):
         raise ValueError(f"{first.path} and {second.path} are of different images: extract both again")
 
 

@@ -2,42 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tokred.compare.pairs import Row
-from tokred.compare.runs import RunFile, statistics
-from tokred.metrics.depth import actual_keep_rate, block_counts, depth_statistics
+from tokred.compare.runs import RunFile, groups, statistics
+from tokred.metrics.depth import block_counts, count_levels
+from tokred.run import RUN_COLUMNS
 
 
-def summary_rows(files: Iterable[RunFile]) -> Iterator[Row]:
-    """Actual keep rate of every stage, depth of the whole pattern, mean margin of every stage."""
-    for file in files:
+def summarize_runs(files: Iterable[RunFile]) -> tuple[list[Row], list[Row]]:
+    """What every run's pattern is like, in one pass over it.
+
+    Returns:
+        Rows of `tables.SUMMARY`: actual keep rate of every stage, depth of the whole pattern, mean margin of
+        every stage; and rows of `tables.DEPTH`: the dataset-averaged depth map of every run with kept tokens.
+    """
+    summary, depth = [], []
+    for (file,) in groups(files, *RUN_COLUMNS, parts=["survived", "margin"]):
         stages = range(1, file.num_stages + 1)
         survived, margin = file.patterns.survived, file.patterns.margin
         if survived is not None:
+            blocks, counts = _blocks(file), count_levels(survived, file.num_stages + 1)
             for stage in stages:
-                yield _row(file, stage, "actual_keep_rate", actual_keep_rate(survived, stage))
-            yield _row(file, 0, "depth", depth_statistics(survived, _blocks(file))[1])
+                summary.append(_row(file, stage, "actual_keep_rate", counts.actual_keep_rate(stage)))
+            summary.append(_row(file, 0, "depth", counts.mean_depth(blocks)))
+            depth += _depth_rows(file, counts.depth_map(blocks))
         if margin is not None:
             for stage in stages:
-                yield _row(file, stage, "margin", margin[:, stage - 1].astype(np.float64))
+                summary.append(_row(file, stage, "margin", margin[:, stage - 1].astype(np.float64)))
+    return summary, depth
 
 
-def depth_rows(files: Iterable[RunFile]) -> Iterator[Row]:
-    """Dataset-averaged depth map of every run with kept tokens: a row a token."""
-    for file in files:
-        if file.patterns.survived is not None:
-            depth_map, _ = depth_statistics(file.patterns.survived, _blocks(file))
-            for token, depth in enumerate(depth_map):
-                yield asdict(file.run) | {"token": token, "depth": float(depth)}
+def _depth_rows(file: RunFile, depth_map: NDArray) -> list[Row]:
+    """A row a token."""
+    return [asdict(file.run) | {"token": t, "depth": float(depth)} for t, depth in enumerate(depth_map)]
 
 
-def _blocks(file: RunFile) -> np.ndarray:
+def _blocks(file: RunFile) -> NDArray:
     return block_counts(file.facts["locations"], file.facts["depth"])
 
 
-def _row(file: RunFile, stage: int, metric: str, values: np.ndarray) -> Row:
+def _row(file: RunFile, stage: int, metric: str, values: NDArray) -> Row:
     return asdict(file.run) | {"stage": stage, "metric": metric} | statistics(values)

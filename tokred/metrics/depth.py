@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: Images counted at a time: they stay in the processor's cache, and their number fits into 16 bits.
+_CHUNK = 512
 
 
 def block_counts(locations: Sequence[int], depth: int) -> NDArray:
@@ -19,6 +23,53 @@ def block_counts(locations: Sequence[int], depth: int) -> NDArray:
     return np.array([*locations, depth])
 
 
+@dataclass(frozen=True)
+class LevelCounts:
+    """How many tokens outlive 0, 1, ..., S stages: all that depths and actual keep rates need.
+
+    Attributes:
+        per_token: (S + 1, P), over images.
+        per_image: (S + 1, n), over tokens.
+    """
+
+    per_token: NDArray
+    per_image: NDArray
+
+    def depth_map(self, blocks: NDArray) -> NDArray:
+        """(P,) dataset-averaged depth; `blocks` is what `block_counts` returns."""
+        # Whole numbers until the last division: tokens of equal depth stay equal, for rank correlations.
+        return blocks @ self.per_token / self.per_image.shape[1]
+
+    def mean_depth(self, blocks: NDArray) -> NDArray:
+        """(n,) mean depth of every image."""
+        return blocks @ self.per_image / self.per_token.shape[1]
+
+    def actual_keep_rate(self, stage: int) -> NDArray:
+        """(n,) part of the P input tokens that is left after a stage, counted from 1 (paper appendix D)."""
+        return self.per_image[stage:].sum(axis=0) / self.per_token.shape[1]
+
+
+def count_levels(survived: NDArray, levels: int) -> LevelCounts:
+    """Counts in one pass over patterns.
+
+    Args:
+        survived: (n, P) number of stages that each token outlived, below `levels`.
+
+    >>> count_levels(np.array([[0, 1, 2, 3], [1, 1, 0, 0]]), 4).actual_keep_rate(1)
+    array([0.75, 0.5 ])
+    """
+    images, tokens = survived.shape
+    per_token = np.zeros((levels, tokens), dtype=np.int64)
+    per_image = np.zeros((levels, images), dtype=np.int64)
+    for start in range(0, images, _CHUNK):
+        part = survived[start : start + _CHUNK]
+        for level in range(levels):
+            found = part == level
+            per_token[level] += found.sum(axis=0, dtype=np.uint16)
+            per_image[level, start : start + _CHUNK] = found.sum(axis=1, dtype=np.uint16)
+    return LevelCounts(per_token, per_image)
+
+
 def depth_statistics(survived: NDArray, blocks: NDArray) -> tuple[NDArray, NDArray]:
     """Depths in one pass over patterns.
 
@@ -29,12 +80,8 @@ def depth_statistics(survived: NDArray, blocks: NDArray) -> tuple[NDArray, NDArr
     Returns:
         (P,) dataset-averaged map, and (n,) mean depth of every image.
     """
-    levels = [survived == level for level in range(len(blocks))]
-    per_token = np.stack([level.sum(axis=0) for level in levels])
-    per_image = np.stack([level.sum(axis=1) for level in levels])
-    # Whole numbers until the last division: tokens of equal depth stay equal, for rank correlations.
-    images, tokens = survived.shape
-    return blocks @ per_token / images, blocks @ per_image / tokens
+    counts = count_levels(survived, len(blocks))
+    return counts.depth_map(blocks), counts.mean_depth(blocks)
 
 
 def actual_keep_rate(survived: NDArray, stage: int) -> NDArray:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from numpy.typing import NDArray
 
-from tokred.metrics.sets import count, pack, ratio
+from tokred.metrics.sets import Sets, common, pack_both, ratio
 
 
-def intersection_over_area(larger: NDArray, smaller: NDArray) -> NDArray:
+def intersection_over_area(larger: Sets, smaller: Sets) -> NDArray:
     """Part of the smaller set that lies in the larger one: |M1 n M2| / |M2|; 0 for an empty M2.
 
     Args:
-        larger: (n, P) booleans, M1, kept at the higher keep rate r1.
-        smaller: (n, P) booleans, M2, kept at r2 < r1.
+        larger: (n, P) booleans or packed sets, M1, kept at the higher keep rate r1.
+        smaller: (n, P) booleans or packed sets, M2, kept at r2 < r1.
 
     Returns:
         (n,) values in [0, 1].
@@ -24,5 +24,5 @@ def intersection_over_area(larger: NDArray, smaller: NDArray) -> NDArray:
     >>> intersection_over_area(np.array([[1, 1, 0, 1]], bool), np.array([[1, 0, 1, 0]], bool))
     array([0.5])
     """
-    first, second = pack(larger, smaller)
-    return ratio(count(first & second), count(second))
+    first, second = pack_both(larger, smaller)
+    return ratio(common(first, second), second.sizes)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from numpy.typing import NDArray
 
-from tokred.metrics.sets import count, pack, ratio
+from tokred.metrics.sets import Sets, common, pack_both, ratio
 
 
-def intersection_over_union(kept_a: NDArray, kept_b: NDArray) -> NDArray:
+def intersection_over_union(kept_a: Sets, kept_b: Sets) -> NDArray:
     """|M1 n M2| / |M1 u M2|; 0 where both are empty.
 
     Args:
-        kept_a, kept_b: (n, P) booleans.
+        kept_a, kept_b: (n, P) booleans or packed sets.
 
     Returns:
         (n,) values in [0, 1].
@@ -23,5 +23,6 @@ def intersection_over_union(kept_a: NDArray, kept_b: NDArray) -> NDArray:
     >>> intersection_over_union(np.array([[1, 1, 0, 0]], bool), np.array([[1, 0, 1, 0]], bool))
     array([0.33333333])
     """
-    first, second = pack(kept_a, kept_b)
-    return ratio(count(first & second), count(first | second))
+    first, second = pack_both(kept_a, kept_b)
+    shared = common(first, second)
+    return ratio(shared, first.sizes + second.sizes - shared)

@@ -1,14 +1,15 @@
-"""Moments batch by batch: an anchor's features against those of many models, never all images in memory."""
+"""Moments batch by batch: pairs of many models, never all images in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tokred.metrics.moments import Moments, double, usable_norm
+from tokred.metrics.moments import Moments, double, usable_norm, whitening
 
 
 @dataclass
@@ -20,68 +21,83 @@ class _Sums:
     largest: float = 0.0
 
 
+@dataclass(frozen=True)
+class _Own:
+    """Norm of one model's centred features, their products as `Moments` have them, and the directions."""
+
+    norm: float
+    normalized: NDArray
+
+    @cached_property
+    def directions(self) -> tuple[NDArray, NDArray]:
+        """What `whitening` finds in the products."""
+        return whitening(self.normalized)
+
+
 class MomentStream:
-    """Second moments of an anchor and of many models over the same images.
+    """Second moments of pairs of models over the same images.
 
     Means and products are merged batch by batch as in Chan, Golub & LeVeque (1983), in double precision:
-    nothing cancels, however far features lie from zero. Every model's own products are summed up once, and
-    those with the anchor once. Batches of at least d images make the most of each (d, d) update.
+    nothing cancels, however far features lie from zero. Every model's own products are summed up once,
+    however many pairs it is in. Batches of at least d images make the most of each (d, d) update.
 
-    >>> stream = MomentStream()
-    >>> stream.update(np.array([[0.0], [2.0]]), {"model": np.array([[5.0], [3.0]])})
-    >>> stream.update(np.array([[1.0]]), {"model": np.array([[4.0]])})
-    >>> stream.moments("model").ab.round(12)
+    Args:
+        pairs: names of the first and the second model of each pair.
+
+    >>> stream = MomentStream([("one", "other")])
+    >>> stream.update({"one": np.array([[0.0], [2.0]]), "other": np.array([[5.0], [3.0]])})
+    >>> stream.update({"one": np.array([[1.0]]), "other": np.array([[4.0]])})
+    >>> stream.moments("one", "other").ab.round(12)
     array([[-1.]])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self._n = 0
-        self._anchor: _Sums | None = None
-        self._others: dict[str, _Sums] = {}
-        self._shared: dict[str, NDArray] = {}
+        self._pairs = list(pairs)
+        self._names = list(dict.fromkeys(name for pair in self._pairs for name in pair))
+        self._sums: dict[str, _Sums] = {}
+        self._shared: dict[tuple[str, str], NDArray] = {}
+        self._own: dict[str, _Own] = {}
 
-    def update(self, anchor: NDArray, others: Mapping[str, NDArray]) -> None:
-        """Add a batch of m images: (m, d_a) features of the anchor, (m, d_b) of every other model by name.
+    def update(self, features: Mapping[str, NDArray]) -> None:
+        """Add a batch of m images: (m, d) features of every model by name, d the model's own.
 
         Raises:
-            ValueError: different numbers of images, or other models than before.
+            ValueError: different numbers of images, or other models than those of the pairs.
         """
-        for name, features in others.items():
-            if len(features) != len(anchor):
-                raise ValueError(f"{name}: features of {len(features)} images, expected {len(anchor)}")
-        if self._anchor is None:
-            self._start(anchor.shape[1], {name: features.shape[1] for name, features in others.items()})
-        if set(others) != set(self._others):
-            raise ValueError(f"features of {sorted(others)}: expected {sorted(self._others)} as before")
-        if not len(anchor):
+        if set(features) != set(self._names):
+            raise ValueError(f"features of {sorted(features)}: expected {sorted(self._names)}")
+        size = len(features[self._names[0]]) if self._names else 0
+        for name, batch in features.items():
+            if len(batch) != size:
+                raise ValueError(f"{name}: features of {len(batch)} images, expected {size}")
+        if not self._sums:
+            self._start({name: batch.shape[1] for name, batch in features.items()})
+        if not size:
             return
-        total = self._n + len(anchor)
-        weight = self._n * len(anchor) / total
-        centered, shift = self._merge(self._anchor, anchor, total, weight)
-        for name, features in others.items():
-            other, other_shift = self._merge(self._others[name], features, total, weight)
-            self._shared[name] += centered.T @ other + weight * np.outer(shift, other_shift)
+        total = self._n + size
+        weight = self._n * size / total
+        merged = {name: self._merge(self._sums[name], features[name], total, weight) for name in self._names}
+        for first, second in self._pairs:
+            (a, shift_a), (b, shift_b) = merged[first], merged[second]
+            self._shared[first, second] += a.T @ b + weight * np.outer(shift_a, shift_b)
         self._n = total
+        self._own = {}
 
-    def moments(self, name: str) -> Moments:
-        """Moments of the anchor (A) and of one other model (B) over all images so far.
+    def moments(self, first: str, second: str) -> Moments:
+        """Moments of a pair of models, A and B, over all images so far.
 
-        Raises ValueError for a model without features.
+        Raises ValueError for a pair without features.
         """
-        if name not in self._others:
-            raise ValueError(f"no features of {name!r}: expected one of {sorted(self._others)}")
-        norm_a, norm_b = self._norm(self._anchor), self._norm(self._others[name])
-        return Moments(
-            aa=self._anchor.products / norm_a**2,
-            bb=self._others[name].products / norm_b**2,
-            ab=self._shared[name] / (norm_a * norm_b),
-            n=self._n,
-        )
+        if (first, second) not in self._shared:
+            raise ValueError(f"no features of {first!r} and {second!r}: expected one of {self._pairs}")
+        a, b = self._own_of(first), self._own_of(second)
+        ab = self._shared[first, second] / (a.norm * b.norm)
+        return Moments(a.normalized, b.normalized, ab, self._n, self._directions)
 
-    def _start(self, width: int, widths: Mapping[str, int]) -> None:
-        self._anchor = _Sums(np.zeros(width), np.zeros((width, width)))
-        self._others = {name: _Sums(np.zeros(d), np.zeros((d, d))) for name, d in widths.items()}
-        self._shared = {name: np.zeros((width, d)) for name, d in widths.items()}
+    def _start(self, widths: Mapping[str, int]) -> None:
+        self._sums = {name: _Sums(np.zeros(d), np.zeros((d, d))) for name, d in widths.items()}
+        self._shared = {pair: np.zeros((widths[pair[0]], widths[pair[1]])) for pair in self._pairs}
 
     @staticmethod
     def _merge(sums: _Sums, features: NDArray, total: int, weight: float) -> tuple[NDArray, NDArray]:
@@ -94,5 +110,14 @@ class MomentStream:
         sums.largest = max(sums.largest, float(np.abs(features).max()))
         return centered, shift
 
-    def _norm(self, sums: _Sums) -> float:
-        return usable_norm(np.sqrt(np.trace(sums.products)), sums.largest, self._n * len(sums.mean))
+    def _own_of(self, name: str) -> _Own:
+        """What all pairs of a model need, found once."""
+        if name not in self._own:
+            sums = self._sums[name]
+            norm = usable_norm(np.sqrt(np.trace(sums.products)), sums.largest, self._n * len(sums.mean))
+            self._own[name] = _Own(norm, sums.products / norm**2)
+        return self._own[name]
+
+    def _directions(self, normalized: NDArray) -> tuple[NDArray, NDArray]:
+        (own,) = (own for own in self._own.values() if own.normalized is normalized)
+        return own.directions

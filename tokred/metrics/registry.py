@@ -2,7 +2,8 @@
 
 All metrics of one kind share one signature:
 
-- "sets": `(kept_a, kept_b)`, (n, P) booleans -> (n,) float64, a value an image;
+- "sets": `(kept_a, kept_b)`, (n, P) booleans or `tokred.metrics.sets.PackedSets` -> (n,) float64, a value an
+  image;
 - "clusterings": `(labels_a, labels_b)`, (n, P) non-negative integers -> (n,) float64;
 - "maps": `(map_a, map_b, grid)`, (P,) floats and (rows, columns) -> float;
 - "features": `(moments)`, `tokred.metrics.moments.Moments` -> `(value, dropped)`.

@@ -1,0 +1,47 @@
+"""python -m benchmarks [names]: measure, print, and write the table of results."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from benchmarks import registry, results
+from benchmarks.process import alone
+from benchmarks.row import ALL, Scale
+
+_HERE = Path(__file__).parent
+#: The document that shows the table of `benchmarks/results`.
+_DOCUMENT = _HERE.parent / "docs/performance.md"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure the named benchmarks, or all, each in a process of its own."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"default: all of {', '.join(registry.BENCHMARKS)}")
+    parser.add_argument("--tiny", action="store_true", help="see that they run; needs --results")
+    parser.add_argument("--results", type=Path, help="folder of the table; default: benchmarks/results")
+    parser.add_argument("--images", type=int, default=ALL, help=f"of the benchmark `stage`; default: {ALL}")
+    given = parser.parse_args(arguments)
+    if given.tiny and given.results is None:
+        parser.error("--tiny measures nothing that should stand in benchmarks/results: name --results")
+    chosen = [registry.get(name).name for name in given.names] or list(registry.BENCHMARKS)
+    folder = given.results or _HERE / "results"
+    for name in chosen:
+        with tempfile.TemporaryDirectory() as scratch:
+            rows = alone(registry.measure, name, Scale(Path(scratch), given.tiny, given.images)).value
+        lines = results.lines_of(name, rows)
+        for line in lines:
+            print(_text(line), flush=True)
+        results.write(folder, lines, list(registry.BENCHMARKS))
+    if given.results is None:
+        results.show(_DOCUMENT, (folder / "benchmarks.md").read_text())
+
+
+def _text(line: results.Line) -> str:
+    goal = f", goal {line['goal']}: {line['met']}" if line["goal"] else ""
+    return f"{line['benchmark']}: {line['case']}: {line['value']} {line['unit']}{goal} ({line['note']})"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""The registry of benchmarks."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from benchmarks.row import Row, Scale
+from tokred.names import lookup
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What is known of a benchmark.
+
+    Attributes:
+        name: what the command line calls it; its module below `benchmarks`.
+        title: what it measures.
+    """
+
+    name: str
+    title: str
+
+    def load(self) -> Callable[[Scale], Iterator[Row]]:
+        """The function `measure` of its module."""
+        return importlib.import_module(f"benchmarks.{self.name}").measure
+
+
+_ALL = [
+    Benchmark("clusterings", "Homogeneity, Completeness and NMI against scikit-learn"),
+    Benchmark("kept_sets", "IoA and IoU against Python sets"),
+    Benchmark("summary", "Depth maps and actual keep rates in one pass"),
+    Benchmark("emd", "EMD of depth maps with one ground distance"),
+    Benchmark("features", "Procrustes, CKA and PWCCA against full singular value decompositions"),
+    Benchmark("reading", "Reading a run's patterns"),
+    Benchmark("storage", "Bytes an image of stored patterns"),
+    Benchmark("stage", "The metrics of one data set and backbone, whole"),
+    Benchmark("startup", "What jobs load before they do anything"),
+    Benchmark("dry_runs", "How long the workflow thinks"),
+]
+
+#: Every benchmark by name.
+BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in _ALL}
+
+
+def measure(name: str, scale: Scale) -> list[Row]:
+    """All figures of a benchmark."""
+    return list(get(name).load()(scale))
+
+
+def get(name: str) -> Benchmark:
+    """The benchmark of that name; ValueError with the nearest known name otherwise."""
+    return lookup("benchmark", name, BENCHMARKS)

@@ -1,0 +1,58 @@
+"""Depth maps and actual keep rates in one pass over a run's patterns, against a pass for every number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from unittest import mock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.race import Contest, race_row
+from benchmarks.row import Goal, Row, Scale
+from benchmarks.study import runs, write_patterns
+from benchmarks.synthetic import STAGES
+from tokred import patterns
+from tokred.compare.runs import open_runs
+from tokred.compare.summary import summarize_runs
+from tokred.metrics.depth import actual_keep_rate, block_counts, depth_statistics
+
+#: Times that a run's patterns should be read.
+_ONCE = Goal("<=", 1)
+
+
+def contest(scale: Scale) -> Contest:
+    """A run's summary and depth map, against reading its patterns anew for every number."""
+    run = next(run for run in runs() if run.method == "topk" and run.keep_rate == "0.70")
+    path = write_patterns(scale.folder, run, scale.of(50_000, 40))
+    blocks = block_counts((3, 6, 9), 12)
+
+    def ours() -> NDArray:
+        summary, depth = summarize_runs(open_runs([path]))
+        return np.array([[row["mean"] for row in summary] + [row["depth"] for row in depth]])
+
+    def theirs() -> NDArray:
+        rates = [actual_keep_rate(_survived(path), stage).mean() for stage in range(1, STAGES + 1)]
+        mean_depth = depth_statistics(_survived(path), blocks)[1].mean()
+        return np.array([[*rates, mean_depth, *depth_statistics(_survived(path), blocks)[0]]])
+
+    return Contest(ours, theirs, unit="run of 50,000 images")
+
+
+def readings(scale: Scale) -> int:
+    """Times that the job reads a run's patterns."""
+    run = next(run for run in runs() if run.method == "kmedoids")
+    path = write_patterns(scale.folder, run, 20)
+    with mock.patch.object(patterns, "read", wraps=patterns.read) as read:
+        summarize_runs(open_runs([path]))
+    return read.call_count
+
+
+def measure(scale: Scale) -> Iterator[Row]:
+    """One core, from the file to the rows."""
+    yield race_row("one pass, not one for every number", contest(scale), scale.of(7, 1), None)
+    yield Row("times that patterns are read", readings(scale), "", _ONCE, "a run with kept tokens")
+
+
+def _survived(path: str) -> NDArray:
+    return patterns.read(path, ["survived"]).survived

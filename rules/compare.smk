@@ -150,12 +150,9 @@ rule publish:
         rows=f"{RESULTS}/published.parquet",
     log:
         f"{LOGS}/publish.log",
-    group:
-        "artifacts"
     conda:
         ENVIRONMENT
     resources:
-        short_jobs=1,
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
@@ -173,12 +170,9 @@ rule refer:
         rows=f"{METRICS}/reference.parquet",
     log:
         f"{LOGS}/refer.log",
-    group:
-        "artifacts"
     conda:
         ENVIRONMENT
     resources:
-        short_jobs=1,
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
@@ -195,12 +189,9 @@ rule list_settings:
         grid=f"{METRICS}/grid.parquet",
     log:
         f"{LOGS}/list_settings.log",
-    group:
-        "artifacts"
     conda:
         ENVIRONMENT
     resources:
-        short_jobs=1,
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:

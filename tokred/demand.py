@@ -94,15 +94,19 @@ def megabytes(paths: Iterable[str]) -> float:
 
 
 def rows(table: str) -> int | None:
-    """Rows of a Parquet table, None where there is none yet."""
+    """Rows of a Parquet table, None where there is none that can be read."""
     return _rows(table, os.stat(table).st_mtime_ns) if Path(table).exists() else None
 
 
 @lru_cache
-def _rows(table: str, changed: int) -> int:
+def _rows(table: str, changed: int) -> int | None:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pq.read_metadata(table).num_rows
+    try:
+        return pq.read_metadata(table).num_rows
+    except pa.ArrowInvalid:  # the job that reads it has more to say
+        return None
 
 
 def operations(backbone: Backbone) -> float:
@@ -111,7 +115,7 @@ def operations(backbone: Backbone) -> float:
 
 
 def width(backbone: Backbone) -> int:
-    """Features of a token: the backbone's own, or what the model's name says; those of a base model if nothing."""
+    """Features of a token: the backbone's own, or as the model's name says, or a base model's."""
     if "embed_dim" in backbone.kwargs:
         return backbone.kwargs["embed_dim"]
     return next((size for word, size in _WIDTHS.items() if f"_{word}_" in backbone.model), _WIDTHS["base"])

@@ -1,4 +1,4 @@
-"""A SLURM of one node in a folder: real daemons on loopback, no systemd, cgroups or accounting, two fake GPUs."""
+"""A SLURM of one node in a folder: daemons on loopback, two fake GPUs; no systemd, cgroups, accounting."""
 
 from __future__ import annotations
 
@@ -64,12 +64,20 @@ def cluster(cpus: int = 4) -> Iterator[dict[str, str]]:
         cpus: that the node says to have, whatever the machine has.
     """
     with ExitStack() as daemons:
-        # Not in pytest's folder: munge wants one that all may enter, and the path of its socket is to be short.
+        # Not pytest's folder: munge wants one that all may enter, and a short path of its socket.
         folder = Path(daemons.enter_context(tempfile.TemporaryDirectory(prefix="tokred-slurm-")))
         folder.chmod(0o755)
-        environment = {**os.environ, "PATH": _path(), "SLURM_CONF": str(folder / "slurm.conf")}
+        environment = {**os.environ, "PATH": f"{folder}/bin:{_path()}", "SLURM_CONF": f"{folder}/slurm.conf"}
         _configure(folder, cpus)
-        munged = ["munged", "--foreground", "--socket", f"{folder}/munge.socket", "--key-file", f"{folder}/key"]
+        _wrap_srun(folder)
+        munged = [
+            "munged",
+            "--foreground",
+            "--socket",
+            f"{folder}/munge.socket",
+            "--key-file",
+            f"{folder}/key",
+        ]
         munged += [f"--{name}-file={folder}/munge.{name}" for name in ("pid", "log", "seed")]
         for command in (munged, ["slurmctld", "-D"], ["slurmd", "-D"]):
             daemons.enter_context(_daemon(command, environment, folder))
@@ -92,6 +100,14 @@ def _configure(folder: Path, cpus: int) -> None:
     for device in devices:
         os.mknod(device, 0o20666, os.makedev(1, 3))  # what /dev/null is
     (folder / "gres.conf").write_text("".join(f"Name=gpu File={device}\n" for device in devices))
+
+
+def _wrap_srun(folder: Path) -> None:
+    """The plugin takes SLURM's variables from the job steps it starts, and with them where the cluster is."""
+    (folder / "bin").mkdir()
+    wrapper = folder / "bin" / "srun"
+    wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {shutil.which("srun")} "$@"\n')
+    wrapper.chmod(0o755)
 
 
 def _free_ports(number: int) -> list[int]:
@@ -122,7 +138,9 @@ def _wait_until_idle(environment: dict[str, str], folder: Path, patience: float 
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         asked = ["sinfo", "--noheader", "--format=%T"]
-        answer = subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=30, check=False)
+        answer = subprocess.run(
+            asked, env=environment, capture_output=True, text=True, timeout=30, check=False
+        )
         if answer.stdout.strip() == "idle":
             return
         time.sleep(0.3)

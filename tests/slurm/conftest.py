@@ -82,10 +82,10 @@ class Slurm:
         config.write_text(yaml.safe_dump(TINY))
         profile = ("--workflow-profile", str(ROOT / "workflow/profiles/slurm"))
         where = ("--snakefile", str(ROOT / "Snakefile"), "--directory", str(self.folder))
-        command = [PYTHON, "-m", "snakemake", *where, *profile, *QUICK]
+        command = [PYTHON, "-m", "snakemake", *arguments, *where, *profile, *QUICK]
         with (self.folder / "printed.txt").open("w") as printed:
             return subprocess.Popen(
-                [*command, "--configfile", str(config), *arguments],
+                [*command, "--configfile", str(config)],
                 env=self.environment,
                 cwd=self.folder,
                 stdout=printed,

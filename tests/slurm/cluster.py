@@ -45,7 +45,7 @@ KillWait=2
 SwitchType=switch/none
 MpiDefault=none
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=64000 Gres=gpu:{gpus} State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=64000 Gres=gpu:fake:{gpus} State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
 
@@ -99,7 +99,7 @@ def _configure(folder: Path, cpus: int) -> None:
     devices = [folder / f"gpu{index}" for index in range(GPUS)]
     for device in devices:
         os.mknod(device, 0o20666, os.makedev(1, 3))  # what /dev/null is
-    (folder / "gres.conf").write_text("".join(f"Name=gpu File={device}\n" for device in devices))
+    (folder / "gres.conf").write_text("".join(f"Name=gpu Type=fake File={device}\n" for device in devices))
 
 
 def _wrap_srun(folder: Path) -> None:

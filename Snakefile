@@ -20,6 +20,7 @@ report: "workflow/report/study.rst"
 
 
 include: "rules/common.smk"
+include: "rules/resources.smk"
 include: "rules/datasets.smk"
 include: "rules/train.smk"
 include: "rules/extract.smk"

@@ -14,8 +14,14 @@ rule figure:
         ),
     log:
         f"{LOGS}/figure/{{figure}}.log",
+    group:
+        "artifacts"
     conda:
         ENVIRONMENT
+    resources:
+        short_jobs=1,
+        mem_mb=memory_by_input,
+        runtime=minutes_by_input,
     params:
         name=lambda w: w.figure,
         caption=lambda w: ARTIFACTS[w.figure].caption_for(VIEW),
@@ -40,8 +46,14 @@ rule table:
         tex=f"{RESULTS}/tables/{{table}}.tex",
     log:
         f"{LOGS}/table/{{table}}.log",
+    group:
+        "artifacts"
     conda:
         ENVIRONMENT
+    resources:
+        short_jobs=1,
+        mem_mb=memory_by_input,
+        runtime=minutes_by_input,
     params:
         name=lambda w: w.table,
         caption=lambda w: ARTIFACTS[w.table].caption_for(VIEW),
@@ -65,8 +77,14 @@ rule claims:
         md=f"{RESULTS}/claims.md",
     log:
         f"{LOGS}/claims.log",
+    group:
+        "artifacts"
     conda:
         ENVIRONMENT
+    resources:
+        short_jobs=1,
+        mem_mb=memory_by_input,
+        runtime=minutes_by_input,
     params:
         view=asdict(VIEW),
         code=fingerprint.code("tokred.claims.verdicts"),

@@ -149,11 +149,6 @@ def code_of_method(method):
     return code_of("tokred.jobs", METHODS[method].target.partition(":")[0])
 
 
-def gpus(processes):
-    """GPUs that a job takes, to be limited by `--resources gpus=N`; none in a study on CPUs."""
-    return 0 if STUDY.hardware.device == "cpu" else processes
-
-
 def pretrained_weights(backbone):
     """Files with the weights that a backbone's runs start from, by name of the input; none for timm's."""
     source = STUDY.settings.backbones[backbone].weights

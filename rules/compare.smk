@@ -11,8 +11,14 @@ for axis, (slice_path, stage) in AXES.items():
             rows=f"{METRICS}/{axis}/{slice_path}.parquet",
         log:
             f"{LOGS}/compare_{axis}/{slice_path}.log",
+        group:
+            "compare"
         conda:
             ENVIRONMENT
+        resources:
+            short_jobs=1,
+            mem_mb=memory_by_input,
+            runtime=minutes_by_input,
         params:
             job="compare",
             arguments={"axis": axis},
@@ -29,8 +35,14 @@ rule summarize:
         depth=f"{METRICS}/depth/{SLICE}.parquet",
     log:
         f"{LOGS}/summarize/{SLICE}.log",
+    group:
+        "compare"
     conda:
         ENVIRONMENT
+    resources:
+        short_jobs=1,
+        mem_mb=memory_by_input,
+        runtime=minutes_by_input,
     params:
         job="summarize",
         arguments={},
@@ -46,8 +58,14 @@ rule compare_datasets:
         rows=f"{METRICS}/datasets/{{backbone}}/{{seed}}.parquet",
     log:
         f"{LOGS}/compare_datasets/{{backbone}}/{{seed}}.log",
+    group:
+        "compare"
     conda:
         ENVIRONMENT
+    resources:
+        short_jobs=1,
+        mem_mb=memory_by_input,
+        runtime=minutes_by_input,
     params:
         job="compare_datasets",
         arguments={"grid": VIEW.grid},
@@ -64,8 +82,14 @@ rule compare_proxies:
         rows=f"{METRICS}/proxies/{SLICE}.parquet",
     log:
         f"{LOGS}/compare_proxies/{SLICE}.log",
+    group:
+        "compare"
     conda:
         ENVIRONMENT
+    resources:
+        short_jobs=1,
+        mem_mb=memory_by_input,
+        runtime=minutes_by_input,
     params:
         job="compare_proxies",
         arguments={},
@@ -81,8 +105,14 @@ rule choose_pictures:
         rows=f"{METRICS}/pictures/{{dataset}}.parquet",
     log:
         f"{LOGS}/choose_pictures/{{dataset}}.log",
+    group:
+        "compare"
     conda:
         ENVIRONMENT
+    resources:
+        short_jobs=1,
+        mem_mb=memory_by_input,
+        runtime=minutes_by_input,
     params:
         job="choose_pictures",
         arguments=lambda w: {"dataset": w.dataset, **framing_of(w.dataset)},
@@ -99,8 +129,14 @@ rule show_examples:
         rows=f"{METRICS}/examples/{SLICE}.parquet",
     log:
         f"{LOGS}/show_examples/{SLICE}.log",
+    group:
+        "compare"
     conda:
         ENVIRONMENT
+    resources:
+        short_jobs=1,
+        mem_mb=memory_by_input,
+        runtime=minutes_by_input,
     params:
         job="show_examples",
         arguments={},
@@ -116,6 +152,9 @@ rule publish:
         f"{LOGS}/publish.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory_by_input,
+        runtime=minutes_by_input,
     params:
         job="collect",
         arguments={"compare_with": "published"},
@@ -133,6 +172,9 @@ rule refer:
         f"{LOGS}/refer.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory_by_input,
+        runtime=minutes_by_input,
     params:
         job="collect",
         arguments={"compare_with": STUDY.compare_with},
@@ -149,6 +191,9 @@ rule list_settings:
         f"{LOGS}/list_settings.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory_by_input,
+        runtime=minutes_by_input,
     params:
         config=config,
         code=fingerprint.code("tokred.config.listing"),

@@ -11,6 +11,9 @@ rule prepare:
     conda:
         ENVIRONMENT
     threads: lambda w: 16 if "root" in dataset_of(w.dataset).options else 1
+    resources:
+        mem_mb=preparation_memory,
+        runtime=preparation_minutes,
     params:
         adapter=lambda w: dataset_of(w.dataset).adapter,
         options=lambda w: STUDY.options_of(dataset_of(w.dataset)),

@@ -13,8 +13,14 @@ rule explorer:
         ),
     log:
         f"{LOGS}/explorer/explorer.log",
+    group:
+        "artifacts"
     conda:
         ENVIRONMENT
+    resources:
+        short_jobs=1,
+        mem_mb=memory_by_input,
+        runtime=minutes_by_input,
     params:
         view=asdict(VIEW),
         framing={name: framing_of(name) for name in streamed_datasets()},

@@ -16,7 +16,11 @@ rule extract:
         ENVIRONMENT
     threads: 1 + STUDY.hardware.workers
     resources:
-        gpus=gpus(1),
+        gpus=lambda w: gpus(1),
+        gpu=lambda w: gpus(1),
+        nodes=1,
+        mem_mb=extraction_memory,
+        runtime=extraction_minutes,
     params:
         run=lambda w: asdict(run_of(w)),
         model=lambda w: model_of(run_of(w)),

@@ -13,7 +13,11 @@ rule pretrain:
         ENVIRONMENT
     threads: STUDY.hardware.processes * (1 + STUDY.hardware.workers)
     resources:
-        gpus=gpus(STUDY.hardware.processes),
+        gpus=lambda w: gpus(STUDY.hardware.processes),
+        gpu=lambda w: gpus(STUDY.hardware.processes),
+        nodes=1,
+        mem_mb=pretraining_memory,
+        runtime=pretraining_minutes,
     params:
         run=lambda w: asdict(STUDY.pretraining_run(w.backbone)),
         model=lambda w: model_of(STUDY.pretraining_run(w.backbone)),
@@ -36,7 +40,11 @@ rule train:
         ENVIRONMENT
     threads: STUDY.hardware.processes * (1 + STUDY.hardware.workers)
     resources:
-        gpus=gpus(STUDY.hardware.processes),
+        gpus=lambda w: gpus(STUDY.hardware.processes),
+        gpu=lambda w: gpus(STUDY.hardware.processes),
+        nodes=1,
+        mem_mb=training_memory,
+        runtime=training_minutes,
     params:
         run=lambda w: asdict(run_of(w)),
         model=lambda w: model_of(run_of(w)),

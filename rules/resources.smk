@@ -1,0 +1,87 @@
+"""What jobs ask a cluster for, growing with every attempt; a local run is limited by `gpus` alone."""
+
+from tokred import demand
+
+
+def gpus(processes):
+    """GPUs that a job takes: `--resources gpus=N` limits them in a local run, clusters grant `gpu`.
+
+    A study that uses a GPU where there is one (`device: auto`) asks a cluster for it in the GPU environment.
+    """
+    cluster = workflow.non_local_exec or workflow.remote_exec
+    device = STUDY.hardware.device
+    return (
+        0 if device == "cpu" or (device == "auto" and cluster and STUDY.environment == "cpu") else processes
+    )
+
+
+def load_of(run, table, epochs, batch_size):
+    """The work of a job that passes the images of a table through the network of a run."""
+    return demand.Load(
+        images=demand.rows(table),
+        epochs=epochs,
+        batch_size=batch_size,
+        backbone=STUDY.settings.backbones[run.backbone],
+        streamed=dataset_of(run.dataset).images.source == "stream",
+        hardware=STUDY.hardware,
+        gpus=gpus(STUDY.hardware.processes),
+    )
+
+
+def training_load(wildcards, input):
+    """The work of one training."""
+    run = run_of(wildcards)
+    training = STUDY.training_for(run)
+    return load_of(run, input.train, training.epochs, training.batch_size)
+
+
+def pretraining_load(wildcards, input):
+    """The work of training a backbone from scratch; every phase as deep as the last."""
+    phases = [phase["training"] for phase in STUDY.pretraining_for(wildcards.backbone)]
+    epochs, batch_size = sum(phase["epochs"] for phase in phases), phases[-1]["batch_size"]
+    return load_of(STUDY.pretraining_run(wildcards.backbone), input.train, epochs, batch_size)
+
+
+def extraction_load(wildcards, input):
+    """The work of one pass over the test split."""
+    return load_of(run_of(wildcards), input.test, 1, STUDY.evaluation_batch_size)
+
+
+def training_memory(wildcards, input, attempt):
+    return training_load(wildcards, input).memory(attempt)
+
+
+def training_minutes(wildcards, input, attempt):
+    return training_load(wildcards, input).minutes(attempt)
+
+
+def pretraining_memory(wildcards, input, attempt):
+    return pretraining_load(wildcards, input).memory(attempt)
+
+
+def pretraining_minutes(wildcards, input, attempt):
+    return pretraining_load(wildcards, input).minutes(attempt)
+
+
+def extraction_memory(wildcards, input, attempt):
+    return extraction_load(wildcards, input).memory(attempt)
+
+
+def extraction_minutes(wildcards, input, attempt):
+    return extraction_load(wildcards, input).minutes(attempt)
+
+
+def preparation_memory(wildcards, threads, attempt):
+    return attempt * (2000 + 500 * threads)
+
+
+def preparation_minutes(wildcards, attempt):
+    return attempt * (480 if "root" in dataset_of(wildcards.dataset).options else 30)
+
+
+def memory_by_input(wildcards, input, attempt):
+    return demand.memory_by_input(demand.megabytes(input), attempt)
+
+
+def minutes_by_input(wildcards, input, attempt):
+    return demand.minutes_by_input(demand.megabytes(input), attempt)

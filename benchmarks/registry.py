@@ -28,6 +28,11 @@ class Benchmark:
 
 
 _ALL = [
+    Benchmark("inference", "Throughput of reduced models against their multiply-accumulates"),
+    Benchmark("against_plain", "Throughput of reduced models against plain implementations"),
+    Benchmark("training_step", "Training steps of reduced models against their multiply-accumulates"),
+    Benchmark("tracing", "Tracing on top of inference"),
+    Benchmark("precision", "bfloat16 against float32"),
     Benchmark("clusterings", "Homogeneity, Completeness and NMI against scikit-learn"),
     Benchmark("kept_sets", "IoA and IoU against Python sets"),
     Benchmark("summary", "Depth maps and actual keep rates in one pass"),

@@ -1,0 +1,29 @@
+"""Throughput of reduced models, as a part of what their multiply-accumulates would allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from benchmarks.models import REDUCED, Setting, speedup
+from benchmarks.row import Goal, Row, Scale
+
+#: Percent of the ideal; what methods compute besides costs some of them more.
+_GOALS = {"sinkhorn": 90, "ats": 90, "dpcknn": 90, "kmedoids": 80}
+_GOAL = 95
+
+
+def measure(scale: Scale) -> Iterator[Row]:
+    """float32, one core."""
+    setting = Setting.of(scale)
+    images, unreduced = setting.images(), setting.unreduced()
+    for keep_rate in ("0.50", "0.70"):
+        for method in REDUCED:
+            model = setting.reduced(method, keep_rate)
+            with torch.inference_mode():
+                found = speedup(lambda model=model: model(images), lambda: unreduced(images), setting.repeats)
+            ideal = setting.ideal(method, keep_rate)
+            goal = Goal(">=", _GOALS.get(method, _GOAL))
+            note = f"{found:.2f} of {ideal:.2f} x"
+            yield Row(f"{method}, r = {keep_rate}", 100 * found / ideal, "% of ideal", goal, note)

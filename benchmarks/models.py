@@ -1,0 +1,87 @@
+"""DeiT-S with random weights, reduced or not, and how fast one network is beside another."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import timm
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor
+
+from benchmarks.row import Scale
+from tokred.api import reduce
+from tokred.methods.registry import METHODS
+from tokred.run import UNREDUCED
+from tokred.scale import Shape, forward_macs
+
+#: The reduced methods, in the registry's order.
+REDUCED = [name for name in METHODS if name != UNREDUCED]
+LOCATIONS = (3, 6, 9)
+_CLASSES = 1000
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What networks are measured on.
+
+    Attributes:
+        image_size: height and width of images.
+        name: timm's name of the backbone.
+        batch: images at a time.
+        repeats: how often both sides are measured in turn.
+    """
+
+    image_size: int
+    name: str
+    batch: int
+    repeats: int
+
+    @classmethod
+    def of(cls, scale: Scale) -> Setting:
+        """DeiT-S on 32 images of 224 pixels; DeiT-T on small ones to see that it runs."""
+        if scale.tiny:
+            return cls(64, "deit_tiny_patch16_224", 2, 1)
+        return cls(224, "deit_small_patch16_224", 32, 3)
+
+    def images(self) -> Tensor:
+        """(B, 3, height, width) noise."""
+        generator = torch.Generator().manual_seed(0)
+        return torch.randn(self.batch, 3, self.image_size, self.image_size, generator=generator)
+
+    def unreduced(self) -> VisionTransformer:
+        """timm's own model, for evaluation; the same weights every time."""
+        torch.manual_seed(0)
+        return timm.create_model(self.name, pretrained=False, img_size=self.image_size).eval()
+
+    def reduced(self, method: str, keep_rate: str) -> VisionTransformer:
+        """The same, reduced."""
+        vit = self.unreduced()
+        torch.manual_seed(1)
+        return reduce(vit, method, float(keep_rate), LOCATIONS).eval()
+
+    def ideal(self, method: str, keep_rate: str) -> float:
+        """How many times as fast a reduced model would be if only multiply-accumulates counted."""
+        vit = self.unreduced()
+        patches, dim = vit.patch_embed.num_patches, vit.embed_dim
+        shape = Shape(patches, 16, dim, 4 * dim, len(vit.blocks), 0)
+        whole = forward_macs(shape, LOCATIONS, UNREDUCED, "1.00", _CLASSES)
+        return whole / forward_macs(shape, LOCATIONS, method, keep_rate, _CLASSES)
+
+
+def speedup(ours: Callable[[], object], theirs: Callable[[], object], repeats: int) -> float:
+    """How many times as long theirs takes as ours: the median over repeats, measured in turn.
+
+    Processor time of this process counts, as other processes may use the machine.
+    """
+    ours(), theirs()
+    return statistics.median(_clock(theirs) / _clock(ours) for _ in range(repeats))
+
+
+def _clock(function: Callable[[], object]) -> float:
+    start = time.process_time()
+    function()
+    return time.process_time() - start

@@ -1,0 +1,41 @@
+"""Training steps of reduced models, as a part of what their multiply-accumulates would allow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from benchmarks.models import REDUCED, Setting, speedup
+from benchmarks.row import Goal, Row, Scale
+
+_GOAL = Goal(">=", 90)
+#: Methods that mask tokens while they learn, in place of dropping them.
+_MASKING = ("dynamicvit",)
+
+
+def step(model: nn.Module, images: Tensor) -> Callable[[], None]:
+    """Forward and backward pass with the method's own loss, if it has one."""
+    labels = torch.arange(len(images))
+
+    def run() -> None:
+        model.zero_grad(set_to_none=True)
+        loss = cross_entropy(model(images), labels)
+        extra = getattr(model, "extra_loss", None)
+        (loss if extra is None else loss + extra).backward()
+
+    return run
+
+
+def measure(scale: Scale) -> Iterator[Row]:
+    """float32, one core, r = 0.5."""
+    setting = Setting.of(scale)
+    images = setting.images()
+    unreduced = step(setting.unreduced().train(), images)
+    for method in REDUCED:
+        found = speedup(step(setting.reduced(method, "0.50").train(), images), unreduced, setting.repeats)
+        ideal = 1.0 if method in _MASKING else setting.ideal(method, "0.50")
+        note = f"{found:.2f} of {ideal:.2f} x" + (", masks while it learns" if method in _MASKING else "")
+        yield Row(f"{method}, r = 0.50", 100 * found / ideal, "% of ideal", _GOAL, note)

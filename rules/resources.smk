@@ -10,12 +10,11 @@ def gpus(processes):
     """
     cluster = workflow.non_local_exec or workflow.remote_exec
     device = STUDY.hardware.device
-    return (
-        0 if device == "cpu" or (device == "auto" and cluster and STUDY.environment == "cpu") else processes
-    )
+    without = device == "cpu" or (device == "auto" and cluster and STUDY.environment == "cpu")
+    return 0 if without else processes
 
 
-def load_of(run, table, epochs, batch_size):
+def load_of(run, table, epochs, batch_size, hardware=STUDY.hardware):
     """The work of a job that passes the images of a table through the network of a run."""
     return demand.Load(
         images=demand.rows(table),
@@ -23,8 +22,8 @@ def load_of(run, table, epochs, batch_size):
         batch_size=batch_size,
         backbone=STUDY.settings.backbones[run.backbone],
         streamed=dataset_of(run.dataset).images.source == "stream",
-        hardware=STUDY.hardware,
-        gpus=gpus(STUDY.hardware.processes),
+        hardware=hardware,
+        gpus=gpus(hardware.processes),
     )
 
 
@@ -43,8 +42,9 @@ def pretraining_load(wildcards, input):
 
 
 def extraction_load(wildcards, input):
-    """The work of one pass over the test split."""
-    return load_of(run_of(wildcards), input.test, 1, STUDY.evaluation_batch_size)
+    """The work of one pass over the test split, in one process."""
+    alone = STUDY.hardware.model_copy(update={"processes": 1})
+    return load_of(run_of(wildcards), input.test, 1, STUDY.evaluation_batch_size, alone)
 
 
 def training_memory(wildcards, input, attempt):

@@ -40,7 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _text(line: results.Line) -> str:
     goal = f", goal {line['goal']}: {line['met']}" if line["goal"] else ""
-    return f"{line['benchmark']}: {line['case']}: {line['value']} {line['unit']}{goal} ({line['note']})"
+    note = f" ({line['note']})" if line["note"] else ""
+    return f"{line['benchmark']}: {line['case']}: {line['value']} {line['unit']}{goal}{note}"
 
 
 if __name__ == "__main__":

@@ -80,4 +80,4 @@ def test_rows_say_what_they_are() -> None:
     row = race.race_row("case", contest, 1, None)
     assert isinstance(row, Row)
     assert row.unit == "x"
-    assert row.note.endswith("a pair")
+    assert row.note.endswith("per pair")

@@ -26,6 +26,7 @@ include: "rules/extract.smk"
 include: "rules/compare.smk"
 include: "rules/artifacts.smk"
 include: "rules/explorer.smk"
+include: "rules/benchmarks.smk"
 
 
 localrules:

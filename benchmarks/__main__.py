@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks import registry, results
 from benchmarks.process import alone
-from benchmarks.row import Scale
+from benchmarks.row import ALL, Scale
 
 _HERE = Path(__file__).parent
 #: The document that shows the table of `benchmarks/results`.
@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", help=f"default: all of {', '.join(registry.BENCHMARKS)}")
     parser.add_argument("--tiny", action="store_true", help="see that they run; needs --results")
     parser.add_argument("--results", type=Path, help="folder of the table; default: benchmarks/results")
+    parser.add_argument("--images", type=int, default=ALL, help=f"of the benchmark `stage`; default: {ALL}")
     given = parser.parse_args(arguments)
     if given.tiny and given.results is None:
         parser.error("--tiny measures nothing that should stand in benchmarks/results: name --results")
@@ -28,7 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     folder = given.results or _HERE / "results"
     for name in chosen:
         with tempfile.TemporaryDirectory() as scratch:
-            rows = alone(registry.measure, name, Scale(Path(scratch), given.tiny)).value
+            rows = alone(registry.measure, name, Scale(Path(scratch), given.tiny, given.images)).value
         lines = results.lines_of(name, rows)
         for line in lines:
             print(_text(line), flush=True)
@@ -39,7 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _text(line: results.Line) -> str:
     goal = f", goal {line['goal']}: {line['met']}" if line["goal"] else ""
-    return f"{line['benchmark']}: {line['case']}: {line['value']} {line['unit']}{goal} ({line['note']})"
+    note = f" ({line['note']})" if line["note"] else ""
+    return f"{line['benchmark']}: {line['case']}: {line['value']} {line['unit']}{goal}{note}"
 
 
 if __name__ == "__main__":

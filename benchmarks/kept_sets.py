@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.race import Contest, race_row
 from benchmarks.row import Goal, Row, Scale
+from benchmarks.study import RATES
 from benchmarks.synthetic import survivors
 from tokred.metrics.ioa import intersection_over_area
 from tokred.metrics.iou import intersection_over_union
@@ -16,43 +18,46 @@ from tokred.metrics.sets import PackedSets, pack_survivors
 
 _GOAL = Goal(">=", 50)
 _STAGE = 1
+#: Keep rates that are compared, each with each, and the keep rates of a pair by itself.
+_RATES, _PAIR = RATES, ("0.25", "0.50")
 
 
-def contests(scale: Scale) -> dict[str, Contest]:
-    """With packing from what is stored, as for a pair alone, and without, as a run is packed once.
+def all_pairs(scale: Scale, rates: Sequence[str]) -> Contest:
+    """Some runs, each with each, packed once from what is stored, as the comparison of keep rates does it.
 
-    Python's sets are built beforehand in both: what is stored holds no sets.
+    Python's sets are built beforehand: what is stored holds no sets.
     """
     rng = np.random.default_rng(0)
-    larger, smaller = (survivors(rng, scale.of(50_000, 40), rate) for rate in ("0.50", "0.25"))
-    packed = pack_survivors(larger, _STAGE), pack_survivors(smaller, _STAGE)
+    survived = [survivors(rng, scale.of(50_000, 40), rate) for rate in rates]
     few = scale.of(2000, 10)
-    sets = [(_set(a), _set(b)) for a, b in zip(larger[:few], smaller[:few], strict=True)]
+    sets = [[_set(tokens) for tokens in run[:few]] for run in survived]
 
-    def with_packing() -> NDArray:
-        return _both(pack_survivors(larger, _STAGE), pack_survivors(smaller, _STAGE))
-
-    def without() -> NDArray:
-        # Fresh records, as sizes are kept in them once they are counted.
-        return _both(*(PackedSets(part.words, part.tokens) for part in packed))
+    def ours() -> NDArray:
+        packed = [pack_survivors(run, _STAGE) for run in survived]
+        return np.stack([_both(larger, smaller) for smaller, larger in combinations(packed, 2)], axis=1)
 
     def theirs() -> NDArray:
-        return np.array([(len(a & b) / len(b), len(a & b) / len(a | b)) for a, b in sets])
+        pairs = combinations(sets, 2)
+        scores = [[_scores(a, b) for b, a in zip(*pair, strict=True)] for pair in pairs]
+        return np.array(scores).swapaxes(0, 1)
 
-    return {
-        "packing included, 196 tokens": Contest(with_packing, theirs),
-        "packed before, 196 tokens": Contest(without, theirs),
-    }
+    return Contest(ours, theirs)
 
 
 def measure(scale: Scale) -> Iterator[Row]:
-    """One core; both metrics on either side."""
-    for case, contest in contests(scale).items():
-        yield race_row(case, contest, scale.of(9, 1), _GOAL)
+    """One core; both metrics on either side, packing included in ours."""
+    repeats = scale.of(9, 1)
+    yield race_row("four keep rates, six pairs, packing included", all_pairs(scale, _RATES), repeats, _GOAL)
+    yield race_row("one pair by itself, packing included", all_pairs(scale, _PAIR), repeats, None)
 
 
 def _set(survived: NDArray) -> set[int]:
     return set(np.flatnonzero(survived >= _STAGE).tolist())
+
+
+def _scores(larger: set[int], smaller: set[int]) -> tuple[float, float]:
+    """IoA and IoU by Python's sets."""
+    return len(larger & smaller) / len(smaller), len(larger & smaller) / len(larger | smaller)
 
 
 def _both(larger: PackedSets, smaller: PackedSets) -> NDArray:

@@ -60,7 +60,9 @@ def race(contest: Contest, repeats: int) -> Times:
 def race_row(case: str, contest: Contest, repeats: int, goal: Goal | None) -> Row:
     """The row of a race, with both times in its note."""
     times = race(contest, repeats)
-    return Row(case, times.ratio, "x", goal, f"{_text(times.theirs)} / {_text(times.ours)} a {contest.unit}")
+    return Row(
+        case, times.ratio, "x", goal, f"{_text(times.theirs)} / {_text(times.ours)} per {contest.unit}"
+    )
 
 
 def _clock(function: Callable[[], ArrayLike]) -> float:

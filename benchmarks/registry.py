@@ -35,6 +35,9 @@ _ALL = [
     Benchmark("features", "Procrustes, CKA and PWCCA against full singular value decompositions"),
     Benchmark("reading", "Reading a run's patterns"),
     Benchmark("storage", "Bytes an image of stored patterns"),
+    Benchmark("stage", "The metrics of one data set and backbone, whole"),
+    Benchmark("startup", "What jobs load before they do anything"),
+    Benchmark("dry_runs", "How long the workflow thinks"),
 ]
 
 #: Every benchmark by name.

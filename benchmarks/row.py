@@ -6,6 +6,9 @@ import operator
 from dataclasses import dataclass
 from pathlib import Path
 
+#: Images of the test split of ImageNet, the largest that the paper compares.
+ALL = 50_000
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -14,10 +17,12 @@ class Scale:
     Attributes:
         folder: where it may write.
         tiny: whether only to see that it runs, as tests do; its figures then mean nothing.
+        images: how many the whole metrics stage is measured on.
     """
 
     folder: Path
     tiny: bool = False
+    images: int = ALL
 
     def of(self, full: int, tiny: int) -> int:
         """A number of images, pairs, or repeats."""

@@ -20,7 +20,7 @@ rule figure:
         name=lambda w: w.figure,
         caption=lambda w: ARTIFACTS[w.figure].caption_for(VIEW),
         view=asdict(VIEW),
-        code=lambda w: fingerprint.code("tokred.artifacts.render", f"tokred.artifacts.{w.figure}"),
+        code=lambda w: code_of("tokred.artifacts.render", f"tokred.artifacts.{w.figure}"),
     script:
         "../workflow/scripts/render.py"
 
@@ -46,7 +46,7 @@ rule table:
         name=lambda w: w.table,
         caption=lambda w: ARTIFACTS[w.table].caption_for(VIEW),
         view=asdict(VIEW),
-        code=lambda w: fingerprint.code("tokred.artifacts.render", f"tokred.artifacts.{w.table}"),
+        code=lambda w: code_of("tokred.artifacts.render", f"tokred.artifacts.{w.table}"),
     script:
         "../workflow/scripts/render.py"
 

@@ -1,6 +1,7 @@
 """What the rules share: the validated study, paths and wildcards, and all input functions."""
 
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -76,14 +77,17 @@ def run_of(wildcards):
 
 
 ALL_RUNS = set(STUDY.runs())
+#: (wildcards, path below a stage's folder) of every run of the study, sorted by run.
+RUN_FILES = [
+    ({name: str(value) for name, value in asdict(run).items()}, f"{run.key}.parquet")
+    for run in sorted(ALL_RUNS)
+]
 
 
 def paths(stage, **selection):
     """A stage's files of all runs of the study in which the named fields have the given values."""
-    chosen = [
-        run for run in sorted(ALL_RUNS) if all(str(getattr(run, k)) == str(v) for k, v in selection.items())
-    ]
-    return [f"{RESULTS}/{stage}/{RUN_PATH.format(**asdict(run))}.parquet" for run in chosen]
+    wanted = {name: str(value) for name, value in selection.items()}.items()
+    return [f"{RESULTS}/{stage}/{path}" for fields, path in RUN_FILES if wanted <= fields.items()]
 
 
 def runs_of_slice(stage):
@@ -126,6 +130,12 @@ def adapter_module(name):
     return ADAPTERS[dataset_of(name).adapter].target.partition(":")[0]
 
 
+@cache
+def code_of(*modules):
+    """Fingerprint of the code that a job depends on; many jobs depend on the same."""
+    return fingerprint.code(*modules)
+
+
 def model_of(run):
     """What decides a run's network: its backbone, its method's options, the stages' places."""
     described = {"label", "weights", "pretrained_on"}  # which change nothing in the network
@@ -136,7 +146,7 @@ def model_of(run):
 
 def code_of_method(method):
     """Fingerprint of the code that a method's training and extraction depend on."""
-    return fingerprint.code("tokred.jobs", METHODS[method].target.partition(":")[0])
+    return code_of("tokred.jobs", METHODS[method].target.partition(":")[0])
 
 
 def gpus(processes):
@@ -154,12 +164,18 @@ def pretrained_weights(backbone):
     return {"pretrained": str(shipped.path(backbone)) if source == "shipped" else source}
 
 
+@cache
+def training_of(run):
+    """Training settings of a run; its inputs and its parameters need them."""
+    return STUDY.training_for(run)
+
+
 def training_inputs(wildcards):
     """Tables and weights of a run; the test split only where the study chooses epochs on it."""
     run = run_of(wildcards)
     tables = f"{RESULTS}/datasets/{run.dataset}"
     files = {"train": f"{tables}/train.parquet", **pretrained_weights(run.backbone)}
-    if STUDY.training_for(run).selection == "test":
+    if training_of(run).selection == "test":
         files["test"] = f"{tables}/test.parquet"
     return files
 

@@ -14,6 +14,6 @@ rule prepare:
     params:
         adapter=lambda w: dataset_of(w.dataset).adapter,
         options=lambda w: STUDY.options_of(dataset_of(w.dataset)),
-        code=lambda w: fingerprint.code("tokred.datasets.prepare", adapter_module(w.dataset)),
+        code=lambda w: code_of("tokred.datasets.prepare", adapter_module(w.dataset)),
     script:
         "../workflow/scripts/prepare.py"

@@ -40,7 +40,7 @@ rule train:
     params:
         run=lambda w: asdict(run_of(w)),
         model=lambda w: model_of(run_of(w)),
-        training=lambda w: STUDY.training_for(run_of(w)).model_dump(),
+        training=lambda w: training_of(run_of(w)).model_dump(),
         images=lambda w: dataset_of(w.dataset).images.model_dump(),
         code=lambda w: code_of_method(w.method),
         keep_head=lambda w: STUDY.keeps_head(run_of(w)),

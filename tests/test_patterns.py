@@ -115,3 +115,10 @@ def test_fixed_lists_of_a_sliced_table() -> None:
     np.testing.assert_array_equal(patterns.fixed_lists(joined, "x"), values[[5, 6, 7, 1, 2]])
     assert patterns.fixed_lists(table.slice(8), "x").shape == (0, 3)
     assert patterns.fixed_lists(table, "x").dtype == np.int16
+
+
+def test_fixed_lists_are_not_copied() -> None:
+    """Of one row group; several are joined."""
+    table = pa.table({"x": fixed(np.arange(24, dtype=np.int16).reshape(8, 3), pa.int16())})
+    values = patterns.fixed_lists(table, "x")
+    assert np.shares_memory(values, table["x"].chunk(0).flatten().to_numpy())

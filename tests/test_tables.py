@@ -134,3 +134,20 @@ def test_stream_leaves_nothing_behind(tmp_path: Path, rows: int) -> None:
     with pytest.raises(RuntimeError, match="halfway"):
         fail()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_streams_split_the_bytes_of_lists_with_many_values(tmp_path: Path) -> None:
+    """Clusters and floats; not of numbers of stages, of which there are four."""
+    kinds = {"clusters": pa.int16(), "features": pa.float32(), "survived": pa.uint8()}
+    schema = pa.schema([("id", pa.string()), *((name, pa.list_(kind, 2)) for name, kind in kinds.items())])
+    values = pa.table({"id": ["a", "b"], **{name: [[1, 2], [3, 1]] for name in kinds}}).cast(schema)
+    with tables.stream(tmp_path / "t.parquet", schema, {}) as writer:
+        writer.add({name: values[name].combine_chunks() for name in schema.names})
+    stored = pq.ParquetFile(tmp_path / "t.parquet")
+    assert stored.read().cast(schema).equals(values)
+    split = set()
+    for index in range(stored.metadata.num_columns):
+        column = stored.metadata.row_group(0).column(index)
+        if "BYTE_STREAM_SPLIT" in column.encodings:
+            split.add(column.path_in_schema.partition(".")[0])
+    assert split == {"clusters", "features"}

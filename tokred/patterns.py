@@ -74,8 +74,9 @@ def read(path: str | Path, columns: Sequence[str] = PARTS) -> Patterns:
     Args:
         columns: which of `PARTS` to read, as far as the run has them; the rest is None.
     """
-    wanted = [name for name in pq.read_schema(path).names if _is_pattern(name, columns)]
-    table = pq.read_table(path, columns=["image_id", *wanted])
+    with pq.ParquetFile(path) as stored:
+        wanted = [name for name in stored.schema_arrow.names if _is_pattern(name, columns)]
+        table = stored.read(["image_id", *wanted])
     names = table.column_names
     clusters = [fixed_lists(table, name) for name in names if name.startswith("cluster_")]
     return Patterns(
@@ -87,9 +88,11 @@ def read(path: str | Path, columns: Sequence[str] = PARTS) -> Patterns:
 
 
 def fixed_lists(table: pa.Table, name: str) -> NDArray:
-    """(n, size) array of a column of fixed-size lists."""
-    column = table[name].combine_chunks()
-    return column.flatten().to_numpy().reshape(-1, column.type.list_size)
+    """(n, size) array of a column of fixed-size lists, not copied if arrow has it in one piece."""
+    column = table[name]
+    size, kind = column.type.list_size, column.type.value_type.to_pandas_dtype()
+    parts = [chunk.flatten().to_numpy().reshape(-1, size) for chunk in column.chunks]
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, size), kind), *parts])
 
 
 def _is_pattern(name: str, columns: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ from scipy.optimize import linprog
 from scipy.spatial.distance import jensenshannon
 
 from tokred.metrics.correlation import kendall
-from tokred.metrics.depth import actual_keep_rate, block_counts, depth_statistics
+from tokred.metrics.depth import actual_keep_rate, block_counts, count_levels, depth_statistics
 from tokred.metrics.emd import earth_movers_distance
 from tokred.metrics.histogram import histogram_similarity
 from tokred.metrics.jensen_shannon import jensen_shannon
@@ -112,3 +112,13 @@ def test_depth_against_a_loop() -> None:
     depth_map, per_image = depth_statistics(survived, block_counts((3, 6, 9), 12))
     np.testing.assert_allclose(depth_map, np.mean(depth, axis=0))
     np.testing.assert_allclose(per_image, np.mean(depth, axis=1))
+
+
+def test_counts_of_many_images() -> None:
+    """More than are counted at a time."""
+    survived = RNG.integers(0, 4, (1200, 196)).astype(np.uint8)
+    counts = count_levels(survived, 4)
+    np.testing.assert_array_equal(counts.per_token, [(survived == level).sum(axis=0) for level in range(4)])
+    np.testing.assert_array_equal(counts.per_image, [(survived == level).sum(axis=1) for level in range(4)])
+    for stage in (1, 2, 3):
+        np.testing.assert_array_equal(counts.actual_keep_rate(stage), actual_keep_rate(survived, stage))

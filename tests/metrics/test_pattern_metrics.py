@@ -18,6 +18,7 @@ from tokred.metrics.iou import intersection_over_union
 from tokred.metrics.lower_bounds import ioa_lower_bound, iou_lower_bound
 from tokred.metrics.nmi import normalized_mutual_information
 from tokred.metrics.registry import METRICS
+from tokred.metrics.sets import pack, pack_survivors
 
 RNG = np.random.default_rng(0)
 
@@ -118,3 +119,20 @@ def test_lower_bounds_of_the_paper() -> None:
     found = [ioa_lower_bound(196, "0.90", "0.70", stage) for stage in (1, 2, 3)]
     assert found == [(176 + 137 - 196) / 137, (158 + 96 - 196) / 96, (142 + 67 - 196) / 67]
     assert iou_lower_bound(196, "0.50", "0.50", 1) == 0
+
+
+@pytest.mark.parametrize("tokens", [5, 64, 196])
+@pytest.mark.parametrize("images", [0, 7, 2500])
+def test_packed_sets_are_the_booleans(tokens: int, images: int) -> None:
+    a, b = RNG.integers(0, 4, (2, images, tokens), dtype=np.uint8)
+    for stage in (1, 2, 3):
+        first, second = pack_survivors(a, stage), pack_survivors(b, stage)
+        np.testing.assert_array_equal(first.sizes, (a >= stage).sum(axis=1))
+        for metric in (intersection_over_area, intersection_over_union):
+            np.testing.assert_array_equal(metric(first, second), metric(a >= stage, b >= stage))
+
+
+def test_packed_sets_of_different_shapes() -> None:
+    kept = np.ones((3, 60), bool)
+    with pytest.raises(ValueError, match=r"shapes \(3, 60\) and \(3, 61\)"):
+        intersection_over_union(pack(kept), np.ones((3, 61), bool))

@@ -52,7 +52,8 @@ class RunFile:
     @cached_property
     def image_ids(self) -> pa.ChunkedArray:
         """(n,) ids of the images, in order."""
-        return pq.read_table(self.path, columns=["image_id"])["image_id"]
+        with pq.ParquetFile(self.path) as stored:
+            return stored.read(["image_id"])["image_id"]
 
     @property
     def num_stages(self) -> int:

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tokred.metrics.moments import Moments, whitening
+from tokred.metrics.moments import Moments
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Canonical:
 @lru_cache(maxsize=1)  # three metrics need it, one after the other
 def canonical(moments: Moments) -> Canonical:
     """Canonical correlations between the directions of A and B that are not null."""
-    white_a, projection_a = whitening(moments.aa)
-    white_b, _ = whitening(moments.bb)
+    white_a, projection_a = moments.directions(moments.aa)
+    white_b, _ = moments.directions(moments.bb)
     left, correlations, _ = np.linalg.svd(white_a.T @ moments.ab @ white_b, full_matrices=False)
     dropped = sum(moments.ab.shape) - white_a.shape[1] - white_b.shape[1]
     weights = np.abs(left.T @ projection_a).sum(axis=1)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tokred.metrics.moments import Moments, double, usable_norm
+from tokred.metrics.moments import Moments, double, usable_norm, whitening
 
 
 @dataclass
@@ -18,6 +19,19 @@ class _Sums:
     mean: NDArray
     products: NDArray
     largest: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Own:
+    """Norm of one model's centred features, their products as `Moments` have them, and the directions."""
+
+    norm: float
+    normalized: NDArray
+
+    @cached_property
+    def directions(self) -> tuple[NDArray, NDArray]:
+        """What `whitening` finds in the products."""
+        return whitening(self.normalized)
 
 
 class MomentStream:
@@ -43,6 +57,7 @@ class MomentStream:
         self._names = list(dict.fromkeys(name for pair in self._pairs for name in pair))
         self._sums: dict[str, _Sums] = {}
         self._shared: dict[tuple[str, str], NDArray] = {}
+        self._own: dict[str, _Own] = {}
 
     def update(self, features: Mapping[str, NDArray]) -> None:
         """Add a batch of m images: (m, d) features of every model by name, d the model's own.
@@ -67,6 +82,7 @@ class MomentStream:
             (a, shift_a), (b, shift_b) = merged[first], merged[second]
             self._shared[first, second] += a.T @ b + weight * np.outer(shift_a, shift_b)
         self._n = total
+        self._own = {}
 
     def moments(self, first: str, second: str) -> Moments:
         """Moments of a pair of models, A and B, over all images so far.
@@ -75,13 +91,9 @@ class MomentStream:
         """
         if (first, second) not in self._shared:
             raise ValueError(f"no features of {first!r} and {second!r}: expected one of {self._pairs}")
-        norm_a, norm_b = self._norm(self._sums[first]), self._norm(self._sums[second])
-        return Moments(
-            aa=self._sums[first].products / norm_a**2,
-            bb=self._sums[second].products / norm_b**2,
-            ab=self._shared[first, second] / (norm_a * norm_b),
-            n=self._n,
-        )
+        a, b = self._own_of(first), self._own_of(second)
+        ab = self._shared[first, second] / (a.norm * b.norm)
+        return Moments(a.normalized, b.normalized, ab, self._n, self._directions)
 
     def _start(self, widths: Mapping[str, int]) -> None:
         self._sums = {name: _Sums(np.zeros(d), np.zeros((d, d))) for name, d in widths.items()}
@@ -98,5 +110,14 @@ class MomentStream:
         sums.largest = max(sums.largest, float(np.abs(features).max()))
         return centered, shift
 
-    def _norm(self, sums: _Sums) -> float:
-        return usable_norm(np.sqrt(np.trace(sums.products)), sums.largest, self._n * len(sums.mean))
+    def _own_of(self, name: str) -> _Own:
+        """What all pairs of a model need, found once."""
+        if name not in self._own:
+            sums = self._sums[name]
+            norm = usable_norm(np.sqrt(np.trace(sums.products)), sums.largest, self._n * len(sums.mean))
+            self._own[name] = _Own(norm, sums.products / norm**2)
+        return self._own[name]
+
+    def _directions(self, normalized: NDArray) -> tuple[NDArray, NDArray]:
+        (own,) = (own for own in self._own.values() if own.normalized is normalized)
+        return own.directions

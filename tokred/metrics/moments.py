@@ -6,6 +6,7 @@ The features are (n, d), an image a row. They are centred over images and divide
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,18 @@ NULL = 1e-12
 NO_SPREAD = 1e-12
 
 
+def whitening(aa: NDArray) -> tuple[NDArray, NDArray]:
+    """Directions of A that are not null.
+
+    Returns:
+        (d, r) matrix W with W^T (A A^T) W = 1, and (r, d) matrix with the rows <h_i, a_j> of W^T A A^T.
+    """
+    values, vectors = np.linalg.eigh(aa)
+    alive = values > NULL * values[-1]
+    roots = np.sqrt(values[alive])
+    return vectors[:, alive] / roots, (vectors[:, alive] * roots).T
+
+
 @dataclass(frozen=True, eq=False)  # hashed by identity, so that what is derived of it can be cached
 class Moments:
     """Second moments of normalised features.
@@ -28,12 +41,15 @@ class Moments:
         bb: (d_b, d_b) B B^T.
         ab: (d_a, d_b) A B^T.
         n: number of images.
+        directions: what finds the directions of `aa` and `bb` that are not null; many pairs may share one
+            that remembers those of each model.
     """
 
     aa: NDArray
     bb: NDArray
     ab: NDArray
     n: int
+    directions: Callable[[NDArray], tuple[NDArray, NDArray]] = whitening
 
     @property
     def valid(self) -> bool:
@@ -74,15 +90,3 @@ def moments(a: NDArray, b: NDArray) -> Moments:
     if len(a) != len(b):
         raise ValueError(f"features of {len(a)} and of {len(b)} images cannot be compared")
     return Moments(a.T @ a, b.T @ b, a.T @ b, len(a))
-
-
-def whitening(aa: NDArray) -> tuple[NDArray, NDArray]:
-    """Directions of A that are not null.
-
-    Returns:
-        (d, r) matrix W with W^T (A A^T) W = 1, and (r, d) matrix with the rows <h_i, a_j> of W^T A A^T.
-    """
-    values, vectors = np.linalg.eigh(aa)
-    alive = values > NULL * values[-1]
-    roots = np.sqrt(values[alive])
-    return vectors[:, alive] / roots, (vectors[:, alive] * roots).T

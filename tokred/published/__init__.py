@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import yaml
 
-from tokred import tables
 from tokred.run import UNREDUCED_RATE, canonical_rate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _FOLDER = Path(__file__).parent
 #: Performance metric of each data set, as `tables.SCORES` names it.
@@ -26,6 +27,11 @@ def scores() -> pd.DataFrame:
 
     Cells that the paper leaves empty (ToMe at 25 %) are no rows.
     """
+    # Here, as every start of the workflow reads hyperparameters, and few need tables.
+    import pandas as pd
+
+    from tokred import tables
+
     stored = pd.read_csv(_FOLDER / "performance.csv", dtype={"keep_rate": str}).dropna(subset=["score"])
     rates = [canonical_rate(rate) for rate in stored["keep_rate"].fillna(UNREDUCED_RATE)]
     rows = stored.assign(keep_rate=rates, seed=0, metric=stored["dataset"].map(METRICS), n=0)

@@ -29,7 +29,7 @@ _KEPT, _CLUSTERS = Goal("<=", 60), Goal("<=", 400)
 def measure(scale: Scale) -> Iterator[Row]:
     """Means over methods and the paper's keep rates, and the largest of them."""
     torch.set_num_threads(1)
-    images = pieces(scale.of(48, 4))
+    images = pieces(scale.of(32, 4))
     rates = RATES[2:3] if scale.tiny else RATES
     sizes: dict[str, dict[str, float]] = {"survived": {}, "cluster": {}}
     for run in runs(rates)[1:]:

@@ -44,7 +44,9 @@ def test_tables_and_wrong_layouts(tmp_path: Path, arguments: list[str]) -> None:
 
 def test_missing_folder_is_an_error_before_any_job(tmp_path: Path, arguments: list[str]) -> None:
     (tmp_path / "data").mkdir()
-    done = call(tmp_path, "--dry-run", TABLE.format("pets"), *arguments)
+    planned = call(tmp_path, "--dry-run", TABLE.format("pets"), *arguments)
+    assert planned.returncode == 0, "a dry run needs no data"
+    done = call(tmp_path, TABLE.format("pets"), *arguments)
     assert done.returncode == 1
     printed = done.stdout + done.stderr
     assert f"data set folder {tmp_path}/data/my pets does not exist; {tmp_path}/data has nothing" in printed

@@ -56,11 +56,17 @@ def test_explorer_has_every_run_on_one_page(smoke: Path) -> None:
 
 
 def test_comparisons_have_rows_of_their_schema(smoke: Path) -> None:
+    results = smoke / "results/smoke"
     for name, schema in SCHEMAS.items():
-        folder = smoke / "results/smoke" / ("scores" if name == "scores" else f"metrics/{name}")
-        rows = tables.read(sorted(folder.rglob("*.parquet")), schema)
+        folder = results / ("scores" if name == "scores" else f"metrics/{name}")
+        files = [folder.with_suffix(".parquet")] if not folder.exists() else sorted(folder.rglob("*.parquet"))
+        rows = tables.read(files, schema)
+        if name == "grid":
+            assert rows.empty, "the study searches nothing"
+            continue
         assert len(rows) > 0, name
-        assert list(rows.columns[:5]) == list(RUN_COLUMNS)
+        if schema.names[:5] != list(RUN_COLUMNS):
+            continue  # of data sets or settings
         measured = {"mean", "std", "n", "bound", "dropped", "depth", "score", "std_error", "loss", "value"}
         assert not rows.duplicated([column for column in rows if column not in measured]).any(), name
 
@@ -154,9 +160,10 @@ def test_run_outside_the_study_says_so(snakemake: Snakemake) -> None:
 
 
 def test_every_rule_ran(smoke: Path) -> None:
-    rules = {path.name for path in (smoke / "results/smoke/logs").iterdir()}
+    rules = {path.stem for path in (smoke / "results/smoke/logs").iterdir()}
     declared = set(
         re.findall(r"^rule (\w+):", "\n".join(p.read_text() for p in ROOT.glob("rules/*.smk")), re.M)
     )
     axes = {f"compare_{axis}" for axis in ("keep_rates", "fixed", "methods", "features", "backbones")}
-    assert rules == declared | axes
+    on_request = {"benchmarks", "publish", "scale"}  # not of this study, or not part of `all`
+    assert rules == (declared | axes) - on_request

@@ -10,11 +10,13 @@ from tokred.artifacts.registry import ARTIFACTS
 from tokred.claims import TABLES as CLAIMED_TABLES
 from tokred.config import Study
 from tokred.config import parse as parse_config
+from tokred.config.search import SEARCHED as SEARCHED_FIELDS
 from tokred.datasets.layout import check_root
 from tokred.datasets.registry import ADAPTERS
 from tokred.explorer.page import assets as page_assets
 from tokred.methods.registry import METHODS
 from tokred.run import RUN_PATH, Run
+from tokred.search import plan as search
 from tokred.workflow import explain_errors, give_package_to_jobs
 
 give_package_to_jobs(workflow.basedir)
@@ -26,6 +28,13 @@ RESULTS = f"results/{STUDY.study}"
 METRICS = f"{RESULTS}/metrics"
 LOGS = f"{RESULTS}/logs"
 ENVIRONMENT = f"../envs/{STUDY.environment}.yaml"
+SEARCH = f"{RESULTS}/search"
+#: Path of a model whose settings are searched, and of a trial of it.
+CELL = "{dataset}/{backbone}/{method}/{keep_rate}"
+TRIAL = f"{CELL}/{{trial}}"
+SEARCHED = set(SEARCHED_FIELDS)
+#: The trials of the study's search, by model; none without a search.
+TRIALS = search.plan(STUDY) if STUDY.search else {}
 #: What a comparison job covers: all methods and keep rates of a data set, backbone and seed.
 SLICE = "{dataset}/{backbone}/{seed}"
 #: What `tokred.compare` compares along each axis: the slice that a job covers, and the tables it reads.
@@ -54,6 +63,7 @@ wildcard_constraints:
     method="|".join(METHODS),
     keep_rate=r"[01]\.[0-9][0-9]+",
     seed=r"[0-9]+",
+    trial=rf"[0-9.e_-]+|{search.OF_FIRST}|{search.OF_BASELINE}",
     split="train|test",
     figure="|".join(name for name, artifact in ARTIFACTS.items() if artifact.kind == "figure"),
     table="|".join(name for name, artifact in ARTIFACTS.items() if artifact.kind == "table"),
@@ -134,9 +144,9 @@ def model_of(run):
     return {"backbone": backbone, "options": options, "locations": STUDY.locations}
 
 
-def code_of_method(method):
+def code_of_method(method, job="tokred.jobs"):
     """Fingerprint of the code that a method's training and extraction depend on."""
-    return fingerprint.code("tokred.jobs", METHODS[method].target.partition(":")[0])
+    return fingerprint.code(job, METHODS[method].target.partition(":")[0])
 
 
 def gpus(processes):
@@ -162,6 +172,58 @@ def training_inputs(wildcards):
     if STUDY.training_for(run).selection == "test":
         files["test"] = f"{tables}/test.parquet"
     return files
+
+
+def cell_of(wildcards):
+    """The model of the study's search that a rule's wildcards name; an error where it has no such model."""
+    cell = search.Cell(wildcards.dataset, wildcards.method, wildcards.keep_rate)
+    if cell not in TRIALS or wildcards.backbone != search.backbone(STUDY):
+        raise WorkflowError(f"the search of study {STUDY.study!r} has no model {'/'.join(map(str, wildcards))}")
+    return cell
+
+
+def setting_of_trial(wildcards):
+    """The setting that a trial tries; None where another model's trials decide it."""
+    options = TRIALS[cell_of(wildcards)]
+    if wildcards.trial not in options:
+        raise WorkflowError(f"the search of study {STUDY.study!r} has no trial {'/'.join(map(str, wildcards))}")
+    found = options[wildcards.trial]
+    return None if isinstance(found, search.Cell) else found
+
+
+def file_of_cell(cell, pattern, **more):
+    """A file of a model of the search."""
+    return pattern.format(**asdict(cell), backbone=search.backbone(STUDY), **more)
+
+
+def trial_files(cell):
+    """Histories of all trials of a model."""
+    pattern = f"{SEARCH}/history/{TRIAL}.parquet"
+    return [file_of_cell(cell, pattern, trial=name) for name in TRIALS[cell]]
+
+
+def trial_inputs(wildcards):
+    """Tables and weights of a trial, and the setting that it takes from another model."""
+    cell = cell_of(wildcards)
+    tables = f"{RESULTS}/datasets/{cell.dataset}"
+    files = {"train": f"{tables}/train.parquet", **pretrained_weights(wildcards.backbone)}
+    if STUDY.search.select_on == "test":
+        files["test"] = f"{tables}/test.parquet"
+    if setting_of_trial(wildcards) is None:
+        files["chosen"] = file_of_cell(TRIALS[cell][wildcards.trial], f"{SEARCH}/chosen/{CELL}.json")
+    return files
+
+
+def search_results(wildcards):
+    """What a search finds; an error where the study has none."""
+    if STUDY.search is None:
+        raise WorkflowError(f"study {STUDY.study!r} has no key `search`: see docs/search.md")
+    return [f"{SEARCH}/hyperparameters.yaml", f"{SEARCH}/trials.parquet"]
+
+
+def settings_file():
+    """The file with hyperparameters that the study's settings come from, if any."""
+    return [] if STUDY.hyperparameters in ("own", "published") else [STUDY.hyperparameters]
 
 
 def artifact_files(names):

@@ -142,6 +142,8 @@ rule refer:
 
 
 rule list_settings:
+    input:
+        settings_file(),
     output:
         settings=f"{METRICS}/settings.parquet",
         grid=f"{METRICS}/grid.parquet",

@@ -1,6 +1,7 @@
 """What the rules share: the validated study, paths and wildcards, and all input functions."""
 
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -33,8 +34,6 @@ SEARCH = f"{RESULTS}/search"
 CELL = "{dataset}/{backbone}/{method}/{keep_rate}"
 TRIAL = f"{CELL}/{{trial}}"
 SEARCHED = set(SEARCHED_FIELDS)
-#: The trials of the study's search, by model; none without a search.
-TRIALS = search.plan(STUDY) if STUDY.search else {}
 #: What a comparison job covers: all methods and keep rates of a data set, backbone and seed.
 SLICE = "{dataset}/{backbone}/{seed}"
 #: What `tokred.compare` compares along each axis: the slice that a job covers, and the tables it reads.
@@ -174,19 +173,36 @@ def training_inputs(wildcards):
     return files
 
 
+@cache
+def trials():
+    """The trials of the study's search, by model; an error where it has no search, or cannot make it.
+
+    Checked only here: whoever runs a part of a study shall not have to fit its search to the part.
+    """
+    if STUDY.search is None:
+        raise WorkflowError(f"study {STUDY.study!r} has no key `search`: see docs/search.md")
+    with explain_errors():
+        search.check(STUDY)
+    return search.plan(STUDY)
+
+
 def cell_of(wildcards):
     """The model of the study's search that a rule's wildcards name; an error where it has no such model."""
     cell = search.Cell(wildcards.dataset, wildcards.method, wildcards.keep_rate)
-    if cell not in TRIALS or wildcards.backbone != search.backbone(STUDY):
-        raise WorkflowError(f"the search of study {STUDY.study!r} has no model {'/'.join(map(str, wildcards))}")
+    if cell not in trials() or wildcards.backbone != search.backbone(STUDY):
+        raise WorkflowError(
+            f"the search of study {STUDY.study!r} has no model {'/'.join(map(str, wildcards))}"
+        )
     return cell
 
 
 def setting_of_trial(wildcards):
     """The setting that a trial tries; None where another model's trials decide it."""
-    options = TRIALS[cell_of(wildcards)]
+    options = trials()[cell_of(wildcards)]
     if wildcards.trial not in options:
-        raise WorkflowError(f"the search of study {STUDY.study!r} has no trial {'/'.join(map(str, wildcards))}")
+        raise WorkflowError(
+            f"the search of study {STUDY.study!r} has no trial {'/'.join(map(str, wildcards))}"
+        )
     found = options[wildcards.trial]
     return None if isinstance(found, search.Cell) else found
 
@@ -199,7 +215,7 @@ def file_of_cell(cell, pattern, **more):
 def trial_files(cell):
     """Histories of all trials of a model."""
     pattern = f"{SEARCH}/history/{TRIAL}.parquet"
-    return [file_of_cell(cell, pattern, trial=name) for name in TRIALS[cell]]
+    return [file_of_cell(cell, pattern, trial=name) for name in trials()[cell]]
 
 
 def trial_inputs(wildcards):
@@ -210,15 +226,8 @@ def trial_inputs(wildcards):
     if STUDY.search.select_on == "test":
         files["test"] = f"{tables}/test.parquet"
     if setting_of_trial(wildcards) is None:
-        files["chosen"] = file_of_cell(TRIALS[cell][wildcards.trial], f"{SEARCH}/chosen/{CELL}.json")
+        files["chosen"] = file_of_cell(trials()[cell][wildcards.trial], f"{SEARCH}/chosen/{CELL}.json")
     return files
-
-
-def search_results(wildcards):
-    """What a search finds; an error where the study has none."""
-    if STUDY.search is None:
-        raise WorkflowError(f"study {STUDY.study!r} has no key `search`: see docs/search.md")
-    return [f"{SEARCH}/hyperparameters.yaml", f"{SEARCH}/trials.parquet"]
 
 
 def settings_file():

@@ -17,7 +17,7 @@ rule try_setting:
         run=lambda w: asdict(search.run_of_trials(STUDY, cell_of(w))),
         model=lambda w: model_of(search.run_in_study(STUDY, cell_of(w))),
         training=lambda w: search.training(STUDY, cell_of(w)).model_dump(exclude=SEARCHED),
-        setting=lambda w: setting_of_trial(w),
+        setting=setting_of_trial,
         images=lambda w: dataset_of(w.dataset).images.model_dump(),
         code=lambda w: code_of_method(w.method, "tokred.search.attempt"),
         keep_head=lambda w: STUDY.keeps_head(search.run_in_study(STUDY, cell_of(w))),
@@ -35,6 +35,8 @@ rule choose_setting:
     conda:
         ENVIRONMENT
     params:
+        # In order, which decides between equals; to Snakemake the input is a set.
+        names=lambda w: list(trials()[cell_of(w)]),
         last=lambda w: search.takes_last(STUDY, cell_of(w)),
         code=fingerprint.code("tokred.search.choice"),
     script:
@@ -43,7 +45,7 @@ rule choose_setting:
 
 rule collect_settings:
     input:
-        histories=[file for cell in TRIALS for file in trial_files(cell)],
+        histories=lambda w: [file for cell in trials() for file in trial_files(cell)],
     output:
         hyperparameters=f"{SEARCH}/hyperparameters.yaml",
         trials=f"{SEARCH}/trials.parquet",
@@ -64,4 +66,4 @@ localrules:
 
 rule search:
     input:
-        search_results,
+        rules.collect_settings.output,

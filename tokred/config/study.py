@@ -151,10 +151,6 @@ class Study(Strict):
             _check_defined("pretraining.backbones", self.pretraining.backbones, self.settings.backbones)
             for name in self.backbones:
                 self.pretraining_for(name)
-        if self.search is not None:
-            from tokred.search import plan  # which imports this package
-
-            plan.check(self)
         return self
 
     def _check_backbone(self, name: str) -> None:

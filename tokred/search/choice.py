@@ -45,11 +45,19 @@ def setting(history: str | Path) -> Setting:
     return {name: training[name] for name in SEARCHED}
 
 
-def choose(histories: Sequence[str], last: bool, output: str) -> None:
-    """The job: from the trials of a cell, in the order of preference among equals, to the chosen setting."""
+def choose(names: Sequence[str], histories: Sequence[str], last: bool, output: str) -> None:
+    """The job: from the trials of a cell to the chosen setting.
+
+    Args:
+        names: the trials, in the order of preference among equals.
+        histories: of each.
+        last: as for `score`.
+        output: JSON file that gets the searched settings, and nothing that another choice of the same
+            settings would change.
+    """
     scores = [score(path, last) for path in histories]
     found = best(scores)
-    for place, (path, value) in enumerate(zip(histories, scores, strict=True)):
-        log.info("%6.2f  %s%s", value, setting(path), "  (chosen)" if place == found else "")
+    for place, (name, value) in enumerate(zip(names, scores, strict=True)):
+        log.info("%6.2f  %s%s", value, name, "  (chosen)" if place == found else "")
     with atomic_path(output) as temporary:
         temporary.write_text(json.dumps(setting(histories[found])) + "\n")

@@ -149,6 +149,5 @@ def _adapter(study: Study, dataset: str) -> str:
 def _check_part(key: str, names: Iterable[str], known: list[str]) -> None:
     for name in names:
         if name not in known:
-            raise ValueError(
-                f"{key}: the study has no {name!r}{nearest(name, known)}; it has: {', '.join(known)}"
-            )
+            hint = nearest(name, known) if name.isidentifier() else ""  # numbers are not misspelt
+            raise ValueError(f"{key}: the study has no {name!r}{hint}; it has: {', '.join(known)}")

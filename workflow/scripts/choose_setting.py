@@ -6,6 +6,7 @@ run_job(
     "tokred.search.choice:choose",
     {
         "histories": list(snakemake.input.histories),
+        "names": snakemake.params.names,
         "last": snakemake.params.last,
         "output": snakemake.output.setting,
     },

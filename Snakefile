@@ -21,6 +21,7 @@ report: "workflow/report/study.rst"
 
 
 include: "rules/common.smk"
+include: "rules/common_search.smk"
 include: "rules/datasets.smk"
 include: "rules/train.smk"
 include: "rules/search.smk"

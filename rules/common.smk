@@ -1,7 +1,6 @@
 """What the rules share: the validated study, paths and wildcards, and all input functions."""
 
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -11,11 +10,11 @@ from tokred.artifacts.registry import ARTIFACTS
 from tokred.claims import TABLES as CLAIMED_TABLES
 from tokred.config import Study
 from tokred.config import parse as parse_config
-from tokred.config.search import SEARCHED as SEARCHED_FIELDS
 from tokred.datasets.layout import check_root
 from tokred.datasets.registry import ADAPTERS
 from tokred.explorer.page import assets as page_assets
 from tokred.methods.registry import METHODS
+from tokred.published.settings import OWN, PUBLISHED
 from tokred.run import RUN_PATH, Run
 from tokred.search import plan as search
 from tokred.workflow import explain_errors, give_package_to_jobs
@@ -29,11 +28,6 @@ RESULTS = f"results/{STUDY.study}"
 METRICS = f"{RESULTS}/metrics"
 LOGS = f"{RESULTS}/logs"
 ENVIRONMENT = f"../envs/{STUDY.environment}.yaml"
-SEARCH = f"{RESULTS}/search"
-#: Path of a model whose settings are searched, and of a trial of it.
-CELL = "{dataset}/{backbone}/{method}/{keep_rate}"
-TRIAL = f"{CELL}/{{trial}}"
-SEARCHED = set(SEARCHED_FIELDS)
 #: What a comparison job covers: all methods and keep rates of a data set, backbone and seed.
 SLICE = "{dataset}/{backbone}/{seed}"
 #: What `tokred.compare` compares along each axis: the slice that a job covers, and the tables it reads.
@@ -173,66 +167,9 @@ def training_inputs(wildcards):
     return files
 
 
-@cache
-def trials():
-    """The trials of the study's search, by model; an error where it has no search, or cannot make it.
-
-    Checked only here: whoever runs a part of a study shall not have to fit its search to the part.
-    """
-    if STUDY.search is None:
-        raise WorkflowError(f"study {STUDY.study!r} has no key `search`: see docs/search.md")
-    with explain_errors():
-        search.check(STUDY)
-    return search.plan(STUDY)
-
-
-def cell_of(wildcards):
-    """The model of the study's search that a rule's wildcards name; an error where it has no such model."""
-    cell = search.Cell(wildcards.dataset, wildcards.method, wildcards.keep_rate)
-    if cell not in trials() or wildcards.backbone != search.backbone(STUDY):
-        raise WorkflowError(
-            f"the search of study {STUDY.study!r} has no model {'/'.join(map(str, wildcards))}"
-        )
-    return cell
-
-
-def setting_of_trial(wildcards):
-    """The setting that a trial tries; None where another model's trials decide it."""
-    options = trials()[cell_of(wildcards)]
-    if wildcards.trial not in options:
-        raise WorkflowError(
-            f"the search of study {STUDY.study!r} has no trial {'/'.join(map(str, wildcards))}"
-        )
-    found = options[wildcards.trial]
-    return None if isinstance(found, search.Cell) else found
-
-
-def file_of_cell(cell, pattern, **more):
-    """A file of a model of the search."""
-    return pattern.format(**asdict(cell), backbone=search.backbone(STUDY), **more)
-
-
-def trial_files(cell):
-    """Histories of all trials of a model."""
-    pattern = f"{SEARCH}/history/{TRIAL}.parquet"
-    return [file_of_cell(cell, pattern, trial=name) for name in trials()[cell]]
-
-
-def trial_inputs(wildcards):
-    """Tables and weights of a trial, and the setting that it takes from another model."""
-    cell = cell_of(wildcards)
-    tables = f"{RESULTS}/datasets/{cell.dataset}"
-    files = {"train": f"{tables}/train.parquet", **pretrained_weights(wildcards.backbone)}
-    if STUDY.search.select_on == "test":
-        files["test"] = f"{tables}/test.parquet"
-    if setting_of_trial(wildcards) is None:
-        files["chosen"] = file_of_cell(trials()[cell][wildcards.trial], f"{SEARCH}/chosen/{CELL}.json")
-    return files
-
-
 def settings_file():
     """The file with hyperparameters that the study's settings come from, if any."""
-    return [] if STUDY.hyperparameters in ("own", "published") else [STUDY.hyperparameters]
+    return [] if STUDY.hyperparameters in (OWN, PUBLISHED) else [STUDY.hyperparameters]
 
 
 def artifact_files(names):

@@ -16,7 +16,7 @@ rule try_setting:
     params:
         run=lambda w: asdict(search.run_of_trials(STUDY, cell_of(w))),
         model=lambda w: model_of(search.run_in_study(STUDY, cell_of(w))),
-        training=lambda w: search.training(STUDY, cell_of(w)).model_dump(exclude=SEARCHED),
+        training=lambda w: search.training(STUDY, cell_of(w)).model_dump(exclude=set(SEARCHED)),
         setting=setting_of_trial,
         images=lambda w: dataset_of(w.dataset).images.model_dump(),
         code=lambda w: code_of_method(w.method, "tokred.search.attempt"),

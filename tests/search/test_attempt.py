@@ -112,3 +112,14 @@ def test_divergence_is_a_history_without_rows(digits: Path, tmp_path: Path) -> N
     assert tables.metadata(given["history"])["training"]["lr"] == 1e30
     assert Run(**tables.metadata(given["history"])["run"]).dataset == "search/digits"
     assert list(tmp_path.iterdir()) == [Path(given["history"])]
+
+
+@pytest.mark.parametrize(("lr", "epochs"), [(0.002, [1, 2]), (1e30, [])])
+def test_two_processes(lr: float, epochs: list[int], digits: Path, tmp_path: Path) -> None:
+    hardware = {"device": "cpu", "processes": 2}
+    training = {**arguments(digits, tmp_path)["training"], "clip_grad": None}
+    tried = setting(lr, 32, 0, 1, 0)
+    given = arguments(digits, tmp_path, training=training, setting=tried, hardware=hardware)
+    attempt(**given)
+    assert rows_of(given)["epoch"].tolist() == epochs
+    assert list(tmp_path.iterdir()) == [Path(given["history"])]

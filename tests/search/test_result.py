@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.config.studies import default, overlaid, study
+from tests.config.studies import ROOT, default, overlaid, study
 from tests.search.studies import SMALL, history, searching, setting
 from tokred import published, tables
-from tokred.config import Study
+from tokred.config import Study, parse
 from tokred.config.listing import grid_rows
-from tokred.config.search import SEARCHED
+from tokred.config.search import SEARCHED, Setting
 from tokred.run import Run
-from tokred.search.plan import Cell, backbone, plan
+from tokred.search.plan import Cell, backbone, check, plan
 from tokred.search.result import write
 
-#: Scores by model; the better setting is the second for Top-K, the first for ToMe (equal) and the baseline.
-SCORES = {
+#: By model, a score for each trial; None: it diverged.
+Scores = dict[Cell, tuple[float | None, ...]]
+#: The better setting is the second for Top-K, the first for ToMe (equal) and the unreduced model.
+SCORES: Scores = {
     Cell("digits", "topk", "0.50"): (50.0, 60.0),
     Cell("digits", "tome", "0.50"): (70.0, 70.0),
     Cell("scenes", "none", "1.00"): (80.0, 20.0),
@@ -36,20 +39,37 @@ TUNED = {
 
 
 def searched(folder: Path, changes: dict[str, Any] | None = None) -> tuple[Study, Path]:
-    """A study, and the file of its search with invented scores."""
-    parsed = searching(changes)
-    tried, files = plan(parsed), []
-    found: dict[Cell, Any] = {}
-    for cell, options in tried.items():
-        values = [found[option] if isinstance(option, Cell) else option for option in options.values()]
-        scores = SCORES.get(cell, (1.0, 0.0))
-        found[cell] = values[max(range(2), key=lambda place: scores[place] or 0)]
-        for name, value, accuracy in zip(options, values, scores, strict=True):
-            path = folder / cell.dataset / cell.method / f"{name}.parquet"
+    """A study with the small search, and the file of its search with the scores above."""
+    values = overlaid(overlaid(default(), SMALL), changes or {})
+    return searching(changes), write_search(folder, values, SCORES)
+
+
+def write_search(folder: Path, values: dict[str, Any], scores: Scores) -> Path:
+    """The file of a study's search; where no scores are given, the first trial is the best."""
+    files: list[str] = []
+    found: dict[Cell, Setting] = {}
+    for cell, options in plan(parse(Study, values, "study")).items():
+        tried = [found[option] if isinstance(option, Cell) else option for option in options.values()]
+        of_cell = scores.get(cell, (1.0, *[0.0] * (len(tried) - 1)))
+        found[cell] = tried[max(range(len(tried)), key=lambda place: of_cell[place] or 0)]
+        for name, value, accuracy in zip(options, tried, of_cell, strict=True):
+            path = folder.joinpath(cell.dataset, cell.method, cell.keep_rate, f"{name}.parquet")
             files.append(history(path, value, [] if accuracy is None else [(accuracy, float("nan"))]))
     outputs = {name: str(folder / name) for name in ("trials", "hyperparameters")}
-    write(overlaid(overlaid(default(), SMALL), changes or {}), files, outputs)
-    return parsed, Path(outputs["hyperparameters"])
+    write(values, files, outputs)
+    return Path(outputs["hyperparameters"])
+
+
+def test_examples_of_the_documentation(tmp_path: Path) -> None:
+    text = (ROOT / "docs/search.md").read_text()
+    mine, tuned = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", text, re.S))
+    check(study(mine))
+    file = write_search(tmp_path, overlaid(default(), mine), {})
+    assert tuned["hyperparameters"] == f"results/{mine['study']}/search/hyperparameters.yaml"
+    parsed = study({**tuned, "hyperparameters": str(file)})
+    found = parsed.training_for(Run("scenes", "vit_nano", "tome", "0.70", 0))
+    assert (found.epochs, found.lr, found.lr_normalizer, found.warmup_epochs) == (5, 0.001, 32, 0.5)
+    assert (found.max_shift, found.backbone_lr_scale, found.selection) == (2, 1, "last")
 
 
 def test_a_study_trains_with_what_was_found(tmp_path: Path) -> None:

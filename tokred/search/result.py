@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -67,25 +67,24 @@ def hyperparameters(study: Study, rows: Sequence[Mapping[str, Any]]) -> dict[str
     adapters = {name: study.settings.datasets[name].adapter for name in study.datasets}
     first, *others = study.datasets
 
-    def by_rate(dataset: str, method: str, describe: Any) -> dict[str, Any]:
-        found = {rate: describe(chosen[Cell(dataset, method, rate)]) for rate in rates(study, method)}
+    def by_rate(dataset: str, method: str, say: Callable[[Mapping[str, Any]], object]) -> dict[str, Any]:
+        """What is said of a method's chosen trials; nothing of keep rates that it cannot do."""
+        found = {rate: say(chosen[Cell(dataset, method, rate)]) for rate in rates(study, method)}
         return {rate: found.get(rate) for rate in study.search.keep_rates or study.keep_rates}
 
     decides = _DECIDES[study.search.select_on]
     trained = [dataset for dataset in study.datasets if baseline(dataset) in chosen]
-    fixed = {adapter: _fixed(study, dataset) for dataset, adapter in adapters.items()}
+    own = {adapter: _own(study, dataset) for dataset, adapter in adapters.items()}
+    sources = {m: {adapters[name]: by_rate(name, m, _source) for name in others} for m in methods(study)}
     return {
         "source": f"search of study {study.study} with {backbone(study)}, chosen on {decides}",
         "searched": adapters[first],
         "grid": _grid(study, unreduced=len(trained) > 0),
-        "datasets": fixed,
+        "datasets": own,
         "baseline_deit": {adapters[name]: _setting(chosen[baseline(name)]) for name in trained},
         "imagenet_selected": {method: by_rate(first, method, _setting) for method in methods(study)},
-        "selected_source": {
-            method: {adapters[name]: by_rate(name, method, _source) for name in others}
-            for method in methods(study)
-        },
-        "fixed": _shared(fixed[adapters[first]], study),
+        "selected_source": sources,
+        "fixed": _shared(own[adapters[first]], study),
     }
 
 
@@ -98,7 +97,7 @@ def _source(row: Mapping[str, Any]) -> str:
     return _SOURCES[row["trial"] == OF_FIRST]
 
 
-def _fixed(study: Study, dataset: str) -> dict[str, Any]:
+def _own(study: Study, dataset: str) -> dict[str, Any]:
     """All training settings of a data set's reduced models, but for the searched ones and methods' own."""
     method = methods(study)[0]
     found = study.dataset_settings(dataset, method, rates(study, method)[0])

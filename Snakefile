@@ -3,6 +3,7 @@
 snakemake --cores all                                        the default study, config.yaml
 snakemake --cores all --configfile workflow/studies/X.yaml   another study
 snakemake --cores all results/default/figures/figure3.pdf    one figure
+snakemake --cores all search --configfile X.yaml             the search of hyperparameters, docs/search.md
 """
 
 import sys
@@ -21,8 +22,10 @@ report: "workflow/report/study.rst"
 
 include: "rules/common.smk"
 include: "rules/resources.smk"
+include: "rules/common_search.smk"
 include: "rules/datasets.smk"
 include: "rules/train.smk"
+include: "rules/search.smk"
 include: "rules/extract.smk"
 include: "rules/compare.smk"
 include: "rules/artifacts.smk"

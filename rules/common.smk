@@ -15,7 +15,9 @@ from tokred.datasets.layout import check_root
 from tokred.datasets.registry import ADAPTERS
 from tokred.explorer.page import assets as page_assets
 from tokred.methods.registry import METHODS
+from tokred.published.settings import OWN, PUBLISHED
 from tokred.run import RUN_PATH, Run
+from tokred.search import plan as search
 from tokred.workflow import explain_errors, give_package_to_jobs
 
 give_package_to_jobs(workflow.basedir)
@@ -55,6 +57,7 @@ wildcard_constraints:
     method="|".join(METHODS),
     keep_rate=r"[01]\.[0-9][0-9]+",
     seed=r"[0-9]+",
+    trial=rf"[0-9.e_-]+|{search.OF_FIRST}|{search.OF_BASELINE}",
     split="train|test",
     figure="|".join(name for name, artifact in ARTIFACTS.items() if artifact.kind == "figure"),
     table="|".join(name for name, artifact in ARTIFACTS.items() if artifact.kind == "table"),
@@ -144,9 +147,9 @@ def model_of(run):
     return {"backbone": backbone, "options": options, "locations": STUDY.locations}
 
 
-def code_of_method(method):
+def code_of_method(method, job="tokred.jobs"):
     """Fingerprint of the code that a method's training and extraction depend on."""
-    return code_of("tokred.jobs", METHODS[method].target.partition(":")[0])
+    return code_of(job, METHODS[method].target.partition(":")[0])
 
 
 def pretrained_weights(backbone):
@@ -173,6 +176,11 @@ def training_inputs(wildcards):
     if training_of(run).selection == "test":
         files["test"] = f"{tables}/test.parquet"
     return files
+
+
+def settings_file():
+    """The file with hyperparameters that the study's settings come from, if any."""
+    return [] if STUDY.hyperparameters in (OWN, PUBLISHED) else [STUDY.hyperparameters]
 
 
 def artifact_files(names):

@@ -184,6 +184,8 @@ rule refer:
 
 
 rule list_settings:
+    input:
+        settings_file(),
     output:
         settings=f"{METRICS}/settings.parquet",
         grid=f"{METRICS}/grid.parquet",

@@ -154,6 +154,22 @@ def test_settings_of_a_search(tmp_path: Path) -> None:
     assert (found["warmup_epochs"], found["lr"], found["epochs"]) == (7, 0.001, 30)
 
 
+def test_another_data_set_can_be_the_searched_one(tmp_path: Path) -> None:
+    tables = yaml.safe_load(yaml.safe_dump(published.hyperparameters()))
+    tables |= {"searched": "digits"}
+    tables["datasets"]["digits"] = {"epochs": 9, "max_shift": 2, "repeats": 1, "augmentation": []}
+    (tmp_path / "found.yaml").write_text(yaml.safe_dump(tables))
+    source = str(tmp_path / "found.yaml")
+    searched = dict(zip(SEARCHED, (0.001, 1024, 20, 1, 0), strict=True))
+    own = {"epochs": 9, "max_shift": 2, "repeats": 1}
+    assert layer(source, "digits", "topk", "0.90") == {**COMMON, **own, **searched}
+    assert layer(source, "digits", "none", "1.00") == {**COMMON, **own, "epochs": 0, "warmup_epochs": 0}
+    assert layer(source, "coco", "sit", "0.70") == training_for("coco", "sit", "0.70")
+    tables["baseline_deit"]["digits"] = searched
+    (tmp_path / "trained.yaml").write_text(yaml.safe_dump(tables))
+    assert layer(str(tmp_path / "trained.yaml"), "digits", "none", "1.00") == {**COMMON, **own, **searched}
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

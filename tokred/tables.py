@@ -113,6 +113,23 @@ SETTINGS = pa.schema(
 )
 #: One row per setting that was searched: the values that were tried, as text.
 GRID = pa.schema([("setting", _TEXT), ("values", pa.string())])
+#: One row per trial of a search of hyperparameters: the settings that were tried (`place`: in the order of
+#: preference among equals), the validation score in percent (null: the training diverged), and whether the
+#: trial is its model's chosen one.
+TRIALS = pa.schema(
+    [
+        *_IDENTITY[:-1],
+        ("place", pa.int32()),
+        ("trial", pa.string()),
+        ("lr", pa.float64()),
+        ("lr_normalizer", pa.float64()),
+        ("warmup_epochs", pa.float64()),
+        ("backbone_lr_scale", pa.float64()),
+        ("backbone_freeze_epochs", pa.float64()),
+        ("score", pa.float64()),
+        ("chosen", pa.bool_()),
+    ]
+)
 
 
 def identity_fields() -> list[tuple[str, pa.DataType]]:

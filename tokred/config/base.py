@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from tokred.names import nearest
+from tokred.run import canonical_rate
 
 Model = TypeVar("Model", bound=BaseModel)
+Rate = Annotated[str, BeforeValidator(canonical_rate)]
+Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_]+$")]
 
 
 class Strict(BaseModel):

@@ -13,17 +13,16 @@ import tokred.published.settings as hyperparameters
 from tokred.artifacts.view import View
 from tokred.budget import token_budget
 from tokred.config.backbone import Backbone
-from tokred.config.base import Strict, parse
+from tokred.config.base import Name, Rate, Strict, parse
 from tokred.config.hardware import Hardware
 from tokred.config.images import ImageAccess
+from tokred.config.search import Search
 from tokred.config.training import Precision, Training
 from tokred.datasets import registry as datasets
 from tokred.methods import registry as methods
 from tokred.names import nearest
-from tokred.run import RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run, canonical_rate
+from tokred.run import RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
 
-Rate = Annotated[str, BeforeValidator(canonical_rate)]
-Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_]+$")]
 Unique = Field(min_length=1)
 
 
@@ -39,7 +38,9 @@ class Dataset(Strict):
     label: str | None = Field(None, description="what figures and tables call it; default: the adapter's")
     options: dict[str, Any] = {}
     images: ImageAccess = ImageAccess()
-    training: dict[str, Any] = Field({}, description="overrides of the study's `training`")
+    training: Annotated[dict[str, Any], BeforeValidator(_or_empty)] = Field(
+        {}, description="overrides of the study's `training`"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Dataset:
@@ -114,6 +115,7 @@ class Study(Strict):
     data: str | None = Field(None, description="folder below which a data set's relative `root` lies")
     environment: Literal["cpu", "gpu"] = Field("cpu", description="conda environment, with `--sdm conda`")
     pretraining: Pretraining | None = None
+    search: Search | None = Field(None, description="hyperparameter search: the target `search`")
     settings: Settings
 
     @model_validator(mode="after")
@@ -210,16 +212,22 @@ class Study(Strict):
 
         Below them all lie those that `hyperparameters` names.
         """
-        method, dataset = self.method(run.method), self.settings.datasets[run.dataset]
-        layers = [
-            hyperparameters.layer(self.hyperparameters, dataset.adapter, run.method, run.keep_rate),
-            self.training.model_dump(exclude_unset=True),
-            dataset.training,
-            method.training,
-            method.keep_rates.get(run.keep_rate, {}),
-        ]
-        merged = {key: value for layer in layers for key, value in layer.items()}
+        method = self.method(run.method)
+        merged = {
+            **self.dataset_settings(run.dataset, run.method, run.keep_rate),
+            **method.training,
+            **method.keep_rates.get(run.keep_rate, {}),
+        }
         return parse(Training, merged, f"training of {run.key}")
+
+    def dataset_settings(self, dataset: str, method: str, keep_rate: str) -> dict[str, Any]:
+        """Training settings of a run as far as they are not its method's or its keep rate's own."""
+        described = self.settings.datasets[dataset]
+        return {
+            **hyperparameters.layer(self.hyperparameters, described.adapter, method, keep_rate),
+            **self.training.model_dump(exclude_unset=True),
+            **described.training,
+        }
 
     def keeps_head(self, run: Run) -> bool:
         """Whether the classifier of the backbone's weights knows the classes of the run's data set."""

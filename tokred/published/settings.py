@@ -2,7 +2,8 @@
 
 What the tables say is taken as follows.
 
-- *ImageNet*: the cell of Table 4, with learning rate 0.001 and normalisation factor 1024 (Table 2's note).
+- *ImageNet*, the searched data set: the cell of Table 4, with learning rate 0.001 and normalisation factor
+  1024 (Table 2's note).
 - *Other data sets*: Table 6 says whose five searched values are used. "D": the DeiT-S baseline's on that data
   set (Table 5). "I": ImageNet's, which we take to mean all five, so that on COCO and NUS-WIDE the peak is
   `0.001 * 512 / 1024 = 0.0005`, where the baseline's is `0.0001 * 512 / 512`.
@@ -28,8 +29,7 @@ from tokred.run import UNREDUCED, canonical_rate
 
 #: Values of a study's `hyperparameters` besides a file.
 OWN, PUBLISHED = "own", "published"
-#: Data set whose settings are searched by method and keep rate, and whose classes the backbones know.
-_SEARCHED = "imagenet"
+#: The same for all methods on the searched data set, unless a cell says otherwise.
 _SEARCHED_RATE = {"lr": 0.001, "lr_normalizer": 1024}
 _AUGMENTATIONS: dict[str, dict[str, Any]] = {
     "random_resized_crop": {"crop": "random"},
@@ -41,7 +41,11 @@ _AUGMENTATIONS: dict[str, dict[str, Any]] = {
     "random_erasing 0.25": {"erasing": 0.25},
     "mixup/cutmix": {"mixup": 0.8, "cutmix": 1.0},
 }
-_STATIC = ("epochs", "batch_size", "label_smoothing", "ema_decay", "asl_gamma_neg", "asl_clip")
+#: Keys of a data set that are no fields of `Training`.
+_NAMED = ("loss", "augmentation")
+#: Keys that a file may leave out. "searched": the data set whose settings are found by method and keep rate,
+#: as those of ImageNet were.
+_OPTIONAL = {"source", "grid", "searched"}
 
 
 def layer(source: str, dataset: str, method: str, keep_rate: str) -> dict[str, Any]:
@@ -70,7 +74,7 @@ def training_for(
     """Fields of `Training` for a model; see the module.
 
     Args:
-        dataset: "imagenet", "nabirds", "coco" or "nuswide".
+        dataset: name of an adapter, such as "imagenet", "nabirds", "coco" or "nuswide".
         method: a method's name, "none" for the unreduced model.
         keep_rate: any text of the number.
         tables: other hyperparameters than the published, in the same form.
@@ -81,22 +85,23 @@ def training_for(
     tables = published.hyperparameters() if tables is None else tables
     static = _entry(tables["datasets"], dataset, "data set")
     fixed = tables["fixed"]
-    settings = {name: static[name] for name in _STATIC if name in static}
-    settings |= {"weight_decay": fixed["weight_decay"], "drop_path": fixed["stochastic_depth"]}
+    settings = {"weight_decay": fixed["weight_decay"], "drop_path": fixed["stochastic_depth"]}
     settings |= {"repeats": fixed["repeated_augmentations"]}
     settings |= {"precision": "float16" if fixed["mixed_precision"] else "float32"}
     for name in static["augmentation"]:
         settings |= _entry(_AUGMENTATIONS, name, "augmentation")
+    settings |= {name: value for name, value in static.items() if name not in _NAMED}
     return settings | _searched(tables, dataset, method, keep_rate)
 
 
 def _searched(tables: Mapping[str, Any], dataset: str, method: str, keep_rate: str) -> dict[str, Any]:
     """The five searched settings."""
+    first = tables.get("searched", "imagenet")
     if method == UNREDUCED:
-        if dataset == _SEARCHED:
+        if dataset == first and dataset not in tables["baseline_deit"]:
             return {"epochs": 0, "warmup_epochs": 0}
         return _entry(tables["baseline_deit"], dataset, "data set")
-    if dataset != _SEARCHED and _cell(tables["selected_source"], method, keep_rate, dataset) == "deit":
+    if dataset != first and _cell(tables["selected_source"], method, keep_rate, dataset) == "deit":
         return _entry(tables["baseline_deit"], dataset, "data set")
     return {**_SEARCHED_RATE, **_cell(tables["imagenet_selected"], method, keep_rate)}
 
@@ -132,7 +137,7 @@ def _read(source: str) -> dict[str, Any]:
         tables = yaml.safe_load(Path(source).read_text())
     except yaml.YAMLError as error:
         raise ValueError(f"hyperparameters: {source} is not YAML: {error}") from None
-    expected = set(published.hyperparameters()) - {"source", "grid"}
+    expected = set(published.hyperparameters()) - _OPTIONAL
     missing = sorted(expected - set(tables)) if isinstance(tables, dict) else sorted(expected)
     if missing:
         raise ValueError(f"hyperparameters: {source} lacks {', '.join(missing)}")

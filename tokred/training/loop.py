@@ -27,6 +27,10 @@ from tokred.vit import ReducedVisionTransformer
 log = logging.getLogger(__name__)
 
 
+class Diverged(ValueError):
+    """A training whose loss is not finite any more: the same settings will always end so."""
+
+
 class Trainer:
     """One training: model, optimiser, moving average, and the best weights so far.
 
@@ -110,7 +114,7 @@ class Trainer:
                 totals += self.stepper.step(parts, self.parts, self._inputs, self._mix(index))
         loss, extra = (processes.mean(totals) / self.steps_per_epoch).tolist()
         if not torch.isfinite(totals).all():
-            raise ValueError(f"{self.run.key}: loss is not finite in epoch {self.epoch + 1}; lower the `lr`")
+            raise Diverged(f"{self.run.key}: loss is not finite in epoch {self.epoch + 1}; lower the `lr`")
         seconds = time.monotonic() - started
         return {"lr": rate, "train_loss": loss, "extra_loss": extra, "seconds": seconds}
 

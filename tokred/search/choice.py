@@ -1,0 +1,63 @@
+"""What of a cell's trials is chosen."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokred import tables
+from tokred.config.search import SEARCHED, Setting
+from tokred.files import atomic_path
+
+log = logging.getLogger(__name__)
+
+
+def score(history: str | Path, last: bool) -> float:
+    """How good a trial was: validation score in percent of the weights that a run would keep.
+
+    Args:
+        history: the trial's; NaN where it has no rows, since the training diverged.
+        last: whether a run keeps its last epoch, of the moving average if there is one; the best epoch of
+            model and moving average otherwise.
+    """
+    rows = tables.read(history, tables.HISTORY).sort_values("epoch")
+    scores = rows[["val_score", "val_score_ema"]]
+    if not last:
+        return float(scores.max(axis=None))
+    final = scores.iloc[-1:].dropna(axis="columns")
+    return float("nan") if final.empty else float(final.iloc[0, -1])
+
+
+def best(scores: Sequence[float]) -> int:
+    """Place of the best trial; of equal ones the first. ValueError where all diverged."""
+    finished = [place for place, value in enumerate(scores) if not math.isnan(value)]
+    if not finished:
+        raise ValueError(f"all {len(scores)} trials diverged; expected one that does not: lower `lr`")
+    return max(finished, key=lambda place: scores[place])
+
+
+def setting(history: str | Path) -> Setting:
+    """The searched settings of a trial."""
+    training = tables.metadata(history)["training"]
+    return {name: training[name] for name in SEARCHED}
+
+
+def choose(names: Sequence[str], histories: Sequence[str], last: bool, output: str) -> None:
+    """The job: from the trials of a cell to the chosen setting.
+
+    Args:
+        names: the trials, in the order of preference among equals.
+        histories: of each.
+        last: as for `score`.
+        output: JSON file that gets the searched settings, and nothing that another choice of the same
+            settings would change.
+    """
+    scores = [score(path, last) for path in histories]
+    found = best(scores)
+    for place, (name, value) in enumerate(zip(names, scores, strict=True)):
+        log.info("%6.2f  %s%s", value, name, "  (chosen)" if place == found else "")
+    with atomic_path(output) as temporary:
+        temporary.write_text(json.dumps(setting(histories[found])) + "\n")

@@ -1,0 +1,128 @@
+"""The result of a search: the table of its trials, and the hyperparameters that it found."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from tokred import tables
+from tokred.config import Study, Training, parse
+from tokred.config.search import SEARCHED, Grid, Setting, plain
+from tokred.files import atomic_path
+from tokred.search import choice
+from tokred.search.plan import OF_FIRST, Cell, backbone, baseline, methods, plan, rates, takes_last
+
+log = logging.getLogger(__name__)
+_DECIDES = {"holdout": "a held-out part of the training split", "test": "the test split"}
+#: What Tables 4 to 6 call where a setting was found, by the trial's name.
+_SOURCES = {True: "imagenet", False: "deit"}
+
+
+def write(config: Mapping[str, Any], inputs: Sequence[str], outputs: Mapping[str, str]) -> None:
+    """The job: from the histories of all trials to "trials" and "hyperparameters".
+
+    Args:
+        config: the study's configuration.
+        inputs: a history for each trial, in the order of `tokred.search.plan.plan`.
+    """
+    study = parse(Study, config, "configuration of the study")
+    rows = list(trial_rows(study, inputs))
+    tables.write_rows(outputs["trials"], rows, tables.TRIALS)
+    with atomic_path(outputs["hyperparameters"]) as temporary:
+        text = yaml.safe_dump(
+            hyperparameters(study, rows), sort_keys=False, default_flow_style=None, width=110
+        )
+        temporary.write_text(text)
+    log.info("%d trials of study %s", len(rows), study.study)
+
+
+def trial_rows(study: Study, histories: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Every trial of the search (`tables.TRIALS`), from its history."""
+    remaining = iter(histories)
+    for cell, options in plan(study).items():
+        files = [next(remaining) for _ in options]
+        scores = [choice.score(path, takes_last(study, cell)) for path in files]
+        best = choice.best(scores)
+        for place, (name, path, score) in enumerate(zip(options, files, scores, strict=True)):
+            yield {
+                "dataset": cell.dataset,
+                "backbone": backbone(study),
+                "method": cell.method,
+                "keep_rate": cell.keep_rate,
+                "place": place,
+                "trial": name,
+                **choice.setting(path),
+                "score": None if math.isnan(score) else score,
+                "chosen": place == best,
+            }
+
+
+def hyperparameters(study: Study, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What was found, in the form of tokred/published/hyperparameters.yaml; data sets by their adapters."""
+    chosen = {Cell(row["dataset"], row["method"], row["keep_rate"]): row for row in rows if row["chosen"]}
+    adapters = {name: study.settings.datasets[name].adapter for name in study.datasets}
+    first, *others = study.datasets
+
+    def by_rate(dataset: str, method: str, say: Callable[[Mapping[str, Any]], object]) -> dict[str, Any]:
+        """What is said of a method's chosen trials; nothing of keep rates that it cannot do."""
+        found = {rate: say(chosen[Cell(dataset, method, rate)]) for rate in rates(study, method)}
+        return {rate: found.get(rate) for rate in study.search.keep_rates or study.keep_rates}
+
+    decides = _DECIDES[study.search.select_on]
+    trained = [dataset for dataset in study.datasets if baseline(dataset) in chosen]
+    own = {adapter: _own(study, dataset) for dataset, adapter in adapters.items()}
+    sources = {m: {adapters[name]: by_rate(name, m, _source) for name in others} for m in methods(study)}
+    return {
+        "source": f"search of study {study.study} with {backbone(study)}, chosen on {decides}",
+        "searched": adapters[first],
+        "grid": _grid(study, unreduced=len(trained) > 0),
+        "datasets": own,
+        "baseline_deit": {adapters[name]: _setting(chosen[baseline(name)]) for name in trained},
+        "imagenet_selected": {method: by_rate(first, method, _setting) for method in methods(study)},
+        "selected_source": sources,
+        "fixed": _shared(own[adapters[first]], study),
+    }
+
+
+def _setting(row: Mapping[str, Any]) -> Setting:
+    """The searched settings of a trial, whole numbers as such."""
+    return {name: plain(row[name]) for name in SEARCHED}
+
+
+def _source(row: Mapping[str, Any]) -> str:
+    return _SOURCES[row["trial"] == OF_FIRST]
+
+
+def _own(study: Study, dataset: str) -> dict[str, Any]:
+    """All training settings of a data set's reduced models, but for the searched ones and methods' own."""
+    method = methods(study)[0]
+    found = study.dataset_settings(dataset, method, rates(study, method)[0])
+    named = parse(Training, found, f"training on {dataset}").model_dump(exclude=set(SEARCHED))
+    return {**named, "augmentation": []}  # which the fields say already
+
+
+def _grid(study: Study, unreduced: bool) -> dict[str, Any]:
+    """Table 2: the values of each setting, those of the unreduced models' grid first."""
+    grids: list[Grid] = [study.search.others, study.search.first] if unreduced else [study.search.first]
+    tried = [{name: list(map(plain, values)) for name, values in grid} for grid in grids]
+    values = {name: list(dict.fromkeys(v for grid in tried for v in grid[name])) for name in SEARCHED}
+    of_first = "; ".join(f"{name} {tried[-1][name]}" for name in SEARCHED)
+    note = f"{study.datasets[0]}, by method and keep rate: {of_first}. Unreduced models: the whole grid."
+    return {**values, "note": note}
+
+
+def _shared(settings: Mapping[str, Any], study: Study) -> dict[str, Any]:
+    """What the paper gives for all data sets; where they differ, each data set's own settings count."""
+    return {
+        "optimizer": "adamw",
+        "weight_decay": settings["weight_decay"],
+        "schedule": "cosine",
+        "stochastic_depth": settings["drop_path"],
+        "repeated_augmentations": settings["repeats"],
+        "mixed_precision": settings["precision"] == "float16",
+        "locations": list(study.locations),
+    }

@@ -1,0 +1,14 @@
+"""Write what a search found, and the table of its trials."""
+
+from tokred.worker import run_job
+
+run_job(
+    "tokred.search.result:write",
+    {
+        "config": snakemake.params.config,
+        "inputs": list(snakemake.input.histories),
+        "outputs": dict(snakemake.output.items()),
+    },
+    log=snakemake.log[0],
+    threads=snakemake.threads,
+)

@@ -1,0 +1,25 @@
+"""Train one model with one setting of a search."""
+
+from tokred.worker import run_job
+
+run_job(
+    "tokred.search.attempt:attempt",
+    {
+        "run": snakemake.params.run,
+        "model": snakemake.params.model,
+        "training": snakemake.params.training,
+        "setting": snakemake.params.setting,  # none: the one that is chosen elsewhere
+        "chosen": snakemake.input.get("chosen"),
+        "code": snakemake.params.code,
+        "keep_head": snakemake.params.keep_head,
+        "images": snakemake.params.images,
+        "pretrained": snakemake.input.get("pretrained"),  # none: timm's
+        "train_table": snakemake.input.train,
+        "test_table": snakemake.input.get("test"),
+        "history": snakemake.output.history,
+        # From the configuration: what computes must not decide what is computed again.
+        "hardware": snakemake.config.get("hardware", {}),
+    },
+    log=snakemake.log[0],
+    threads=snakemake.threads,
+)

@@ -15,7 +15,7 @@ rule figure:
     log:
         f"{LOGS}/figure/{{figure}}.log",
     group:
-        "artifacts"
+        shared("artifacts")
     conda:
         ENVIRONMENT
     resources:
@@ -47,7 +47,7 @@ rule table:
     log:
         f"{LOGS}/table/{{table}}.log",
     group:
-        "artifacts"
+        shared("artifacts")
     conda:
         ENVIRONMENT
     resources:
@@ -78,7 +78,7 @@ rule claims:
     log:
         f"{LOGS}/claims.log",
     group:
-        "artifacts"
+        shared("artifacts")
     conda:
         ENVIRONMENT
     resources:

@@ -12,7 +12,7 @@ for axis, (slice_path, stage) in AXES.items():
         log:
             f"{LOGS}/compare_{axis}/{slice_path}.log",
         group:
-            "compare"
+            shared("compare")
         conda:
             ENVIRONMENT
         resources:
@@ -36,7 +36,7 @@ rule summarize:
     log:
         f"{LOGS}/summarize/{SLICE}.log",
     group:
-        "compare"
+        shared("compare")
     conda:
         ENVIRONMENT
     resources:
@@ -59,7 +59,7 @@ rule compare_datasets:
     log:
         f"{LOGS}/compare_datasets/{{backbone}}/{{seed}}.log",
     group:
-        "compare"
+        shared("compare")
     conda:
         ENVIRONMENT
     resources:
@@ -83,7 +83,7 @@ rule compare_proxies:
     log:
         f"{LOGS}/compare_proxies/{SLICE}.log",
     group:
-        "compare"
+        shared("compare")
     conda:
         ENVIRONMENT
     resources:
@@ -106,7 +106,7 @@ rule choose_pictures:
     log:
         f"{LOGS}/choose_pictures/{{dataset}}.log",
     group:
-        "compare"
+        shared("compare")
     conda:
         ENVIRONMENT
     resources:
@@ -130,7 +130,7 @@ rule show_examples:
     log:
         f"{LOGS}/show_examples/{SLICE}.log",
     group:
-        "compare"
+        shared("compare")
     conda:
         ENVIRONMENT
     resources:

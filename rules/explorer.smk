@@ -14,7 +14,7 @@ rule explorer:
     log:
         f"{LOGS}/explorer/explorer.log",
     group:
-        "artifacts"
+        shared("artifacts")
     conda:
         ENVIRONMENT
     resources:

@@ -3,15 +3,25 @@
 from tokred import demand
 
 
+def on_cluster():
+    """Whether jobs run on a cluster: to Snakemake, and to the Snakemake that starts a job there."""
+    return workflow.non_local_exec or workflow.remote_exec
+
+
+def shared(group):
+    """The group of jobs that share a cluster's job; none in a dry run, which takes twice as long with groups."""
+    return lambda wildcards: group if on_cluster() else None
+
+
 def gpus(processes):
     """GPUs that a job takes: `--resources gpus=N` limits them in a local run, clusters grant `gpu`.
 
-    A study that uses a GPU where there is one (`device: auto`) asks a cluster for it in the GPU environment.
+    A study that uses a GPU where there is one (`device: auto`) asks a cluster for it in the GPU environment. A dry
+    run, to which all executors are the same, says what a cluster would be asked for.
     """
-    cluster = workflow.non_local_exec or workflow.remote_exec
     device = STUDY.hardware.device
-    without = device == "cpu" or (device == "auto" and cluster and STUDY.environment == "cpu")
-    return 0 if without else processes
+    asks_nothing = STUDY.environment == "cpu" and (on_cluster() or workflow.dryrun)
+    return 0 if device == "cpu" or (device == "auto" and asks_nothing) else processes
 
 
 def load_of(run, table, epochs, batch_size, hardware=STUDY.hardware):

@@ -24,6 +24,26 @@ def gpus(processes):
     return 0 if device == "cpu" or (device == "auto" and asks_nothing) else processes
 
 
+def resources_of_training():
+    """What a training asks for besides memory and time.
+
+    On several nodes SLURM starts the job on the first, without srun (`mpi`); it starts its parts itself, one task a
+    node, through `hardware.launcher`. GPUs are then asked for by node (`gres`), as their sum may lie anyhow.
+    """
+    hardware = STUDY.hardware
+    asked = {"gpus": lambda wildcards: gpus(hardware.processes * hardware.nodes), "nodes": hardware.nodes}
+    limit = workflow.global_resources.get("nodes").value  # None where there is none
+    if limit is not None and limit < hardware.nodes:
+        raise WorkflowError(
+            f"hardware.nodes: {hardware.nodes}, but `--resources nodes={limit}` lets a job have fewer: give "
+            f"--resources short_jobs=4 nodes={hardware.nodes}"
+        )
+    if hardware.nodes == 1:
+        return {**asked, "gpu": asked["gpus"]}
+    gres = lambda wildcards: f"gpu:{hardware.processes}" if gpus(hardware.processes) else ""
+    return {**asked, "gres": gres, "tasks": hardware.nodes, "tasks_per_gpu": 0, "mpi": "srun"}
+
+
 def load_of(run, table, epochs, batch_size, hardware=STUDY.hardware):
     """The work of a job that passes the images of a table through the network of a run."""
     return demand.Load(
@@ -33,7 +53,7 @@ def load_of(run, table, epochs, batch_size, hardware=STUDY.hardware):
         backbone=STUDY.settings.backbones[run.backbone],
         streamed=dataset_of(run.dataset).images.source == "stream",
         hardware=hardware,
-        gpus=gpus(hardware.processes),
+        gpus=gpus(hardware.processes * hardware.nodes),
     )
 
 
@@ -53,7 +73,7 @@ def pretraining_load(wildcards, input):
 
 def extraction_load(wildcards, input):
     """The work of one pass over the test split, in one process."""
-    alone = STUDY.hardware.model_copy(update={"processes": 1})
+    alone = STUDY.hardware.model_copy(update={"processes": 1, "nodes": 1})
     return load_of(run_of(wildcards), input.test, 1, STUDY.evaluation_batch_size, alone)
 
 

@@ -12,9 +12,7 @@ rule try_setting:
         ENVIRONMENT
     threads: STUDY.hardware.processes * (1 + STUDY.hardware.workers)
     resources:
-        gpus=lambda w: gpus(STUDY.hardware.processes),
-        gpu=lambda w: gpus(STUDY.hardware.processes),
-        nodes=1,
+        **resources_of_training(),
         mem_mb=trial_memory,
         runtime=trial_minutes,
     params:

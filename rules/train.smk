@@ -13,9 +13,7 @@ rule pretrain:
         ENVIRONMENT
     threads: STUDY.hardware.processes * (1 + STUDY.hardware.workers)
     resources:
-        gpus=lambda w: gpus(STUDY.hardware.processes),
-        gpu=lambda w: gpus(STUDY.hardware.processes),
-        nodes=1,
+        **resources_of_training(),
         mem_mb=pretraining_memory,
         runtime=pretraining_minutes,
     params:
@@ -40,9 +38,7 @@ rule train:
         ENVIRONMENT
     threads: STUDY.hardware.processes * (1 + STUDY.hardware.workers)
     resources:
-        gpus=lambda w: gpus(STUDY.hardware.processes),
-        gpu=lambda w: gpus(STUDY.hardware.processes),
-        nodes=1,
+        **resources_of_training(),
         mem_mb=training_memory,
         runtime=training_minutes,
     params:

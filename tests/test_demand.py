@@ -51,6 +51,7 @@ def test_time_follows_work_and_means() -> None:
     base = SMALL.model_copy(update={"model": "vit_base_patch16_224"})
     assert more(hardware=eight, backbone=base) > more(hardware=eight)
     assert more(gpus=0) > 10 * one
+    assert more(hardware=Hardware(nodes=2)) == pytest.approx(one / 2, abs=1)
 
 
 def test_attempts_get_more_up_to_a_day() -> None:
@@ -69,6 +70,7 @@ def test_memory_follows_what_is_held() -> None:
     small_steps = Hardware(micro_batch_size=8)
     on_cores = replace(LOAD, gpus=0)
     assert replace(on_cores, hardware=small_steps).memory(1) < on_cores.memory(1)
+    assert replace(on_cores, hardware=Hardware(nodes=2)).memory(1) < on_cores.memory(1)  # of each node
 
 
 def test_unwritten_tables_count_as_some(tmp_path: Path) -> None:

@@ -52,19 +52,20 @@ class Load:
     def minutes(self, attempt: int) -> int:
         """Time of the job, at its n-th attempt."""
         computed = 3 * operations(self.backbone) / self._speed()
-        workers = self.hardware.processes * max(1, self.hardware.workers)
+        workers = self._processes() * max(1, self.hardware.workers)
         read = 1 / (WORKER_SPEED * workers) if self.streamed else 0
         seconds = self._images() * max(1, self.epochs) * max(computed, read)
         return min(attempt * (15 + math.ceil(seconds / 60)), LONGEST)
 
     def memory(self, attempt: int) -> int:
-        """Memory of the job, at its n-th attempt."""
+        """Memory of the job, on each node, at its n-th attempt."""
         processes = self.hardware.processes
         bytes_ = 2e9 * processes + 1e9 * processes * self.hardware.workers
         if self.gpus:
             bytes_ += 2e9 * processes  # CUDA, and pinned memory
         else:
-            at_once = min(self.batch_size, (self.hardware.micro_batch_size or self.batch_size) * processes)
+            share = math.ceil(self.batch_size / self.hardware.nodes)
+            at_once = min(share, (self.hardware.micro_batch_size or share) * processes)
             # What the backward pass needs: some 40 numbers of 4 bytes for each feature in each block.
             bytes_ += 160 * at_once * _tokens(self.backbone) * width(self.backbone) * self.backbone.depth
         if not self.streamed:
@@ -75,7 +76,11 @@ class Load:
         return UNKNOWN_IMAGES if self.images is None else self.images
 
     def _speed(self) -> float:
-        return self.gpus * GPU_SPEED if self.gpus else self.hardware.processes * CORE_SPEED
+        return self.gpus * GPU_SPEED if self.gpus else self._processes() * CORE_SPEED
+
+    def _processes(self) -> int:
+        """Of all nodes."""
+        return self.hardware.processes * self.hardware.nodes
 
 
 def memory_by_input(megabytes: float, attempt: int) -> int:

@@ -56,8 +56,8 @@ def train(
         hardware: fields of `Hardware`; with several processes they are started here.
     """
     given, machine = dict(locals()), Hardware(**hardware)
-    if launch.needed(machine.processes):
-        return launch.run("tokred.jobs:train", given, machine.processes)
+    if launch.needed(machine):
+        return launch.run("tokred.jobs:train", given, machine, Path(checkpoint).parent)
     identity, settings = Run(**run), Training(**training)
     backbone = Backbone(**model["backbone"])
     read = partial(_read, backbone=backbone, access=ImageAccess(**images), workers=machine.workers)
@@ -99,8 +99,8 @@ def pretrain(
         run, model, code, train_table, checkpoint, history, images, hardware: as for `train`.
     """
     given, machine = dict(locals()), Hardware(**hardware)
-    if launch.needed(machine.processes):
-        return launch.run("tokred.jobs:pretrain", given, machine.processes)
+    if launch.needed(machine):
+        return launch.run("tokred.jobs:pretrain", given, machine, Path(checkpoint).parent)
     identity, backbone = Run(**run), Backbone(**model["backbone"])
     split = _read(train_table, backbone, ImageAccess(**images), machine.workers)
     facts = {"run": asdict(identity), "model": dict(model), "phases": list(phases), "code": code}

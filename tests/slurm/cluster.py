@@ -1,4 +1,4 @@
-"""A SLURM of one node in a folder: daemons on loopback, two fake GPUs; no systemd, cgroups, accounting."""
+"""A SLURM of two nodes in a folder: daemons on loopback, fake GPUs; no systemd, cgroups, accounting."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "sinfo")
+#: Of each node.
 GPUS = 2
+NODES = ("one", "two")
 CONFIG = """\
 ClusterName=tokred
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={control_port}
-SlurmdPort={node_port}
 SlurmUser=root
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket
 CredType=cred/munge
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool-%n
+SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
@@ -45,9 +47,10 @@ KillWait=2
 SwitchType=switch/none
 MpiDefault=none
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=64000 Gres=gpu:fake:{gpus} State=UNKNOWN
-PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
+NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={cpus} RealMemory=64000 "
+NODE += "Gres=gpu:fake:{gpus} State=UNKNOWN\n"
 
 
 def missing() -> list[str]:
@@ -61,7 +64,7 @@ def cluster(cpus: int = 4) -> Iterator[dict[str, str]]:
     """A running cluster; gives the environment with which programs find it. All of it ends with the block.
 
     Args:
-        cpus: that the node says to have, whatever the machine has.
+        cpus: that each node says to have, whatever the machine has.
     """
     with ExitStack() as daemons:
         # Not pytest's folder: munge wants one that all may enter, and a short path of its socket.
@@ -79,7 +82,7 @@ def cluster(cpus: int = 4) -> Iterator[dict[str, str]]:
             f"{folder}/key",
         ]
         munged += [f"--{name}-file={folder}/munge.{name}" for name in ("pid", "log", "seed")]
-        for command in (munged, ["slurmctld", "-D"], ["slurmd", "-D"]):
+        for command in (munged, ["slurmctld", "-D"], *(["slurmd", "-D", "-N", name] for name in NODES)):
             daemons.enter_context(_daemon(command, environment, folder))
         _wait_until_idle(environment, folder)
         yield environment
@@ -87,15 +90,18 @@ def cluster(cpus: int = 4) -> Iterator[dict[str, str]]:
 
 
 def _configure(folder: Path, cpus: int) -> None:
-    for name in ("state", "spool"):
+    for name in ("state", *(f"spool-{node}" for node in NODES)):
         (folder / name).mkdir()
     key = folder / "key"
     key.write_bytes(secrets.token_bytes(128))
     key.chmod(0o400)
-    control_port, node_port = _free_ports(2)
+    control_port, *node_ports = _free_ports(1 + len(NODES))
     host = socket.gethostname().partition(".")[0]
-    values = {"folder": folder, "host": host, "control_port": control_port, "node_port": node_port}
-    (folder / "slurm.conf").write_text(CONFIG.format(**values, cpus=cpus, gpus=GPUS))
+    values = {"folder": folder, "host": host, "control_port": control_port, "cpus": cpus, "gpus": GPUS}
+    nodes = [
+        NODE.format(name=name, port=port, **values) for name, port in zip(NODES, node_ports, strict=True)
+    ]
+    (folder / "slurm.conf").write_text(CONFIG.format(**values) + "".join(nodes))
     devices = [folder / f"gpu{index}" for index in range(GPUS)]
     for device in devices:
         os.mknod(device, 0o20666, os.makedev(1, 3))  # what /dev/null is
@@ -121,7 +127,7 @@ def _free_ports(number: int) -> list[int]:
 @contextmanager
 def _daemon(command: list[str], environment: dict[str, str], folder: Path) -> Iterator[None]:
     """A daemon in the foreground of a session of its own, ended with the block."""
-    with (folder / f"{command[0]}.out").open("w") as out:
+    with (folder / f"{command[0]}.out").open("a") as out:
         running = subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True)
     try:
         yield

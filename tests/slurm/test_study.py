@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+
+import torch
+from safetensors.torch import load_file
 
 from tests.slurm.conftest import ARTIFACTS, Slurm
 from tokred import tables
@@ -70,6 +74,24 @@ def test_cancelled_job_comes_again_with_more(slurm: Slurm, finished: str) -> Non
     assert second.fields["TresPerJob"] == "gres:gpu:fake:1"
     assert (first.fields["TimeLimit"], second.fields["TimeLimit"]) == ("00:16:00", "00:32:00")
     assert (slurm.folder / f"results/tiny/checkpoints/{RUN}/1.safetensors").exists()
+
+
+def test_a_training_takes_two_nodes(slurm: Slurm, finished: str) -> None:
+    """srun starts torchrun on each; the processes meet, and end with the weights that one process has."""
+    places = {"one": {"nodes": 1}, "two": {"nodes": 2}}
+    found = {}
+    for name, hardware in places.items():
+        study = ("--config", f"study={name}", "seeds=[0]", f"hardware={json.dumps(hardware)}")
+        study += ("--resources", "short_jobs=4", f"nodes={hardware['nodes']}")
+        slurm.finish(slurm.start(f"results/{name}/checkpoints/{RUN}/0.safetensors", *study))
+        found[name] = load_file(slurm.folder / f"results/{name}/checkpoints/{RUN}/0.safetensors")
+    job = slurm.jobs("topk_0.50_0")[-1]
+    assert (job.fields["NumNodes"], job.fields["NumTasks"], job.state) == ("2", "2", "COMPLETED")
+    assert "TresPerNode" in job.fields
+    log = (slurm.folder / f"results/two/logs/train/{RUN}/0.log").read_text()
+    assert "2 processes, 1 on each node" in log
+    for key, tensor in found["one"].items():
+        torch.testing.assert_close(found["two"][key], tensor, atol=2e-5, rtol=1e-4)
 
 
 def test_study_goes_on_after_snakemake_was_killed(slurm: Slurm, finished: str) -> None:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from tests.training.pictures import PLAIN, SMALL, table
 from tokred import tables
 from tokred.build import build_model
+from tokred.config import Hardware
 from tokred.jobs import train
 from tokred.run import Run
 from tokred.training import launch
 from tokred.weights import save_weights
 
 ROOT = Path(__file__).parents[2]
-HARDWARE = {"device": "cpu", "processes": 2}
+#: Two processes of one machine, and one on each of two.
+TOGETHER = {"device": "cpu", "processes": 2}
+APART = {"device": "cpu", "nodes": 2, "launcher": f"{sys.executable} -m tests.training.two_nodes"}
 
 
 @pytest.fixture(autouse=True)
@@ -46,14 +51,15 @@ def job(folder: Path, name: str, hardware: Mapping[str, object]) -> tuple[dict[s
     return load_file(checkpoint), tables.read(history, tables.HISTORY).to_dict("records")
 
 
-def test_two_processes_end_like_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hardware", [TOGETHER, APART], ids=["one node", "two nodes"])
+def test_two_processes_end_like_one(tmp_path: Path, hardware: Mapping[str, object]) -> None:
     """The test split has an odd number of images, of which none may count twice."""
     table(tmp_path / "train.parquet", 24)
     table(tmp_path / "test.parquet", 21, split="test")
     vit = build_model(Run("d", "b", "none", "1.00", 0), SMALL, {}, (1, 2), 5)
     save_weights(vit, tmp_path / "vit.safetensors", {})
     one, history = job(tmp_path, "one", {"device": "cpu"})
-    two, other = job(tmp_path, "two", {**HARDWARE, "micro_batch_size": 2, "workers": 1})
+    two, other = job(tmp_path, "two", {**hardware, "micro_batch_size": 2, "workers": 1})
     assert one.keys() == two.keys()
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, atol=2e-5, rtol=1e-4)
@@ -64,13 +70,16 @@ def test_two_processes_end_like_one(tmp_path: Path) -> None:
         assert mine["val_score"] % (100 / 21) == pytest.approx(0, abs=1e-6) or mine["val_score"] == 0
 
 
-def test_processes_agree(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hardware", [TOGETHER, APART], ids=["one node", "two nodes"])
+def test_processes_agree(tmp_path: Path, hardware: Mapping[str, object]) -> None:
     """A loss of the method's own, frozen epochs, and parameters that some processes do not reach."""
     path = table(tmp_path / "train.parquet", 24)
-    target = "tests.training.process_targets:check"
+    target, arguments = "tests.training.process_targets:check", {"hardware": hardware, "table": path}
+    shared = tmp_path / "shared"
     # One fails in the end: its error is the job's.
     with pytest.raises(ValueError, match=r"^picture 'x7' cannot be decoded$"):
-        launch.run(target, {"hardware": HARDWARE, "table": path, "folder": str(tmp_path)}, 2)
+        launch.run(target, {**arguments, "folder": str(tmp_path)}, Hardware(**hardware), shared)
+    assert list(shared.iterdir()) == []
     first, second = (load_file(tmp_path / f"rank{rank}") for rank in (0, 1))
     assert first.keys() == second.keys()
     assert all(torch.equal(second[name], tensor) for name, tensor in first.items())
@@ -81,7 +90,22 @@ def test_processes_agree(tmp_path: Path) -> None:
 
 
 def test_no_processes_where_one_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert launch.needed(2)
-    assert not launch.needed(1)
+    assert launch.needed(Hardware(processes=2))
+    assert launch.needed(Hardware(nodes=2))
+    assert not launch.needed(Hardware())
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
-    assert not launch.needed(2)
+    assert not launch.needed(Hardware(processes=2, nodes=2))
+
+
+def test_launcher_that_is_not_there(tmp_path: Path) -> None:
+    hardware = Hardware(nodes=2, launcher="srum --nodes={nodes}")
+    with pytest.raises(
+        ValueError, match=r"^hardware\.launcher: expected a command that is there, found 'srum'$"
+    ):
+        launch.run("tests.training.process_targets:check", {}, hardware, tmp_path)
+
+
+@pytest.mark.parametrize("launcher", ["srun -N {count}", "srun 'x", "srun {", ""])
+def test_launcher_that_is_no_command(launcher: str) -> None:
+    with pytest.raises(ValidationError, match=r"expected a command, in which \{nodes\} and \{threads\}"):
+        Hardware(launcher=launcher)

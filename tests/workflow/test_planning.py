@@ -42,3 +42,11 @@ def test_planning_groups_nothing(tmp_path: Path) -> None:
     # Snakemake's search for jobs that are ready is quadratic in a group: half of a large study's dry run.
     # Of a group, rules are printed indented.
     assert set(re.findall(r"^( *)rule (?:compare_methods|summarize|figure):", plan(tmp_path), re.M)) == {""}
+
+
+def test_a_limit_below_a_trainings_nodes_is_an_error(tmp_path: Path) -> None:
+    config = tmp_path / "planned.yaml"
+    config.write_text(yaml.safe_dump({**STUDY, "hardware": {"nodes": 2}}))
+    limited = call(tmp_path, "--dry-run", "--configfile", str(config), "--resources", "nodes=1")
+    assert limited.returncode == 1
+    assert "give --resources short_jobs=4 nodes=2" in limited.stdout + limited.stderr

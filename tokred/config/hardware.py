@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
 from tokred.config.base import Strict
 
@@ -18,7 +19,13 @@ class Hardware(Strict):
     """
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
-    processes: PositiveInt = Field(1, description="of one training, on one machine; with GPUs, one GPU each")
+    processes: PositiveInt = Field(1, description="of one training, on each node; with GPUs, one GPU each")
+    nodes: PositiveInt = Field(1, description="machines of one training")
+    launcher: str = Field(
+        "srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 --cpus-per-task={threads} "
+        "--kill-on-bad-exit=1",
+        description="with several nodes: the command that runs what follows it once on each of them",
+    )
     workers: NonNegativeInt = Field(0, description="processes that read streamed images, for each process")
     micro_batch_size: PositiveInt | None = Field(
         None,
@@ -28,6 +35,20 @@ class Hardware(Strict):
     compile: bool | Literal["eager", "aot_eager"] = Field(
         False, description="torch.compile while training; true: with its default backend"
     )
+
+    @field_validator("launcher")
+    @classmethod
+    def _check_launcher(cls, launcher: str) -> str:
+        try:
+            found = shlex.split(launcher.format(nodes=1, threads=1))
+        except (LookupError, ValueError) as error:
+            found = error
+        if not found or isinstance(found, Exception):
+            raise ValueError(
+                "expected a command, in which {nodes} and {threads} stand for numbers; "
+                f"found {launcher!r} ({found!r})"
+            )
+        return launcher
 
 
 #: One process, on a GPU where there is one.

@@ -42,8 +42,8 @@ def attempt(
             as for `tokred.jobs.train`. The state of an unfinished training lies beside the history.
     """
     given, machine = dict(locals()), Hardware(**hardware)
-    if launch.needed(machine.processes):
-        return launch.run("tokred.search.attempt:attempt", given, machine.processes)
+    if launch.needed(machine):
+        return launch.run("tokred.search.attempt:attempt", given, machine, Path(history).parent)
     setting = json.loads(Path(chosen).read_text()) if setting is None else setting
     settings = {**training, **setting}
     given = {k: v for k, v in given.items() if k not in ("setting", "chosen")}

@@ -14,6 +14,8 @@ from tokred.config import Hardware
 from tokred.training import processes
 from tokred.training.device import resolve
 
+log = logging.getLogger(__name__)
+
 
 def main(request: Path) -> None:
     """Call the function of the request, together with the other processes."""
@@ -21,11 +23,12 @@ def main(request: Path) -> None:
     rank = int(os.environ["RANK"])
     if rank == 0:
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+        log.info("%s processes, %s on each node", os.environ["WORLD_SIZE"], os.environ["LOCAL_WORLD_SIZE"])
     asked = json.loads(request.read_text())
     module, _, name = asked["target"].partition(":")
     hardware = Hardware(**asked["arguments"]["hardware"])
     try:
-        processes.join(resolve(hardware.device, int(os.environ["LOCAL_WORLD_SIZE"])))
+        processes.join(resolve(hardware.device))
         getattr(importlib.import_module(module), name)(**asked["arguments"])
     except Exception as error:
         request.with_name(f"error-{rank}").write_text(str(error))

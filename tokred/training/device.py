@@ -9,12 +9,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 
 
-def resolve(device: str, processes: int = 1) -> torch.device:
+def resolve(device: str) -> torch.device:
     """The device of this process; ValueError for GPUs that are not there.
+
+    Each of the processes that torchrun started on this machine has a GPU of its own.
 
     Args:
         device: "auto" (a GPU where there is one), "cpu" or "cuda".
-        processes: of the training on this machine, each of which has a GPU of its own.
     """
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "cuda" and not found:
@@ -24,6 +25,7 @@ def resolve(device: str, processes: int = 1) -> torch.device:
         )
     if device == "cpu" or not found:
         return torch.device("cpu")
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if processes > found:
         raise ValueError(f"hardware.processes {processes}: expected at most one for each GPU, found {found}")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))

@@ -64,7 +64,7 @@ class Trainer:
     ) -> None:
         self.run, self.backbone, self.training = run, backbone, training
         self.train_images, self.validation = train, validation
-        self.device = resolve(hardware.device, processes.count())
+        self.device = resolve(hardware.device)
         self.model = model.to(self.device)
         self.share = Share(hardware.micro_batch_size, processes.rank(), processes.count())
         self.mixes = training.mixup > 0 or training.cutmix > 0

@@ -2,43 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import resource
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.calls import ROOT, SMOKE, Call, snakemake
 from benchmarks.row import Goal, Row, Scale
 
-_ROOT = Path(__file__).parents[1]
 _PAPER, _DEFAULT = Goal("<=", 15), Goal("<=", 5)
-_SMOKE = ("--configfile", str(_ROOT / "workflow/studies/smoke.yaml"))
-
-
-@dataclass(frozen=True)
-class Call:
-    """What a call of Snakemake printed, and its processor seconds and wall seconds."""
-
-    printed: str
-    cpu: float
-    wall: float
-
-
-def snakemake(folder: Path, *arguments: str) -> Call:
-    """Call Snakemake in a folder. Raises RuntimeError with what it printed if it fails."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(_ROOT / "Snakefile")]
-    command += ["--directory", str(folder), "--cores", "1", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Call(done.stdout + done.stderr, cpu, time.perf_counter() - start)
 
 
 def pretend_done(folder: Path, *study: str) -> int:
@@ -54,10 +24,10 @@ def pretend_done(folder: Path, *study: str) -> int:
 
 def measure(scale: Scale) -> Iterator[Row]:
     """Processor time of Snakemake's one thread; dry runs throughout, so that no job starts by mistake."""
-    study = _SMOKE if scale.tiny else ("--configfile", str(_ROOT / "workflow/studies/paper.yaml"))
+    study = SMOKE if scale.tiny else ("--configfile", str(ROOT / "workflow/studies/paper.yaml"))
     planned = min((snakemake(scale.folder / "plan", "-n", *study) for _ in range(scale.of(3, 1))), key=_cpu)
     yield _row("snakemake -n of the paper's study", planned, _PAPER, f"{_jobs(planned)} jobs")
-    study, folder = _SMOKE if scale.tiny else (), scale.folder / "done"
+    study, folder = SMOKE if scale.tiny else (), scale.folder / "done"
     files = pretend_done(folder, *study)
     nothing = min((snakemake(folder, "-n", *study) for _ in range(scale.of(3, 1))), key=_cpu)
     if "Nothing to be done" not in nothing.printed:

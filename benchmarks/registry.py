@@ -43,6 +43,7 @@ _ALL = [
     Benchmark("stage", "The metrics of one data set and backbone, whole"),
     Benchmark("startup", "What jobs load before they do anything"),
     Benchmark("dry_runs", "How long the workflow thinks"),
+    Benchmark("default_study", "The default study on one core and on two"),
 ]
 
 #: Every benchmark by name.

@@ -1,16 +1,25 @@
-"""What a job loads before it does anything: time and modules of each kind of job's entry."""
+"""What jobs load before they do anything, and how long it takes until a training learns."""
 
 from __future__ import annotations
 
 import importlib
+import json
+import os
 import statistics
+import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from unittest import mock
 
+from benchmarks.calls import ROOT
 from benchmarks.process import alone
 from benchmarks.row import Goal, Row, Scale
+from tokred import worker
 
-_NONE = Goal("<=", 0)
+_NONE, _START = Goal("<=", 0), Goal("<=", 3)
 #: Modules that a job loads, by its kind.
 ENTRIES = {
     "train, extract": ("tokred.jobs",),
@@ -24,6 +33,12 @@ ENTRIES = {
 }
 #: Kinds of jobs that need no networks.
 WITHOUT_TORCH = ("compare patterns", "compare features", "render a figure")
+#: What a job's script does.
+_SCRIPT = "import json, sys; from tokred.worker import run_job; run_job(**json.loads(sys.argv[1]))"
+
+
+class _Reached(Exception):
+    """The first step is done."""
 
 
 def loaded(modules: tuple[str, ...]) -> list[str]:
@@ -33,8 +48,61 @@ def loaded(modules: tuple[str, ...]) -> list[str]:
     return sorted(sys.modules)
 
 
+def reach_first_step(training: Mapping[str, object], started: float, found: str) -> None:
+    """The job's function: train until the first step is done, and write how long ago it started."""
+    from tokred import jobs
+    from tokred.training.step import Stepper
+
+    def step(*arguments: object) -> None:
+        learn(*arguments)
+        raise _Reached
+
+    learn = Stepper.step
+    with mock.patch.object(Stepper, "step", step):
+        try:
+            jobs.train(**training)
+        except _Reached:
+            Path(found).write_text(str(time.time() - started))
+
+
+def time_to_first_step(folder: Path, training: Mapping[str, object]) -> float:
+    """Wall seconds from before a job's process starts to the end of its first step."""
+    found = folder / "seconds.txt"
+    found.unlink(missing_ok=True)
+    arguments = {"training": training, "started": time.time(), "found": str(found)}
+    job = {"target": "benchmarks.startup:reach_first_step", "arguments": arguments, "threads": 1}
+    call = [sys.executable, "-c", _SCRIPT, json.dumps({**job, "log": str(folder / "log.txt")})]
+    subprocess.run(call, check=True)
+    return float(found.read_text())
+
+
+def a_training(folder: Path) -> dict[str, object]:
+    """Arguments of `tokred.jobs.train` for a small backbone from its shipped weights."""
+    from tokred import shipped
+    from tokred.config import Backbone, Training
+    from tokred.datasets.prepare import prepare
+    from tokred.run import Run
+
+    table = folder / "train.parquet"
+    prepare("digits", "digits", "train", {"num_train": 64}, str(table))
+    size = {"embed_dim": 48, "num_heads": 3, "weight_init": "jax"}
+    backbone = Backbone(model="vit_tiny_patch16_224", image_size=32, patch_size=4, kwargs=size)
+    return {
+        "run": asdict(Run("digits", "vit_nano", "topk", "0.50", 0)),
+        "model": {"backbone": backbone.model_dump(mode="json"), "options": {}, "locations": [3, 6, 9]},
+        "training": Training(epochs=1, batch_size=32, selection="last").model_dump(),
+        "code": "none",
+        "pretrained": str(shipped.path("vit_nano")),
+        "keep_head": True,
+        "train_table": str(table),
+        "test_table": None,
+        "checkpoint": str(folder / "checkpoint.safetensors"),
+        "history": str(folder / "history.parquet"),
+    }
+
+
 def measure(scale: Scale) -> Iterator[Row]:
-    """Processor time on one core."""
+    """Imports in processor time on one core; the way to the first step in wall time."""
     for kind, modules in ENTRIES.items():
         found = [alone(loaded, modules) for _ in range(scale.of(5, 1))]
         seconds = statistics.median(run.cpu for run in found)
@@ -42,3 +110,16 @@ def measure(scale: Scale) -> Iterator[Row]:
         if kind in WITHOUT_TORCH:
             torch = sum(name.partition(".")[0] == "torch" for name in found[0].value)
             yield Row(f"torch's modules for: {kind}", torch, "modules", _NONE)
+    yield from _first_steps(scale)
+
+
+def _first_steps(scale: Scale) -> Iterator[Row]:
+    training, repeats = a_training(scale.folder), scale.of(5, 1)
+    with mock.patch.dict(os.environ, PYTHONPATH=str(ROOT)):
+        os.environ.pop(worker.VARIABLE, None)
+        alone = [time_to_first_step(scale.folder, training) for _ in range(repeats)]
+        worker.start()
+        served = [time_to_first_step(scale.folder, training) for _ in range(1 + repeats)]
+    yield Row("first step of a training", statistics.median(alone), "s", _START, "wall time")
+    # The first waits for the worker's imports.
+    yield Row("first step, with a worker", statistics.median(served[1:]), "s", _START, "wall time")

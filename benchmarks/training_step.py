@@ -17,14 +17,16 @@ _MASKING = ("dynamicvit",)
 
 
 def step(model: nn.Module, images: Tensor) -> Callable[[], None]:
-    """Forward and backward pass with the method's own loss, if it has one."""
+    """Forward and backward pass with the method's own loss, if it has one, and the optimiser's step."""
     labels = torch.arange(len(images))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
 
     def run() -> None:
-        model.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss = cross_entropy(model(images), labels)
         extra = getattr(model, "extra_loss", None)
         (loss if extra is None else loss + extra).backward()
+        optimizer.step()
 
     return run
 

@@ -73,10 +73,10 @@ def test_costs_of_the_default_study() -> None:
     costs = list(run_costs(study()))
     assert len(costs) == 156
     unreduced = costs[0]
-    assert unreduced["training images"] == 2 * 1000
+    assert unreduced["training images"] == 2 * 640
     macs = forward_macs(Shape.of(study().settings.backbones["vit_nano"], 10), (3, 6, 9), "none", "1.00", 10)
-    assert unreduced["macs"] == macs * (3 * 2000 + 1500)  # `selection: last` validates nothing
-    assert unreduced["features"] == 1500 * 4 * 48 * 4
+    assert unreduced["macs"] == macs * (3 * 1280 + 1000)  # `selection: last` validates nothing
+    assert unreduced["features"] == 1000 * 4 * 48 * 4
     table = scale_table(study())
     assert list(table.values.index) == ["Digits", "Scenes", "all"]
     assert table.values["", "models"].tolist() == ["78", "78", "156"]
@@ -89,7 +89,7 @@ def test_selection_costs_evaluations() -> None:
         for selection in ("last", "test")
     )
     macs = forward_macs(Shape.of(study().settings.backbones["vit_nano"], 10), (3, 6, 9), "none", "1.00", 10)
-    assert test - last == macs * 2 * 1500
+    assert test - last == macs * 2 * 1000
 
 
 def test_unknown_numbers_of_images() -> None:

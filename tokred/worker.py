@@ -25,6 +25,14 @@ from pathlib import Path
 
 #: Environment variable with the worker's address: "<python>:<process id>:<socket>".
 VARIABLE = "TOKRED_WORKER"
+#: One thread a job; and glibc keeps freed memory, instead of having the kernel clear pages for every tensor.
+_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "MALLOC_TRIM_THRESHOLD_": str(2**28),
+}
 _LIBRARIES = ("tokred.jobs", "tokred.compare", "tokred.artifacts.render", "matplotlib.backends.backend_agg")
 
 
@@ -55,7 +63,7 @@ def start(python: str = sys.executable) -> None:
     import tempfile
 
     address = Path(tempfile.mkdtemp(prefix="tokred-")) / "socket"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    environment = {**os.environ, **_ENVIRONMENT}
     command = [python, "-m", "tokred.worker", str(address)]
     # A session of its own: an interrupt from the keyboard is for the workflow, which ends the worker.
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)

@@ -154,4 +154,4 @@ def test_relative_roots_lie_below_data(
     parsed = study(overlaid({"data": data}, at("settings.datasets.imagenet", described)))
     options = parsed.options_of(parsed.settings.datasets["imagenet"])
     assert options == {"root": expected, "store": "pack"}
-    assert parsed.options_of(parsed.settings.datasets["digits"]) == {"num_train": 1000, "num_test": 1500}
+    assert parsed.options_of(parsed.settings.datasets["digits"]) == {"num_train": 640, "num_test": 1000}

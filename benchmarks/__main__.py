@@ -18,14 +18,16 @@ _DOCUMENT = _HERE.parent / "docs/performance.md"
 def main(arguments: list[str] | None = None) -> None:
     """Measure the named benchmarks, or all, each in a process of its own."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"default: all of {', '.join(registry.BENCHMARKS)}")
+    names = ", ".join(registry.BENCHMARKS)
+    parser.add_argument("names", nargs="*", help=f"of {names}; default: all that need no GPU")
     parser.add_argument("--tiny", action="store_true", help="see that they run; needs --results")
     parser.add_argument("--results", type=Path, help="folder of the table; default: benchmarks/results")
     parser.add_argument("--images", type=int, default=ALL, help=f"of the benchmark `stage`; default: {ALL}")
     given = parser.parse_args(arguments)
     if given.tiny and given.results is None:
         parser.error("--tiny measures nothing that should stand in benchmarks/results: name --results")
-    chosen = [registry.get(name).name for name in given.names] or list(registry.BENCHMARKS)
+    default = [name for name, benchmark in registry.BENCHMARKS.items() if benchmark.by_default]
+    chosen = [registry.get(name).name for name in given.names] or default
     folder = given.results or _HERE / "results"
     for name in chosen:
         with tempfile.TemporaryDirectory() as scratch:

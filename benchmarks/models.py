@@ -47,10 +47,10 @@ class Setting:
             return cls(64, "deit_tiny_patch16_224", 2, 1)
         return cls(224, "deit_small_patch16_224", 32, 3)
 
-    def images(self) -> Tensor:
-        """(B, 3, height, width) noise."""
+    def images(self, number: int | None = None) -> Tensor:
+        """(B, 3, height, width) noise, of a batch or of another number of images."""
         generator = torch.Generator().manual_seed(0)
-        return torch.randn(self.batch, 3, self.image_size, self.image_size, generator=generator)
+        return torch.randn(number or self.batch, 3, self.image_size, self.image_size, generator=generator)
 
     def unreduced(self) -> VisionTransformer:
         """timm's own model, for evaluation; the same weights every time."""

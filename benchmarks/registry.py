@@ -17,10 +17,12 @@ class Benchmark:
     Attributes:
         name: what the command line calls it; its module below `benchmarks`.
         title: what it measures.
+        by_default: whether it runs where no names are given.
     """
 
     name: str
     title: str
+    by_default: bool = True
 
     def load(self) -> Callable[[Scale], Iterator[Row]]:
         """The function `measure` of its module."""
@@ -44,6 +46,7 @@ _ALL = [
     Benchmark("startup", "What jobs load before they do anything"),
     Benchmark("dry_runs", "How long the workflow thinks"),
     Benchmark("default_study", "The default study on one core and on two"),
+    Benchmark("gpu", "Every method on a GPU in bfloat16", by_default=False),
 ]
 
 #: Every benchmark by name.

@@ -18,9 +18,10 @@ from tokred.methods.registry import METHODS
 from tokred.published.settings import OWN, PUBLISHED
 from tokred.run import RUN_PATH, Run
 from tokred.search import plan as search
-from tokred.workflow import explain_errors, give_package_to_jobs
+from tokred.workflow import explain_errors, give_package_to_jobs, look_for_jobs_when_one_ends
 
 give_package_to_jobs(workflow.basedir)
+look_for_jobs_when_one_ends(workflow.scheduling_settings)
 with explain_errors():
     STUDY = parse_config(Study, config, "configuration of the study")
 

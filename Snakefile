@@ -46,4 +46,5 @@ rule all:
 
 
 onstart:
+    look_for_jobs_when_one_ends(workflow)
     start_worker()

@@ -21,7 +21,6 @@ from tokred.search import plan as search
 from tokred.workflow import explain_errors, give_package_to_jobs, look_for_jobs_when_one_ends
 
 give_package_to_jobs(workflow.basedir)
-look_for_jobs_when_one_ends(workflow.scheduling_settings)
 with explain_errors():
     STUDY = parse_config(Study, config, "configuration of the study")
 

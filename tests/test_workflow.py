@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from snakemake.settings.types import MaxJobsPerTimespan, SchedulingSettings
 
 from tokred.workflow import look_for_jobs_when_one_ends
 
 
-@pytest.mark.parametrize(("given", "left"), [("100/1s", None), ("5/1s", 5), ("100/1m", 100)])
-def test_only_the_default_limit_goes(given: str, left: int | None) -> None:
+@pytest.mark.parametrize(("given", "stays"), [("100/1s", False), ("5/1s", True), ("100/1m", True)])
+def test_only_the_default_limit_goes(given: str, stays: bool) -> None:
     settings = SchedulingSettings(max_jobs_per_timespan=MaxJobsPerTimespan.parse_choice(given))
-    look_for_jobs_when_one_ends(settings)
-    limit = settings.max_jobs_per_timespan
-    assert (limit and limit.max_jobs) == left
-
-
-def test_no_limit_stays_none() -> None:
-    look_for_jobs_when_one_ends(None)
-    settings = SchedulingSettings()
-    look_for_jobs_when_one_ends(settings)
-    assert settings.max_jobs_per_timespan is None
+    scheduler = SimpleNamespace(job_rate_limiter="limiter")
+    look_for_jobs_when_one_ends(SimpleNamespace(scheduling_settings=settings, scheduler=scheduler))
+    assert scheduler.job_rate_limiter == ("limiter" if stays else None)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from snakemake.exceptions import WorkflowError
-from snakemake.settings.types import SchedulingSettings
+
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
 
 
 @contextmanager
@@ -25,16 +28,13 @@ def give_package_to_jobs(folder: str) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, before]))
 
 
-def look_for_jobs_when_one_ends(settings: SchedulingSettings | None) -> None:
-    """Have Snakemake look for ready jobs when a job has ended, and not all the time.
+def look_for_jobs_when_one_ends(workflow: Workflow) -> None:
+    """Have Snakemake look for ready jobs when a job has ended, and not all the time; to be called at its start.
 
     With a limit of jobs a second, its scheduler looks once more every second for every job that ended so far:
     after two hundred jobs that is half a core. The command line's default limit, 100 a second, goes; another
     stays.
-
-    Args:
-        settings: the workflow's; None in a dry run.
     """
-    limit = settings and settings.max_jobs_per_timespan
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
     if limit is not None and (limit.max_jobs, limit.timespan) == (100, 1):
-        settings.max_jobs_per_timespan = None
+        workflow.scheduler.job_rate_limiter = None

@@ -29,7 +29,7 @@ def give_package_to_jobs(folder: str) -> None:
 
 
 def look_for_jobs_when_one_ends(workflow: Workflow) -> None:
-    """Have Snakemake look for ready jobs when a job has ended, and not all the time; to be called at its start.
+    """Have Snakemake look for ready jobs when a job has ended, not all the time; to be called at its start.
 
     With a limit of jobs a second, its scheduler looks once more every second for every job that ended so far:
     after two hundred jobs that is half a core. The command line's default limit, 100 a second, goes; another

@@ -5,7 +5,6 @@ The output is always computed by the fused kernel; explicit scores are formed fo
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from timm.layers import Attention
 from torch import Tensor
@@ -69,7 +68,7 @@ class BlockAttention:
             q = q.gather(2, rows[:, None, :, None].expand(-1, q.shape[1], -1, q.shape[3]))
             x = x.gather(1, rows.unsqueeze(-1).expand(-1, -1, x.shape[2]))
         if self.policy is not None:
-            out = self._softly_masked(q)
+            out = self._softly_masked()
         else:
             dropout = attn.attn_drop.p if attn.training else 0.0
             out = F.scaled_dot_product_attention(
@@ -77,18 +76,26 @@ class BlockAttention:
             )
         return _project(attn, out, x)
 
-    def _softly_masked(self, q_BHMd: Tensor, eps: float = 1e-6) -> Tensor:
+    def _softly_masked(self, eps: float = 1e-6) -> Tensor:
         """Attention under `policy` (DynamicViT, while training), differentiable in the decisions.
 
         `(exp(a - max) * m + eps / M) / (sum(exp(a - max) * m) + eps)`, m the decision for the key, and 1 on
-        the diagonal and for prefix tokens.
+        the diagonal and for prefix tokens. As m is the same for all queries but for the diagonal, masked sums
+        are products with masked values, and each query adds its own key: nothing of (B, H, M, M) is masked. A
+        layer's dropout acts before weights are normalised.
         """
-        scores = self._scores(q_BHMd)
-        mask = F.pad(self.policy, (self.num_prefix, 0), value=1.0)[:, None, None, :]
-        mask = mask + (1.0 - mask) * torch.eye(scores.shape[-1], dtype=mask.dtype, device=mask.device)
-        exponent = (scores - scores.amax(dim=-1, keepdim=True).detach()).exp() * mask
-        probability = (exponent + eps / scores.shape[-1]) / (exponent.sum(dim=-1, keepdim=True) + eps)
-        return self.attn.attn_drop(probability.to(self.v_BHMd.dtype)) @ self.v_BHMd
+        alive = F.pad(self.policy, (self.num_prefix, 0), value=1.0)[:, None, :, None]
+        scores = self._scores(self.q_BHMd)
+        highest = scores.detach().amax(dim=-1, keepdim=True)
+        exponent = self.attn.attn_drop(scores.sub_(highest).exp_().to(self.v_BHMd.dtype))
+        values = F.pad(self.v_BHMd, (0, 1), value=1.0)  # the last feature becomes the sum of the weights
+        sums = exponent @ (alive * values).to(exponent.dtype)
+        own = (self.q_BHMd * self.attn.scale * self.k_BHMd).sum(dim=-1, keepdim=True)
+        if self.bias is not None:
+            own = own + self.bias.transpose(-2, -1)
+        sums = sums + (own - highest).exp() * (1.0 - alive) * values
+        weighted = sums[..., :-1] + eps / values.shape[2] * self.v_BHMd.sum(dim=2, keepdim=True)
+        return (weighted / (sums[..., -1:] + eps)).to(self.v_BHMd.dtype)
 
 
 def _project(attn: Attention, out_BHRd: Tensor, x: Tensor) -> Tensor:

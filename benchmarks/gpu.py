@@ -123,7 +123,8 @@ def _epoch(scale: Scale, clock: Clock) -> Row:
     pixels = torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=generator)
     images = Images(pixels, torch.arange(count) % 1000, "single", 1000, [str(i) for i in range(count)])
     batch = min(_BATCH, count)
-    training = Training(epochs=1, batch_size=batch, precision="bfloat16", selection="last")
+    settings = {"epochs": 1, "warmup_epochs": 0.5, "batch_size": batch, "selection": "last"}
+    training = Training(**settings, precision="bfloat16")
     model = build_model(run, backbone, {}, LOCATIONS, 1000)
     trainer = Trainer(model, run, backbone, training, images, None, Hardware(device=clock.device.type))
     trainer.fit(scale.folder / "state.safetensors", "an epoch")

@@ -23,6 +23,7 @@ _NONE, _START = Goal("<=", 0), Goal("<=", 3)
 #: Modules that a job loads, by its kind.
 ENTRIES = {
     "train, extract": ("tokred.jobs",),
+    "torch and its optimisers, nothing else": ("torch", "torch._dynamo"),
     "compare patterns": ("tokred.compare.jobs", "tokred.compare.methods", "tokred.compare.keep_rates"),
     "compare features": ("tokred.compare.jobs", "tokred.compare.features"),
     "render a figure": (
@@ -90,7 +91,7 @@ def a_training(folder: Path) -> dict[str, object]:
     return {
         "run": asdict(Run("digits", "vit_nano", "topk", "0.50", 0)),
         "model": {"backbone": backbone.model_dump(mode="json"), "options": {}, "locations": [3, 6, 9]},
-        "training": Training(epochs=1, batch_size=32, selection="last").model_dump(),
+        "training": Training(epochs=1, warmup_epochs=0.5, batch_size=32, selection="last").model_dump(),
         "code": "none",
         "pretrained": str(shipped.path("vit_nano")),
         "keep_head": True,

@@ -20,7 +20,7 @@ from benchmarks.study import RATES, lists, runs
 from benchmarks.synthetic import STAGES, TOKENS
 from tokred import tables
 from tokred.methods.registry import METHODS
-from tokred.patterns import pattern_schema, survived_stages
+from tokred.patterns import numbered_clusters, pattern_schema, survived_stages
 from tokred.run import Run
 
 _KEPT, _CLUSTERS = Goal("<=", 60), Goal("<=", 400)
@@ -51,7 +51,8 @@ def columns(run: Run, images: torch.Tensor, path: Path) -> dict[str, float]:
     with tables.stream(path, schema, {}) as writer:
         for trace in traces(model(run.method, run.keep_rate), images):
             anchors = [stage.anchor.numpy() for stage in trace.stages]
-            found = {f"cluster_{s}": lists(stage.assign.numpy()) for s, stage in enumerate(trace.stages, 1)}
+            clusters = [numbered_clusters(stage.assign.numpy()) for stage in trace.stages]
+            found = {f"cluster_{s}": lists(numbers) for s, numbers in enumerate(clusters, 1)}
             found["survived"] = lists(survived_stages(anchors, TOKENS))
             writer.add({name: found[name] for name in schema.names})
     return _stored(path, len(images))
@@ -75,4 +76,4 @@ def _sum(stored: Mapping[str, float], part: str) -> float:
 def _rows(part: str, sizes: Mapping[str, float], goal: Goal) -> Iterator[Row]:
     mean, most = statistics.mean(sizes.values()), max(sizes, key=sizes.get)
     yield Row(f"{part}, mean of methods and keep rates", mean, "bytes", goal, f"{len(sizes)} runs")
-    yield Row(f"{part}, the most", sizes[most], "bytes", None, most)
+    yield Row(f"{part}, the most", sizes[most], "bytes", goal, most)

@@ -122,3 +122,17 @@ def test_fixed_lists_are_not_copied() -> None:
     table = pa.table({"x": fixed(np.arange(24, dtype=np.int16).reshape(8, 3), pa.int16())})
     values = patterns.fixed_lists(table, "x")
     assert np.shares_memory(values, table["x"].chunk(0).flatten().to_numpy())
+
+
+@pytest.mark.parametrize("lowest", [-1, 0])
+def test_clusters_are_numbered_by_their_first_token(lowest: int) -> None:
+    slots = np.random.default_rng(0).integers(lowest, 9, (40, 12)).astype(np.int16)
+    found = patterns.numbered_clusters(slots)
+    assert found.dtype == np.int16
+    for row, numbers in zip(slots.tolist(), found.tolist(), strict=True):
+        order: dict[int, int] = {}
+        assert numbers == [-1 if slot < 0 else order.setdefault(slot, len(order)) for slot in row]
+
+
+def test_images_without_clusters_stay_so() -> None:
+    assert patterns.numbered_clusters(np.full((2, 3), -1)).tolist() == [[-1, -1, -1]] * 2

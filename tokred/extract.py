@@ -17,7 +17,7 @@ from torch import Tensor
 from tokred import tables
 from tokred.config import Backbone
 from tokred.methods import registry
-from tokred.patterns import pattern_schema, survived_stages
+from tokred.patterns import numbered_clusters, pattern_schema, survived_stages
 from tokred.run import RUN_COLUMNS, Run
 from tokred.trace import Trace
 from tokred.training.data import Source
@@ -144,7 +144,7 @@ def _pattern_columns(model: ReducedVisionTransformer, trace: Trace) -> dict[str,
         columns["survived"] = _lists(survived_stages(anchors, num_tokens))
     if spec.clusters:
         for index, stage in enumerate(trace.stages, 1):
-            columns[f"cluster_{index}"] = _lists(stage.assign.numpy())
+            columns[f"cluster_{index}"] = _lists(numbered_clusters(stage.assign.numpy()))
     if spec.family is registry.Family.SOFT:
         margins = [stage.margin.float().mean(dim=1) for stage in trace.stages]
         columns["margin"] = _lists(torch.stack(margins, dim=1).numpy())

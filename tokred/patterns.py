@@ -2,8 +2,9 @@
 
 One row an image. `survived`: for each token of the input grid (raster order) the number of stages that it
 outlived as a kept token or cluster center; kept sets are nested, so this says them all. `cluster_<s>`: for
-each token the output slot of stage s that it went into, -1 if it was dropped. `margin`: for soft merging, the
-mean over tokens of the difference between a token's two highest assignment weights, for each stage.
+each token the number of its cluster at stage s, -1 if it was dropped; clusters are numbered from 0 by their
+first token, so that equal clusterings are equal rows. `margin`: for soft merging, the mean over tokens of the
+difference between a token's two highest assignment weights, for each stage.
 """
 
 from __future__ import annotations
@@ -66,6 +67,21 @@ def survived_stages(anchors: Sequence[NDArray], num_tokens: int) -> NDArray:
         image, slot = np.nonzero(anchor >= 0)
         survived[image, anchor[image, slot]] += 1
     return survived
+
+
+def numbered_clusters(assign: NDArray) -> NDArray:
+    """(B, P) clusters of tokens numbered by their first token, from any other numbers of them, such as slots.
+
+    >>> numbered_clusters(np.array([[7, 2, 7, -1, 2, 0]]))
+    array([[ 0,  1,  0, -1,  1,  2]])
+    """
+    dropped, places = assign < 0, np.arange(assign.shape[1])
+    slots = np.where(dropped, assign.max() + 1, assign)
+    firsts = np.full((len(assign), slots.max() + 1), assign.shape[1])
+    np.minimum.at(firsts, (np.arange(len(assign))[:, None], slots), places)
+    first = np.take_along_axis(firsts, slots, axis=1)
+    numbers = np.cumsum((first == places) & ~dropped, axis=1) - 1
+    return np.where(dropped, -1, np.take_along_axis(numbers, first, axis=1)).astype(assign.dtype)
 
 
 def read(path: str | Path, columns: Sequence[str] = PARTS) -> Patterns:

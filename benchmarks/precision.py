@@ -23,5 +23,4 @@ def measure(scale: Scale) -> Iterator[Row]:
 
         with torch.inference_mode():
             found = speedup(half, lambda model=model: model(images), setting.repeats)
-        note = "bfloat16 over float32; pays where it is above 1, on CPUs with AMX"
-        yield Row(f"{method}, r = 0.70", found, "x", None, note)
+        yield Row(f"{method}, r = 0.70", found, "x", None, "bfloat16 over float32")

@@ -119,8 +119,11 @@ def _first_steps(scale: Scale) -> Iterator[Row]:
     with mock.patch.dict(os.environ, PYTHONPATH=str(ROOT)):
         os.environ.pop(worker.VARIABLE, None)
         alone = [time_to_first_step(scale.folder, training) for _ in range(repeats)]
-        worker.start()
+        server = worker.start()
         served = [time_to_first_step(scale.folder, training) for _ in range(1 + repeats)]
+    if server is not None:
+        server.kill()
+        server.wait()
     yield Row("first step of a training", statistics.median(alone), "s", _START, "wall time")
     # The first waits for the worker's imports.
     yield Row("first step, with a worker", statistics.median(served[1:]), "s", _START, "wall time")

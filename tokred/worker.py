@@ -22,6 +22,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 #: Environment variable with the worker's address: "<python>:<process id>:<socket>".
 VARIABLE = "TOKRED_WORKER"
@@ -52,13 +56,13 @@ def run_job(target: str, arguments: Mapping[str, object], log: str | Path, threa
         sys.exit(status)
 
 
-def start(python: str = sys.executable) -> None:
-    """Start a worker in the background and tell this process's children about it.
+def start(python: str = sys.executable) -> Popen | None:
+    """Start a worker in the background and tell this process's children about it; returns the worker.
 
     Does nothing where the system has no process descriptors (other than Linux).
     """
     if not hasattr(os, "pidfd_open"):
-        return
+        return None
     import subprocess
     import tempfile
 
@@ -68,6 +72,7 @@ def start(python: str = sys.executable) -> None:
     # A session of its own: an interrupt from the keyboard is for the workflow, which ends the worker.
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
     os.environ[VARIABLE] = f"{python}:{process.pid}:{address}"
+    return process
 
 
 def _connect(patience: float = 60.0) -> socket.socket | None:

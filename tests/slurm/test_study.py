@@ -90,8 +90,8 @@ def test_a_training_takes_two_nodes(slurm: Slurm, finished: str) -> None:
     assert "TresPerNode" in job.fields
     log = (slurm.folder / f"results/two/logs/train/{RUN}/0.log").read_text()
     assert "2 processes, 1 on each node" in log
-    for key, tensor in found["one"].items():
-        torch.testing.assert_close(found["two"][key], tensor, atol=2e-5, rtol=1e-4)
+    for key, tensor in found["one"].items():  # AdamW moves a weight by up to 1e-3 a step
+        torch.testing.assert_close(found["two"][key], tensor, atol=2e-4, rtol=1e-3)
 
 
 def test_study_goes_on_after_snakemake_was_killed(slurm: Slurm, finished: str) -> None:

@@ -45,7 +45,7 @@ class Setting:
         """DeiT-S on 32 images of 224 pixels; DeiT-T on small ones to see that it runs."""
         if scale.tiny:
             return cls(64, "deit_tiny_patch16_224", 2, 1)
-        return cls(224, "deit_small_patch16_224", 32, 3)
+        return cls(224, "deit_small_patch16_224", 32, 5)
 
     def images(self, number: int | None = None) -> Tensor:
         """(B, 3, height, width) noise, of a batch or of another number of images."""

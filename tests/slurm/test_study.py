@@ -78,20 +78,17 @@ def test_cancelled_job_comes_again_with_more(slurm: Slurm, finished: str) -> Non
 
 def test_a_training_takes_two_nodes(slurm: Slurm, finished: str) -> None:
     """srun starts torchrun on each; the processes meet, and end with the weights that one process has."""
-    places = {"one": {"nodes": 1}, "two": {"nodes": 2}}
-    found = {}
-    for name, hardware in places.items():
-        study = ("--config", f"study={name}", "seeds=[0]", f"hardware={json.dumps(hardware)}")
-        study += ("--resources", "short_jobs=4", f"nodes={hardware['nodes']}")
-        slurm.finish(slurm.start(f"results/{name}/checkpoints/{RUN}/0.safetensors", *study))
-        found[name] = load_file(slurm.folder / f"results/{name}/checkpoints/{RUN}/0.safetensors")
+    study = ("--config", "study=two", "seeds=[0]", f"hardware={json.dumps({'nodes': 2})}")
+    checkpoint = f"checkpoints/{RUN}/0.safetensors"
+    slurm.finish(slurm.start(f"results/two/{checkpoint}", *study, "--resources", "short_jobs=4", "nodes=2"))
+    one, two = (load_file(slurm.folder / f"results/{name}/{checkpoint}") for name in ("tiny", "two"))
     job = slurm.jobs("topk_0.50_0")[-1]
     assert (job.fields["NumNodes"], job.fields["NumTasks"], job.state) == ("2", "2", "COMPLETED")
     assert "TresPerNode" in job.fields
     log = (slurm.folder / f"results/two/logs/train/{RUN}/0.log").read_text()
     assert "2 processes, 1 on each node" in log
-    for key, tensor in found["one"].items():  # AdamW moves a weight by up to 1e-3 a step
-        torch.testing.assert_close(found["two"][key], tensor, atol=2e-4, rtol=1e-3)
+    for key, tensor in one.items():  # AdamW moves a weight by up to 1e-3 a step
+        torch.testing.assert_close(two[key], tensor, atol=2e-4, rtol=1e-3)
 
 
 def test_study_goes_on_after_snakemake_was_killed(slurm: Slurm, finished: str) -> None:

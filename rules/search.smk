@@ -10,7 +10,7 @@ rule try_setting:
         f"{LOGS}/try_setting/{TRIAL}.log",
     conda:
         ENVIRONMENT
-    threads: STUDY.hardware.processes * (1 + STUDY.hardware.workers)
+    threads: STUDY.hardware.threads
     resources:
         **resources_of_training(),
         mem_mb=trial_memory,

@@ -11,7 +11,7 @@ rule pretrain:
         f"{LOGS}/pretrain/{{backbone}}.log",
     conda:
         ENVIRONMENT
-    threads: STUDY.hardware.processes * (1 + STUDY.hardware.workers)
+    threads: STUDY.hardware.threads
     resources:
         **resources_of_training(),
         mem_mb=pretraining_memory,
@@ -36,7 +36,7 @@ rule train:
         f"{LOGS}/train/{RUN_PATH}.log",
     conda:
         ENVIRONMENT
-    threads: STUDY.hardware.processes * (1 + STUDY.hardware.workers)
+    threads: STUDY.hardware.threads
     resources:
         **resources_of_training(),
         mem_mb=training_memory,

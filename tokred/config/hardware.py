@@ -36,6 +36,11 @@ class Hardware(Strict):
         False, description="torch.compile while training; true: with its default backend"
     )
 
+    @property
+    def threads(self) -> int:
+        """Processes of a training that run on a node, reading ones included."""
+        return self.processes * (1 + self.workers)
+
     @field_validator("launcher")
     @classmethod
     def _check_launcher(cls, launcher: str) -> str:

@@ -74,8 +74,7 @@ def _torchrun(hardware: Hardware, name: str) -> list[str]:
     command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={hardware.processes}"]
     if hardware.nodes == 1:
         return [*command, "--standalone"]
-    threads = hardware.processes * (1 + hardware.workers)
-    launcher = shlex.split(hardware.launcher.format(nodes=hardware.nodes, threads=threads))
+    launcher = shlex.split(hardware.launcher.format(nodes=hardware.nodes, threads=hardware.threads))
     if shutil.which(launcher[0]) is None:
         raise ValueError(f"hardware.launcher: expected a command that is there, found {launcher[0]!r}")
     with socket.socket() as free:

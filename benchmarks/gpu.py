@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from benchmarks.models import LOCATIONS, REDUCED, Setting
 from benchmarks.row import Row, Scale
-from benchmarks.training_step import MASKING, step
+from benchmarks.training_step import ideal_step, step
 from tokred.build import build_model
 from tokred.config import Backbone, Hardware, Training
 from tokred.run import Run
@@ -97,8 +97,8 @@ def measure(scale: Scale) -> Iterator[Row]:
         for rate in rates:
             for method in methods:
                 seconds = clock.seconds(work(setting.reduced(method, rate).to(clock.device)))
-                masks = kind == "training step" and method in MASKING
-                ideal = 1.0 if masks else setting.ideal(method, rate)
+                learns = kind == "training step"
+                ideal = ideal_step(setting, method, rate) if learns else setting.ideal(method, rate)
                 note = f", {whole / seconds:.2f} of {ideal:.2f} x the unreduced model's"
                 yield _row(f"{kind}, {method}, r = {rate}", len(images) / seconds, clock, note)
                 torch.compiler.reset()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import statistics
@@ -38,32 +37,10 @@ WITHOUT_TORCH = ("compare patterns", "compare features", "render a figure")
 _SCRIPT = "import json, sys; from tokred.worker import run_job; run_job(**json.loads(sys.argv[1]))"
 
 
-class _Reached(Exception):
-    """The first step is done."""
-
-
 def loaded(modules: tuple[str, ...]) -> list[str]:
-    """All modules that are there after loading some; meant for a process of its own."""
-    for module in modules:
-        importlib.import_module(module)
+    """All modules that are there after loading some as jobs do; meant for a process of its own."""
+    worker.load(*modules)
     return sorted(sys.modules)
-
-
-def reach_first_step(training: Mapping[str, object], started: float, found: str) -> None:
-    """The job's function: train until the first step is done, and write how long ago it started."""
-    from tokred import jobs
-    from tokred.training.step import Stepper
-
-    def step(*arguments: object) -> None:
-        learn(*arguments)
-        raise _Reached
-
-    learn = Stepper.step
-    with mock.patch.object(Stepper, "step", step):
-        try:
-            jobs.train(**training)
-        except _Reached:
-            Path(found).write_text(str(time.time() - started))
 
 
 def time_to_first_step(folder: Path, training: Mapping[str, object]) -> float:
@@ -71,7 +48,7 @@ def time_to_first_step(folder: Path, training: Mapping[str, object]) -> float:
     found = folder / "seconds.txt"
     found.unlink(missing_ok=True)
     arguments = {"training": training, "started": time.time(), "found": str(found)}
-    job = {"target": "benchmarks.startup:reach_first_step", "arguments": arguments, "threads": 1}
+    job = {"target": "benchmarks.first_step:reach", "arguments": arguments, "threads": 1}
     call = [sys.executable, "-c", _SCRIPT, json.dumps({**job, "log": str(folder / "log.txt")})]
     subprocess.run(call, check=True)
     return float(found.read_text())

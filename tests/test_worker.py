@@ -123,3 +123,23 @@ def test_worker_ends_with_the_workflow(workflow: subprocess.Popen, address: str)
     workflow.wait()
     assert wait_for(lambda: not alive(int(pid)))
     assert not Path(path).parent.exists()
+
+
+def test_load_imports_and_leaves_the_collector_as_it_was() -> None:
+    code = "import gc, sys; from tokred import worker; {}; worker.load('tokred.run', 'tokred.names'); "
+    code += "assert {{'tokred.run', 'tokred.names'}} <= set(sys.modules); assert gc.get_freeze_count() > 0; "
+    code += "sys.exit(gc.isenabled())"
+    for before, enabled in (("gc.enable()", 1), ("gc.disable()", 0)):
+        call = [sys.executable, "-c", code.format(before)]
+        assert subprocess.run(call, env=environment(None), check=False).returncode == enabled
+
+
+def test_load_leaves_the_collector_as_it_was_after_an_error() -> None:
+    code = "import gc, sys; from tokred import worker\n"
+    code += "try: worker.load('tokred.nothing')\nexcept ModuleNotFoundError: sys.exit(10 + gc.isenabled())"
+    assert subprocess.run([sys.executable, "-c", code], env=environment(None), check=False).returncode == 11
+
+
+def test_a_training_loads_no_pandas() -> None:
+    code = "import sys, tokred.jobs; sys.exit('pandas' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], env=environment(None), check=True)

@@ -10,13 +10,16 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tokred.files import atomic_path
 from tokred.run import RUN_COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _IDENTITY = [(name, pa.int32() if name == "seed" else _TEXT) for name in RUN_COLUMNS]
@@ -253,6 +256,8 @@ def read(paths: str | Path | Iterable[str | Path], schema: pa.Schema) -> pd.Data
         FileNotFoundError: a file is missing.
         ValueError: a file has another schema.
     """
+    import pandas as pd  # here, as trainings need none of it, and loading takes as long as ten of their steps
+
     paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
     parts = []
     for path in paths:

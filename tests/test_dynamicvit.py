@@ -22,7 +22,10 @@ def test_dynamicvit_masks_keys_while_training() -> None:
     vit = small_vit()
     layer, x = vit.blocks[0].attn, torch.randn(2, 11, 24)
     policy = (torch.rand(2, 10) < 0.5).float()
-    found = BlockAttention(layer, x, None, policy, num_prefix=1).output()
+    view = BlockAttention(layer, x, None, policy, num_prefix=1)
+    found = view.output()
+    some = torch.tensor([[0, 3], [7, 7]])
+    torch.testing.assert_close(view.output(some), torch.stack([found[0, [0, 3]], found[1, [7, 7]]]))
     q, k, v = layer.qkv(x).reshape(2, 11, 3, 3, 8).permute(2, 0, 3, 1, 4)
     expected = torch.zeros(2, 11, 24)
     for image, head, query in itertools.product(range(2), range(3), range(11)):

@@ -12,6 +12,7 @@ from torch import nn
 import tokred
 from tests.models import REDUCING, images, small_vit
 from tokred.attention import BlockAttention
+from tokred.methods.base import Site
 
 VARIANTS = {
     "plain": {},
@@ -107,6 +108,26 @@ def test_attention_is_fused(method: str, monkeypatch: pytest.MonkeyPatch) -> Non
         model(images())
     assert len(fused) == 12
     assert rows == ROWS.get(method, [])
+
+
+@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("locations", [(3, 6, 9), (11,)])
+@pytest.mark.parametrize("training", [False, True])
+def test_last_block_updates_cls_alone(method: str, locations: tuple[int, ...], training: bool) -> None:
+    """The same logits and gradients as those of all tokens, of which the classifier takes the first."""
+    model = tokred.reduce(small_vit(), method, 0.7, locations=locations).train(training)
+    seen: list[int] = []
+    model.blocks[-1].mlp.register_forward_hook(lambda mlp, given, out: seen.append(out.shape[1]))
+    results = []
+    for classify in (model, lambda batch: model.forward_head(model.forward_features(batch))):
+        torch.manual_seed(0)  # of DynamicViT's decisions
+        model.zero_grad()
+        logits = classify(images())
+        logits.square().sum().backward()
+        results.append([logits.detach(), model.blocks[0].attn.qkv.weight.grad.clone()])
+    torch.testing.assert_close(*results, atol=1e-5, rtol=1e-4)
+    stage_at_the_end = locations[-1] == 11 and model.reducers[-1].site is not Site.BEFORE
+    assert stage_at_the_end or (seen[0] == 1 < seen[1])
 
 
 def test_parameters_are_the_vits_own() -> None:

@@ -63,20 +63,19 @@ class BlockAttention:
 
     def output(self, rows: Tensor | None = None) -> Tensor:
         """(B, R, D) output of the layer for the given (B, R) query rows, all rows by default."""
-        attn, q, x = self.attn, self.q_BHMd, self.x
+        attn, q, x = self.attn, _at(self.q_BHMd, rows), self.x
         if rows is not None:
-            q = q.gather(2, rows[:, None, :, None].expand(-1, q.shape[1], -1, q.shape[3]))
             x = x.gather(1, rows.unsqueeze(-1).expand(-1, -1, x.shape[2]))
         if self.policy is not None:
-            out = self._softly_masked()
+            out = self._softly_masked(rows)
         else:
             dropout = attn.attn_drop.p if attn.training else 0.0
             out = F.scaled_dot_product_attention(
                 q, self.k_BHMd, self.v_BHMd, attn_mask=self.bias, dropout_p=dropout, scale=attn.scale
             )
-        return _project(attn, out, x)
+        return project(attn, out, x)
 
-    def _softly_masked(self, eps: float = 1e-6) -> Tensor:
+    def _softly_masked(self, rows: Tensor | None, eps: float = 1e-6) -> Tensor:
         """Attention under `policy` (DynamicViT, while training), differentiable in the decisions.
 
         `(exp(a - max) * m + eps / M) / (sum(exp(a - max) * m) + eps)`, m the decision for the key, and 1 on
@@ -85,21 +84,29 @@ class BlockAttention:
         layer's dropout acts before weights are normalised.
         """
         alive = F.pad(self.policy, (self.num_prefix, 0), value=1.0)[:, None, :, None]
-        scores = self._scores(self.q_BHMd)
+        q = _at(self.q_BHMd, rows)
+        scores = self._scores(q)
         highest = scores.detach().amax(dim=-1, keepdim=True)
         exponent = self.attn.attn_drop(scores.sub_(highest).exp_().to(self.v_BHMd.dtype))
         values = F.pad(self.v_BHMd, (0, 1), value=1.0)  # the last feature becomes the sum of the weights
         sums = exponent @ (alive * values).to(exponent.dtype)
-        own = (self.q_BHMd * self.attn.scale * self.k_BHMd).sum(dim=-1, keepdim=True)
+        own = (q * self.attn.scale * _at(self.k_BHMd, rows)).sum(dim=-1, keepdim=True)
         if self.bias is not None:
-            own = own + self.bias.transpose(-2, -1)
-        sums = sums + (own - highest).exp() * (1.0 - alive) * values
+            own = own + _at(self.bias.transpose(-2, -1), rows)
+        sums = sums + (own - highest).exp() * (1.0 - _at(alive, rows)) * _at(values, rows)
         weighted = sums[..., :-1] + eps / values.shape[2] * self.v_BHMd.sum(dim=2, keepdim=True)
         return (weighted / (sums[..., -1:] + eps)).to(self.v_BHMd.dtype)
 
 
-def _project(attn: Attention, out_BHRd: Tensor, x: Tensor) -> Tensor:
-    """Merge heads and project; `x` is the layer's input at the same rows, for layers with a gate."""
+def _at(x_BHMd: Tensor, rows: Tensor | None) -> Tensor:
+    """(B, H, R, d) of (B, H, M, d) at (B, R) rows; all rows by default."""
+    if rows is None:
+        return x_BHMd
+    return x_BHMd.gather(2, rows[:, None, :, None].expand(-1, x_BHMd.shape[1], -1, x_BHMd.shape[3]))
+
+
+def project(attn: Attention, out_BHRd: Tensor, x: Tensor) -> Tensor:
+    """(B, R, D): merge heads and project; `x` is the layer's input at the same rows, for layers with a gate."""
     out = attn.norm(out_BHRd.transpose(1, 2).flatten(2))
     gate = getattr(attn, "gate", None)  # timm's layer has had a gate since 1.0.26
     if gate is not None:

@@ -27,6 +27,7 @@ class State:
         attn: attention of the block before, where a method asked for it.
         loss: sum of the stages' auxiliary losses.
         tracer: collects the patterns, None for a plain pass.
+        only_cls: whether nothing but the CLS token is wanted after the last block.
     """
 
     weight: Tensor | None = None
@@ -34,6 +35,7 @@ class State:
     attn: BlockAttention | None = None
     loss: Tensor | None = None
     tracer: Tracer | None = None
+    only_cls: bool = False
 
 
 class ReducedVisionTransformer(VisionTransformer):
@@ -66,13 +68,21 @@ class ReducedVisionTransformer(VisionTransformer):
     def forward(self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False) -> Tensor:
         """(B, num_classes) logits of (B, 3, height, width) images."""
         _refuse_mask(attn_mask, is_causal)
-        state = State()
+        state = State(only_cls=self._only_cls)
         return self._classify(self._encode(x, state), state)
 
     def trace(self, x: Tensor) -> tuple[Tensor, Trace]:
         """Logits, and what became of every input token; see `tokred.trace.Trace`."""
-        state = State(tracer=Tracer(self.patch_embed.num_patches))
+        state = State(tracer=Tracer(self.patch_embed.num_patches), only_cls=self._only_cls)
         return self._classify(self._encode(x, state), state), state.tracer.result()
+
+    @property
+    def _only_cls(self) -> bool:
+        """Whether the classifier looks at CLS alone, so that the last block need not update other tokens.
+
+        An unreduced model is timm's, bit for bit: timm's code runs all of it.
+        """
+        return self.global_pool == "token" and len(self.reducers) > 0
 
     def _encode(self, x: Tensor, state: State) -> Tensor:
         x = self.norm_pre(self._pos_embed(self.patch_embed(x)))
@@ -95,17 +105,24 @@ class ReducedVisionTransformer(VisionTransformer):
     def _block(
         self, block: Block, reducer: Reducer | None, x: Tensor, state: State, keep_attention: bool
     ) -> Tensor:
-        """One block, with the stage that acts in it if there is one."""
+        """One block, with the stage that acts in it if there is one.
+
+        Where only CLS is wanted after the last block, its other tokens are keys and values and nothing else.
+        """
         if reducer is not None and reducer.site is Site.BEFORE:
             x = self._replace(x, self._reduce(reducer, x, state))
             reducer = None
-        if reducer is None and state.policy is None and not keep_attention:
+        only_cls = reducer is None and state.only_cls and block is self.blocks[-1]
+        if reducer is None and state.policy is None and not keep_attention and not only_cls:
             return self._plain(block, x, state)
         view = BlockAttention(block.attn, block.norm1(x), state.weight, state.policy, self.num_prefix_tokens)
         state.attn = view
         rows = None
         if reducer is not None and reducer.site is Site.WITHIN:
             rows = self._rows(self._reduce(reducer, x, state).anchor)
+        elif only_cls:
+            rows = torch.zeros(x.shape[0], 1, dtype=torch.long, device=x.device)
+        if rows is not None:
             x = gather_tokens(x, rows)
         x = x + block.drop_path1(block.ls1(view.output(rows)))
         if reducer is not None and reducer.site is Site.AFTER:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,6 +41,15 @@ def row(name: str, seed: int, label: int | list[int], size: tuple[int, int] = (7
 def written(path: Path, info: TableInfo, rows: Iterable[Row]) -> ImageTable:
     writing.write(path, info, rows)
     return ImageTable(path)
+
+
+def test_reading_labels_loads_no_pandas(tmp_path: Path) -> None:
+    """A training starts with it, and loading pandas takes longer than reading does."""
+    for name, info, label in (("single", SINGLE, 1), ("multi", MULTI, [0, 2])):
+        written(tmp_path / name, info, [row("a", 0, label)])
+        code = f"import sys; from tokred.datasets.table import ImageTable; ImageTable({str(tmp_path / name)!r}); "
+        call = [sys.executable, "-c", code + "print('pandas' in sys.modules)"]
+        assert subprocess.run(call, capture_output=True, text=True, check=True).stdout.strip() == "False"
 
 
 def test_round_trip_single(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,12 +44,15 @@ class ImageTable:
             raise ValueError(f"{path}: not an image table (its metadata are {sorted(facts)})")
         try:
             self.info = TableInfo(**{**facts, "classes": tuple(facts["classes"])})
-            stored = pq.read_table(path, columns=["image_id", "label"])
+            # Neither `pq.read_table` nor `to_numpy` here: they load pandas, which takes as long as ten steps of a
+            # small training.
+            with pq.ParquetFile(path) as file:
+                stored = file.read(columns=["image_id", "label"])
             check_ids(stored["image_id"])
             self.labels = _labels(stored["label"], self.info)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-        self.image_ids = stored["image_id"].to_numpy()
+        self.image_ids = np.array(stored["image_id"].to_pylist(), dtype=object)
         footer = pq.read_metadata(path)
         self._group_ends = np.cumsum([footer.row_group(i).num_rows for i in range(footer.num_row_groups)])
         self._reader: _Reader | None = None
@@ -142,12 +145,12 @@ def _labels(column: pa.ChunkedArray, info: TableInfo) -> NDArray:
     missing = array.null_count or flat.null_count
     if missing:
         raise ValueError(f"{missing} labels are missing")
-    values = flat.to_numpy(zero_copy_only=False).astype(np.int64)
+    values = np.from_dlpack(flat).astype(np.int64)
     wrong = values[(values < 0) | (values >= len(info.classes))]
     if len(wrong):
         raise ValueError(f"{len(wrong)} labels such as {wrong[0]}, expected 0 to {len(info.classes) - 1}")
     if not several:
         return values
     hot = np.zeros((len(array), len(info.classes)), dtype=np.uint8)
-    hot[pc.list_parent_indices(array).to_numpy(), values] = 1
+    hot[np.from_dlpack(pc.list_parent_indices(array)), values] = 1
     return hot

@@ -2,22 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from unittest import mock
 
 import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from tokred.methods.base import Context, Reduction, rank_descending
+import tokred.vit
+from tokred.attention import BlockAttention, project
+from tokred.methods.base import Context, Reduction, gather_tokens, rank_descending
 from tokred.methods.kmedoids import KMedoids
 from tokred.vit import ReducedVisionTransformer
 
 
+def softmax_weights(q: Tensor, k: Tensor, bias: Tensor | None, scale: float | None) -> Tensor:
+    """(B, H, M, M) weights of all keys for all queries."""
+    weights = (q @ k.transpose(-2, -1)) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    return (weights if bias is None else weights + bias).softmax(dim=-1)
+
+
+def softmax_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """`torch.nn.functional.scaled_dot_product_attention` as it is written by hand.
+
+    Raises ValueError for dropout and causal masks, which no benchmark asks for.
+    """
+    if dropout_p or is_causal:
+        raise ValueError(f"dropout_p {dropout_p}, is_causal {is_causal}: expected 0 and False")
+    return softmax_weights(q, k, attn_mask, scale) @ v
+
+
+class PlainAttention(BlockAttention):
+    """Forms the weights of all tokens, and has them for whoever asks for scores."""
+
+    def output(self, rows: Tensor | None = None) -> Tensor:
+        """The output of all tokens, and then those of the rows."""
+        self.weights = softmax_weights(self.q_BHMd, self.k_BHMd, self.bias, self.attn.scale)
+        out = project(self.attn, self.weights @ self.v_BHMd, self.x)
+        return out if rows is None else gather_tokens(out, rows)
+
+    def received(self) -> Tensor:
+        """As in `BlockAttention`; the next block asks, when the weights are formed."""
+        return self.weights.sum(dim=(1, 2))[:, self.num_prefix :]
+
+
+@contextmanager
+def by_hand() -> Iterator[None]:
+    """Attention is written by hand in every block."""
+    with (
+        mock.patch.object(torch.nn.functional, "scaled_dot_product_attention", softmax_attention),
+        mock.patch.object(tokred.vit, "BlockAttention", PlainAttention),
+    ):
+        yield
+
+
 def explicit(model: VisionTransformer, images: Tensor) -> Tensor:
-    """Logits with softmax attention formed explicitly in every block."""
-    with sdpa_kernel(SDPBackend.MATH):
-        return model(images)
+    """Logits with softmax attention formed explicitly in every block, and all tokens after the last."""
+    with by_hand():
+        return model.forward_head(model.forward_features(images))
 
 
 def masked(
@@ -32,7 +83,7 @@ def masked(
     """
     x = vit.norm_pre(vit._pos_embed(vit.patch_embed(images)))
     bias = None
-    with sdpa_kernel(SDPBackend.MATH):
+    with by_hand():
         for index, block in enumerate(vit.blocks):
             if index in locations:
                 prefix = torch.ones(vit.num_prefix_tokens, dtype=torch.bool)

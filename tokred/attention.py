@@ -106,7 +106,7 @@ def _at(x_BHMd: Tensor, rows: Tensor | None) -> Tensor:
 
 
 def project(attn: Attention, out_BHRd: Tensor, x: Tensor) -> Tensor:
-    """(B, R, D): merge heads and project; `x` is the layer's input at the same rows, for layers with a gate."""
+    """(B, R, D) heads merged and projected; `x` is the input at the same rows, for layers with a gate."""
     out = attn.norm(out_BHRd.transpose(1, 2).flatten(2))
     gate = getattr(attn, "gate", None)  # timm's layer has had a gate since 1.0.26
     if gate is not None:

@@ -44,7 +44,7 @@ class ImageTable:
             raise ValueError(f"{path}: not an image table (its metadata are {sorted(facts)})")
         try:
             self.info = TableInfo(**{**facts, "classes": tuple(facts["classes"])})
-            # Neither `pq.read_table` nor `to_numpy` here: they load pandas, which takes as long as ten steps of a
+            # Neither `pq.read_table` nor `to_numpy`: they load pandas, which takes as long as ten steps of a
             # small training.
             with pq.ParquetFile(path) as file:
                 stored = file.read(columns=["image_id", "label"])

@@ -77,13 +77,13 @@ def common(a: PackedSets, b: PackedSets) -> NDArray:
 
 def _count(words: NDArray) -> NDArray:
     """(n,) number of set bits; column by column, as `sum(axis=1)` of short rows takes three times as long."""
-    counts = np.bitwise_count(words)
-    total = np.zeros(len(words), dtype=np.int64)
-    for column in counts.T:
+    first, *others = np.bitwise_count(words).T
+    total = first.astype(np.int64)
+    for column in others:
         total += column
     return total
 
 
 def ratio(part: NDArray, whole: NDArray) -> NDArray:
-    """part / whole, 0 where the whole is empty."""
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+    """part / whole, 0 where the whole is empty, as then the part is."""
+    return part / np.maximum(whole, 1)

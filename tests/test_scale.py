@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -34,14 +36,31 @@ def study(**changes: object) -> Study:
 def test_macs_are_those_that_torch_counts(method: str, rate: str) -> None:
     vit = build_vit(TINY, 7)
     model = reduce(vit, method, float(rate), (3, 6, 9)) if method != "none" else vit
-    # Plain matrix products: the counter does not know the CPU's fused attention.
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.eval()(torch.zeros(1, 3, 64, 64))
-    expected = counter.get_total_flops() / 2
+    images = torch.zeros(1, 3, 64, 64)
+    expected = counted(lambda: model.forward_head(model.forward_features(images)))
     found = forward_macs(Shape.of(TINY, 7), (3, 6, 9), method, rate, 7)
     # Top-K computes one row of attention more a stage, and its output for fewer queries; fixed patterns
     # keep the number of tokens nearest to the budget that is symmetric.
     assert found == pytest.approx(expected, rel={"none": 0, "topk": 0.03, "l2": 0.06}[method])
+
+
+def test_the_last_block_saves_all_tokens_but_cls() -> None:
+    model = reduce(build_vit(TINY, 7), "topk", 0.5, (3, 6, 9))
+    images, dim, tokens = torch.zeros(1, 3, 64, 64), 48, 2  # two of 16 are left after the last stage
+    saved = counted(lambda: model.forward_head(model.forward_features(images))) - counted(
+        lambda: model(images)
+    )
+    queries = 2 * (tokens + 1) * dim  # products with keys and with values, a query
+    layers = dim**2 + 2 * dim * 4 * dim  # output projection and MLP, a token
+    assert saved == tokens * (queries + layers)
+
+
+def counted(forward: Callable[[], torch.Tensor]) -> float:
+    """Multiply-accumulates of a call's matrix products."""
+    # The counter does not know the CPU's fused attention.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.no_grad():
+        forward()
+    return counter.get_total_flops() / 2
 
 
 def test_shape_takes_no_memory_and_counts_parameters() -> None:

@@ -1,10 +1,10 @@
 """What a study will cost, before any of it is run: multiply-accumulates, hours, bytes.
 
 Multiply-accumulates are exact for what they count: the matrix products of patch embedding, blocks and head.
-What a method itself computes is left out. So is what a reduced model saves besides, as publications count without
-it: attention for fewer queries where tokens are dropped within a block, and all tokens but CLS after the last
-block's attention, as the classifier never sees them. A training step counts three times the forward pass. Bytes
-are those of what is stored, before compression.
+What a method itself computes is left out. So is what a reduced model saves besides, as publications count
+without it: attention for fewer queries where tokens are dropped within a block, and all tokens but CLS after
+the last block's attention, as the classifier never sees them. A training step counts three times the forward
+pass. Bytes are those of what is stored, before compression.
 """
 
 from __future__ import annotations

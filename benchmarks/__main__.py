@@ -31,7 +31,8 @@ def main(arguments: list[str] | None = None) -> None:
     folder = given.results or _HERE / "results"
     for name in chosen:
         with tempfile.TemporaryDirectory() as scratch:
-            rows = alone(registry.measure, name, Scale(Path(scratch), given.tiny, given.images)).value
+            task = registry.measure, name, Scale(Path(scratch), given.tiny, given.images)
+            rows = alone(*task, threads=registry.get(name).threads).value
         lines = results.lines_of(name, rows)
         for line in lines:
             print(_text(line), flush=True)

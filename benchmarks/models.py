@@ -17,6 +17,7 @@ from tokred.api import reduce
 from tokred.methods.registry import METHODS
 from tokred.run import UNREDUCED
 from tokred.scale import Shape, forward_macs
+from tokred.training.device import keep_freed_memory
 
 #: The reduced methods, in the registry's order.
 REDUCED = [name for name in METHODS if name != UNREDUCED]
@@ -77,13 +78,16 @@ class Setting:
 def speedup(ours: Callable[[], object], theirs: Callable[[], object], repeats: int) -> float:
     """How many times as long theirs takes as ours: the median over repeats, measured in turn.
 
-    Processor time of this process counts, as other processes may use the machine.
+    With one thread, processor time of this process counts, as other processes may use the machine; with
+    several, wall time. Freed memory is kept, as in the workflow's jobs.
     """
+    keep_freed_memory()
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     ours(), theirs()
-    return statistics.median(_clock(theirs) / _clock(ours) for _ in range(repeats))
+    return statistics.median(_seconds(theirs, clock) / _seconds(ours, clock) for _ in range(repeats))
 
 
-def _clock(function: Callable[[], object]) -> float:
-    start = time.process_time()
+def _seconds(function: Callable[[], object], clock: Callable[[], float]) -> float:
+    start = clock()
     function()
-    return time.process_time() - start
+    return clock() - start

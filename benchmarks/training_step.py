@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.models import REDUCED, Setting, speedup
 from benchmarks.row import Goal, Row, Scale
@@ -16,7 +14,6 @@ from benchmarks.row import Goal, Row, Scale
 _GOAL = Goal(">=", 90)
 #: Methods that mask tokens while they learn, in place of dropping them.
 MASKING = ("dynamicvit",)
-_MASKS = ", masks while it learns; its predictors are counted"
 
 
 def step(model: nn.Module, images: Tensor) -> Callable[[], None]:
@@ -35,19 +32,8 @@ def step(model: nn.Module, images: Tensor) -> Callable[[], None]:
 
 
 def ideal_step(setting: Setting, method: str, keep_rate: str) -> float:
-    """How many times as fast a step would be if only multiply-accumulates counted.
-
-    What a masking method computes besides the unreduced model is counted as torch does in a forward pass.
-    """
-    if method not in MASKING:
-        return setting.ideal(method, keep_rate)
-    model = setting.reduced(method, keep_rate).train()
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        model(setting.images(1))
-    counts = counter.get_flop_counts()
-    whole = sum(counts["Global"].values())
-    stages = [f"{type(model).__name__}.reducers.{index}" for index in range(len(model.reducers))]
-    return (whole - sum(sum(counts[stage].values()) for stage in stages)) / whole
+    """How many times as fast a step would be if only the backbone's multiply-accumulates counted."""
+    return 1.0 if method in MASKING else setting.ideal(method, keep_rate)
 
 
 def measure(scale: Scale) -> Iterator[Row]:
@@ -58,5 +44,5 @@ def measure(scale: Scale) -> Iterator[Row]:
     for method in REDUCED:
         found = speedup(step(setting.reduced(method, "0.50").train(), images), unreduced, setting.steps)
         possible = ideal_step(setting, method, "0.50")
-        note = f"{found:.2f} of {possible:.2f} x" + (_MASKS if method in MASKING else "")
+        note = f"{found:.2f} of {possible:.2f} x" + (", masks while it learns" if method in MASKING else "")
         yield Row(f"{method}, r = 0.50", 100 * found / possible, "% of ideal", _GOAL, note)

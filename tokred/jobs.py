@@ -17,7 +17,7 @@ from tokred.extract import Outputs, extract
 from tokred.run import Run
 from tokred.training import launch, processes
 from tokred.training.data import Images, Source, hold_out
-from tokred.training.device import resolve
+from tokred.training.device import keep_freed_memory, resolve
 from tokred.training.growth import deepen
 from tokred.training.loop import Trainer
 from tokred.training.stream import Stream
@@ -58,6 +58,7 @@ def train(
     given, machine = dict(locals()), Hardware(**hardware)
     if launch.needed(machine):
         return launch.run("tokred.jobs:train", given, machine, Path(checkpoint).parent)
+    keep_freed_memory()
     identity, settings = Run(**run), Training(**training)
     backbone = Backbone(**model["backbone"])
     read = partial(_read, backbone=backbone, access=ImageAccess(**images), workers=machine.workers)
@@ -101,6 +102,7 @@ def pretrain(
     given, machine = dict(locals()), Hardware(**hardware)
     if launch.needed(machine):
         return launch.run("tokred.jobs:pretrain", given, machine, Path(checkpoint).parent)
+    keep_freed_memory()
     identity, backbone = Run(**run), Backbone(**model["backbone"])
     split = _read(train_table, backbone, ImageAccess(**images), machine.workers)
     facts = {"run": asdict(identity), "model": dict(model), "phases": list(phases), "code": code}
@@ -141,6 +143,7 @@ def extract_run(
     hardware: Mapping[str, object] = MappingProxyType({}),
 ) -> None:
     """Pass the test split through a trained model and write its four tables, see `tokred.extract`."""
+    keep_freed_memory()
     identity, backbone, machine = Run(**run), Backbone(**model["backbone"]), Hardware(**hardware)
     split = _read(test_table, backbone, ImageAccess(**images), machine.workers)
     network = _build(identity, backbone, model, split.num_classes)

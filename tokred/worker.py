@@ -30,13 +30,11 @@ if TYPE_CHECKING:
 
 #: Environment variable with the worker's address: "<python>:<process id>:<socket>".
 VARIABLE = "TOKRED_WORKER"
-#: One thread a job; and glibc keeps freed memory, instead of having the kernel clear pages for every tensor.
+#: One thread a job.
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(2**25),
-    "MALLOC_TRIM_THRESHOLD_": str(2**28),
 }
 _LIBRARIES = ("tokred.jobs", "tokred.compare", "tokred.artifacts.render", "matplotlib.backends.backend_agg")
 

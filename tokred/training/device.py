@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
+
+#: glibc's numbers of its two parameters (malloc.h).
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 
 
 def resolve(device: str) -> torch.device:
@@ -29,6 +33,18 @@ def resolve(device: str) -> torch.device:
     if processes > found:
         raise ValueError(f"hardware.processes {processes}: expected at most one for each GPU, found {found}")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+
+
+def keep_freed_memory() -> None:
+    """Have this process keep freed memory for its next tensors (glibc; elsewhere nothing changes).
+
+    By default glibc hands large blocks and the end of its heap back to the kernel, which clears every page
+    again that comes back: some 7 % of a forward pass of DeiT-S.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, 2**30)
+        mallopt(_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager:

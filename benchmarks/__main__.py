@@ -23,16 +23,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--tiny", action="store_true", help="see that they run; needs --results")
     parser.add_argument("--results", type=Path, help="folder of the table; default: benchmarks/results")
     parser.add_argument("--images", type=int, default=ALL, help=f"of the benchmark `stage`; default: {ALL}")
+    parser.add_argument("--threads", type=int, help="of a benchmark; needs --results")
     given = parser.parse_args(arguments)
-    if given.tiny and given.results is None:
-        parser.error("--tiny measures nothing that should stand in benchmarks/results: name --results")
+    if (given.tiny or given.threads) and given.results is None:
+        parser.error("--tiny and --threads: not for the table in benchmarks/results: name --results")
     default = [name for name, benchmark in registry.BENCHMARKS.items() if benchmark.by_default]
     chosen = [registry.get(name).name for name in given.names] or default
     folder = given.results or _HERE / "results"
     for name in chosen:
         with tempfile.TemporaryDirectory() as scratch:
             task = registry.measure, name, Scale(Path(scratch), given.tiny, given.images)
-            rows = alone(*task, threads=registry.get(name).threads).value
+            rows = alone(*task, threads=given.threads or registry.get(name).threads).value
         lines = results.lines_of(name, rows)
         for line in lines:
             print(_text(line), flush=True)

@@ -34,7 +34,7 @@ def plain(setting: Setting, method: str, images: Tensor) -> tuple[Callable[[], T
 
 
 def measure(scale: Scale) -> Iterator[Row]:
-    """float32, one core, r = 0.7.
+    """float32, r = 0.7.
 
     Raises AssertionError where the two do not compute the same logits.
     """

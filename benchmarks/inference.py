@@ -15,7 +15,7 @@ _GOAL = 95
 
 
 def measure(scale: Scale) -> Iterator[Row]:
-    """float32, as many cores as this process has threads."""
+    """float32, r = 0.5 and 0.7."""
     setting = Setting.of(scale)
     images, unreduced = setting.images(), setting.unreduced()
     for keep_rate in ("0.50", "0.70"):

@@ -11,7 +11,7 @@ from benchmarks.row import Row, Scale
 
 
 def measure(scale: Scale) -> Iterator[Row]:
-    """One core, r = 0.7: throughput under autocast over that in float32."""
+    """r = 0.7: throughput under autocast over that in float32."""
     setting = Setting.of(scale)
     images = setting.images()
     for method in ("topk", "tome"):

@@ -15,31 +15,28 @@ class Benchmark:
     """What is known of a benchmark.
 
     Attributes:
-        name: what the command line calls it.
+        name: what the command line calls it; its module below `benchmarks`.
         title: what it measures.
-        module: its module below `benchmarks`; None: called as it is.
         threads: of the process that measures.
         by_default: whether it runs where no names are given.
     """
 
     name: str
     title: str
-    module: str | None = None
     threads: int = 1
     by_default: bool = True
 
     def load(self) -> Callable[[Scale], Iterator[Row]]:
         """The function `measure` of its module."""
-        return importlib.import_module(f"benchmarks.{self.module or self.name}").measure
+        return importlib.import_module(f"benchmarks.{self.name}").measure
 
 
 _ALL = [
-    Benchmark("inference", "Throughput of reduced models against their multiply-accumulates"),
-    Benchmark("inference_two_cores", "The same with two threads, in wall time", "inference", threads=2),
-    Benchmark("against_plain", "Throughput of reduced models against plain implementations"),
-    Benchmark("training_step", "Training steps of reduced models against their multiply-accumulates"),
-    Benchmark("tracing", "Tracing on top of inference"),
-    Benchmark("precision", "bfloat16 against float32"),
+    Benchmark("inference", "Throughput of reduced models against their multiply-accumulates", threads=2),
+    Benchmark("against_plain", "Throughput of reduced models against plain implementations", threads=2),
+    Benchmark("training_step", "Training steps against their multiply-accumulates", threads=2),
+    Benchmark("tracing", "Tracing on top of inference", threads=2),
+    Benchmark("precision", "bfloat16 against float32", threads=2),
     Benchmark("clusterings", "Homogeneity, Completeness and NMI against scikit-learn"),
     Benchmark("kept_sets", "IoA and IoU against Python sets"),
     Benchmark("summary", "Depth maps and actual keep rates in one pass"),

@@ -13,7 +13,7 @@ _GOAL = Goal("<=", 1.05)
 
 
 def measure(scale: Scale) -> Iterator[Row]:
-    """float32, one core, r = 0.7: time of a traced pass over that of a plain one."""
+    """float32, r = 0.7: time of a traced pass over that of a plain one."""
     setting = Setting.of(scale)
     images = setting.images()
     for method in REDUCED:

@@ -37,7 +37,7 @@ def ideal_step(setting: Setting, method: str, keep_rate: str) -> float:
 
 
 def measure(scale: Scale) -> Iterator[Row]:
-    """float32, one core, r = 0.5."""
+    """float32, r = 0.5."""
     setting = Setting.of(scale)
     images = setting.images()
     unreduced = step(setting.unreduced().train(), images)

@@ -11,7 +11,9 @@ import torch.nn.functional as F
 import tokred
 from tests.models import METHOD_RATES, RATES, REDUCING, images, small_vit
 from tokred.budget import token_budget
+from tokred.methods.base import Context
 from tokred.methods.registry import METHODS, Family
+from tokred.methods.soft import merge
 from tokred.trace import Trace
 
 
@@ -183,3 +185,12 @@ def test_rates_cover_all_methods() -> None:
     assert {name for name, _ in METHOD_RATES} == set(REDUCING)
     assert ("tome", "0.25") not in METHOD_RATES
     assert len(METHOD_RATES) == len(REDUCING) * len(RATES) - 1
+
+
+def test_subnormal_weights_change_no_sum_and_still_assign() -> None:
+    """Token 1 belongs to no slot to speak of, and to slot 2 more than to others."""
+    x = torch.randn(1, 3, 8, generator=torch.Generator().manual_seed(0))
+    weights = torch.tensor([[[0.7, 0.1, 0.2], [1e-42, 0.0, 1e-40], [0.3, 0.9, 0.8]]])
+    reduction = merge(x, weights, Context(trace=True))
+    assert torch.equal(reduction.tokens, weights.transpose(1, 2) @ x)
+    assert reduction.assign.tolist() == [[0, 2, 1]]

@@ -64,6 +64,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert printed[0].startswith("emd: 14 x 14 maps, exact: ")
     assert ", goal >= 1: " in printed[0]
     assert len(results.read(tmp_path / "benchmarks.csv")) == len(printed)
-    with pytest.raises(SystemExit):
-        main(["emd", "--tiny"])
-    assert "name --results" in capsys.readouterr().err
+    for option in (["--tiny"], ["--threads", "1"]):
+        with pytest.raises(SystemExit):
+            main(["emd", *option])
+        assert "name --results" in capsys.readouterr().err

@@ -12,8 +12,9 @@ from torch import Tensor
 
 import tokred.vit
 from tokred.attention import BlockAttention, project
-from tokred.methods.base import Context, Reduction, gather_tokens, rank_descending
+from tokred.methods.base import Context, Reduction, rank_descending
 from tokred.methods.kmedoids import KMedoids
+from tokred.tokens import gather_tokens
 from tokred.vit import ReducedVisionTransformer
 
 

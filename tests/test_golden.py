@@ -15,6 +15,9 @@ import tokred
 from tokred.methods.registry import METHODS
 
 GOLDEN = Path(__file__).parent / "golden"
+#: Where a token's two largest weights differ by less, they agree to single precision, and the larger is up to
+#: the CPU: six tokens of Sinkhorn at block 6 have margins of 2e-8 and less, at block 9 nearly all.
+TIE = 1e-7
 REDUCING = [name for name in METHODS if name != "none"]
 
 
@@ -65,8 +68,12 @@ def test_reproduces_reference(method: str, images: torch.Tensor) -> None:
                 assert sorted(ours.tolist()) == np.flatnonzero(kept[image]).tolist()
             checked += 1
         if f"cluster/{block}" in golden and (method, block) != ("sinkhorn", 9):
+            told = torch.ones_like(stage.assign).bool() if stage.margin is None else stage.margin > TIE
+            assert told.float().mean() > 0.95
             for image in range(len(images)):
-                nmi = normalized_mutual_info_score(golden[f"cluster/{block}"][image], stage.assign[image])
+                tokens = told[image]
+                expected = golden[f"cluster/{block}"][image][tokens]
+                nmi = normalized_mutual_info_score(expected, stage.assign[image][tokens])
                 assert nmi == pytest.approx(1.0, abs=1e-12)
             checked += 1
     assert checked >= 2

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from timm.layers import Attention
 from torch import Tensor
 
+from tokred.tokens import gather_tokens
+
 
 def key_bias(weight: Tensor | None, num_prefix: int) -> Tensor | None:
     """(B, 1, 1, M) additive bias log(weight) of (B, N) key weights; prefix tokens weigh 1."""
@@ -63,9 +65,7 @@ class BlockAttention:
 
     def output(self, rows: Tensor | None = None) -> Tensor:
         """(B, R, D) output of the layer for the given (B, R) query rows, all rows by default."""
-        attn, q, x = self.attn, _at(self.q_BHMd, rows), self.x
-        if rows is not None:
-            x = x.gather(1, rows.unsqueeze(-1).expand(-1, -1, x.shape[2]))
+        attn, q = self.attn, _at(self.q_BHMd, rows)
         if self.policy is not None:
             out = self._softly_masked(rows)
         else:
@@ -73,7 +73,7 @@ class BlockAttention:
             out = F.scaled_dot_product_attention(
                 q, self.k_BHMd, self.v_BHMd, attn_mask=self.bias, dropout_p=dropout, scale=attn.scale
             )
-        return project(attn, out, x)
+        return project(attn, out, self.x, rows)
 
     def _softly_masked(self, rows: Tensor | None, eps: float = 1e-6) -> Tensor:
         """Attention under `policy` (DynamicViT, while training), differentiable in the decisions.
@@ -102,13 +102,13 @@ def _at(x_BHMd: Tensor, rows: Tensor | None) -> Tensor:
     """(B, H, R, d) of (B, H, M, d) at (B, R) rows; all rows by default."""
     if rows is None:
         return x_BHMd
-    return x_BHMd.gather(2, rows[:, None, :, None].expand(-1, x_BHMd.shape[1], -1, x_BHMd.shape[3]))
+    return gather_tokens(x_BHMd.transpose(1, 2), rows).transpose(1, 2)
 
 
-def project(attn: Attention, out_BHRd: Tensor, x: Tensor) -> Tensor:
-    """(B, R, D) heads merged and projected; `x` is the input at the same rows, for layers with a gate."""
+def project(attn: Attention, out_BHRd: Tensor, x: Tensor, rows: Tensor | None = None) -> Tensor:
+    """(B, R, D) heads merged and projected; a layer with a gate looks at its input `x` at the same rows."""
     out = attn.norm(out_BHRd.transpose(1, 2).flatten(2))
     gate = getattr(attn, "gate", None)  # timm's layer has had a gate since 1.0.26
     if gate is not None:
-        out = out * gate(x).sigmoid()
+        out = out * gate(x if rows is None else gather_tokens(x, rows)).sigmoid()
     return attn.proj_drop(attn.proj(out))

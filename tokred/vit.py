@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from tokred.attention import BlockAttention, key_bias
-from tokred.methods.base import Context, Reducer, Reduction, Site, gather_tokens
+from tokred.methods.base import Context, Reducer, Reduction, Site
+from tokred.tokens import gather_tokens
 from tokred.trace import Trace, Tracer
 
 

@@ -121,11 +121,6 @@ def rank_descending(scores: Tensor) -> Tensor:
     return torch.sort(scores, dim=1, descending=True, stable=True).indices
 
 
-def gather_tokens(x: Tensor, index: Tensor) -> Tensor:
-    """(B, K, D) tokens of (B, N, D) at (B, K) indices."""
-    return x.gather(1, index.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
-
-
 def hard_assignment(weights: Tensor) -> tuple[Tensor, Tensor]:
     """Slot of largest weight, (B, N), and the margin to the second largest, from (B, N, K) weights."""
     top = weights.topk(min(2, weights.shape[2]), dim=2)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage, rank_descending
 from tokred.methods.distance import pairwise_distance
+from tokred.tokens import gather_tokens
 
 
 class DPCKNN(Reducer):
@@ -42,6 +43,5 @@ class DPCKNN(Reducer):
         largest = distance.amax(dim=(1, 2), keepdim=True)
         indicator = torch.where(denser, distance, largest).amin(dim=2)
         centers = rank_descending(density * indicator)[:, : self.stage.budget]
-        to_centers = distance.gather(1, centers.unsqueeze(-1).expand(-1, -1, x.shape[1]))
         slots = torch.arange(centers.shape[1], device=x.device).expand_as(centers)
-        return centers, to_centers.argmin(dim=1).scatter(1, centers, slots)
+        return centers, gather_tokens(distance, centers).argmin(dim=1).scatter(1, centers, slots)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tokred.methods.base import Context, Reducer, Reduction, Site, gather_tokens
+from tokred.methods.base import Context, Reducer, Reduction, Site
+from tokred.tokens import gather_tokens
 
 
 class EViT(Reducer):

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tokred.methods.base import Context, Reducer, Reduction, rank_descending
 from tokred.methods.distance import pairwise_distance
+from tokred.tokens import gather_tokens
 
 
 class KMedoids(Reducer):
@@ -32,8 +33,7 @@ class KMedoids(Reducer):
 
 def _nearest(distance: Tensor, medoids: Tensor) -> Tensor:
     """(B, N) slot of the nearest medoid, the lowest on a tie."""
-    to_medoids = distance.gather(1, medoids.unsqueeze(-1).expand(-1, -1, distance.shape[2]))
-    return to_medoids.argmin(dim=1)
+    return gather_tokens(distance, medoids).argmin(dim=1)
 
 
 def _cost_within(distance: Tensor, assign: Tensor) -> Tensor:

@@ -30,3 +30,8 @@ def test_values_and_gradients(layout: str) -> None:
     weights = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
     gradients = [torch.autograd.grad((y * weights).sum(), x)[0] for y in (found, expected)]
     torch.testing.assert_close(*gradients)
+
+
+def test_an_index_beyond_the_last_token_takes_none_of_the_next_image() -> None:
+    with pytest.raises(IndexError, match="index 7 is out of bounds"):
+        gather_tokens(torch.zeros(3, 7, 8), torch.tensor([[0, 7], [0, 1], [0, 1]]))

@@ -1,9 +1,10 @@
-"""Where tensors are computed, how precisely, and what to do when memory is short."""
+"""Where tensors are computed, how precisely, and in what memory."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -41,7 +42,7 @@ def keep_freed_memory() -> None:
     By default glibc hands large blocks and the end of its heap back to the kernel, which clears every page
     again that comes back: some 7 % of a forward pass of DeiT-S.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, 2**30)
         mallopt(_TRIM_THRESHOLD, 2**31 - 1)

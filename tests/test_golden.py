@@ -15,8 +15,8 @@ import tokred
 from tokred.methods.registry import METHODS
 
 GOLDEN = Path(__file__).parent / "golden"
-#: Where a token's two largest weights of Sinkhorn differ by less, they agree to single precision, and which is
-#: larger is up to the CPU: six tokens at block 6 have margins of 2e-8 and less, at block 9 nearly all.
+#: Where the two largest weights of a token of Sinkhorn differ by less, they agree to single precision, and
+#: the CPU decides: six tokens at block 6 have margins of 2e-8 and less, at block 9 nearly all.
 TIE = 1e-7
 REDUCING = [name for name in METHODS if name != "none"]
 

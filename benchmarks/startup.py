@@ -93,8 +93,9 @@ def measure(scale: Scale) -> Iterator[Row]:
 
 def _first_steps(scale: Scale) -> Iterator[Row]:
     training, repeats = a_training(scale.folder), scale.of(5, 1)
-    with mock.patch.dict(os.environ, PYTHONPATH=str(ROOT)):
-        os.environ.pop(worker.VARIABLE, None)
+    with mock.patch.dict(os.environ, PYTHONPATH=str(ROOT), **worker.ONE_THREAD):
+        for name in (worker.VARIABLE, "PYTHONDONTWRITEBYTECODE"):
+            os.environ.pop(name, None)
         alone = [time_to_first_step(scale.folder, training) for _ in range(repeats)]
         server = worker.start()
         served = [time_to_first_step(scale.folder, training) for _ in range(1 + repeats)]

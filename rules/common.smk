@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 from tokred import fingerprint, shipped, worker
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.claims import TABLES as CLAIMED_TABLES
-from tokred.config import Study
+from tokred.config.study import Study
 from tokred.config import parse as parse_config
 from tokred.datasets.layout import check_root
 from tokred.datasets.registry import ADAPTERS

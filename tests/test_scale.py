@@ -16,7 +16,8 @@ from tests.workflow.conftest import ROOT
 from tokred import tables
 from tokred.api import reduce
 from tokred.build import build_vit
-from tokred.config import Backbone, Study, parse
+from tokred.config import Backbone, parse
+from tokred.config.study import Study
 from tokred.patterns import pattern_schema
 from tokred.scale import Shape, forward_macs, pattern_bytes, run_costs, scale_table
 

@@ -40,8 +40,10 @@ def address(workflow: subprocess.Popen) -> str:
     return workflow.stdout.readline().strip()
 
 
-def job(address: str | None, target: str, tmp_path: Path, **arguments: str) -> subprocess.Popen:
-    request = {"target": f"tests.worker_targets:{target}", "arguments": arguments, "threads": 2}
+def job(
+    address: str | None, target: str, tmp_path: Path, threads: int = 2, **arguments: str
+) -> subprocess.Popen:
+    request = {"target": f"tests.worker_targets:{target}", "arguments": arguments, "threads": threads}
     request["log"] = str(tmp_path / "logs" / "job.log")
     command = [sys.executable, "-c", JOB, json.dumps(request)]
     return subprocess.Popen(command, env=environment(address), stderr=subprocess.PIPE, text=True)
@@ -76,6 +78,14 @@ def test_job_runs_in_a_fork(address: str, tmp_path: Path) -> None:
     assert reports[0]["pid"] != reports[1]["pid"]
     assert reports[0]["threads"] == 2
     assert "INFO reporting" in (tmp_path / "logs" / "job.log").read_text()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_job_in_place_has_its_threads(threads: int, tmp_path: Path) -> None:
+    process = job(None, "report", tmp_path, threads, path=str(tmp_path / "report"))
+    process.communicate(timeout=90)
+    assert process.returncode == 0
+    assert json.loads((tmp_path / "report").read_text())["threads"] == threads
 
 
 @pytest.mark.parametrize("with_worker", [True, False])
@@ -140,6 +150,6 @@ def test_load_leaves_the_collector_as_it_was_after_an_error() -> None:
     assert subprocess.run([sys.executable, "-c", code], env=environment(None), check=False).returncode == 11
 
 
-def test_a_training_loads_no_pandas() -> None:
-    code = "import sys, tokred.jobs; sys.exit('pandas' in sys.modules)"
+def test_a_training_loads_neither_pandas_nor_studies() -> None:
+    code = "import sys, tokred.jobs; sys.exit(bool({'pandas', 'tokred.config.study'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], env=environment(None), check=True)

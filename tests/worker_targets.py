@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 import time
 from pathlib import Path
+
+import torch
 
 
 def report(path: str) -> None:
     """Write down who runs this, and with what."""
-    torch = sys.modules["torch"]
     logging.getLogger("tests").info("reporting")
     Path(path).write_text(
         json.dumps({"pid": os.getpid(), "parent": os.getppid(), "threads": torch.get_num_threads()})

@@ -20,7 +20,8 @@ import torch
 from tokred.artifacts.table import Table
 from tokred.budget import token_budget
 from tokred.build import build_vit
-from tokred.config import Backbone, Study, parse
+from tokred.config import Backbone, parse
+from tokred.config.study import Study
 from tokred.config.training import Training
 from tokred.datasets import registry as datasets
 from tokred.files import atomic_path

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 #: Environment variable with the worker's address: "<python>:<process id>:<socket>".
 VARIABLE = "TOKRED_WORKER"
-#: One thread a job.
-_ENVIRONMENT = {
+#: One thread a job, as Snakemake tells libraries.
+ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -66,7 +66,7 @@ def start(python: str = sys.executable) -> Popen | None:
     import tempfile
 
     address = Path(tempfile.mkdtemp(prefix="tokred-")) / "socket"
-    environment = {**os.environ, **_ENVIRONMENT}
+    environment = {**os.environ, **ONE_THREAD}
     command = [python, "-m", "tokred.worker", str(address)]
     # A session of its own: an interrupt from the keyboard is for the workflow, which ends the worker.
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
@@ -130,9 +130,9 @@ def _execute(request: Mapping[str, object]) -> int:
     module, _, name = request["target"].partition(":")
     with _logging_to(log):
         try:
+            load(module)
             if "torch" in sys.modules:
                 sys.modules["torch"].set_num_threads(request["threads"])
-            load(module)
             getattr(sys.modules[module], name)(**request["arguments"])
         except Exception as error:
             logging.getLogger(__name__).error("%s", traceback.format_exc())

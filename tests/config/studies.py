@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from tokred.config import Study, parse
+from tokred.config import parse
+from tokred.config.study import Study
 
 ROOT = Path(__file__).parents[2]
 SOURCE = "study.yaml"

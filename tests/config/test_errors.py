@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.config.studies import SOURCE, at, default, overlaid, study
-from tokred.config import Study, parse
+from tokred.config import parse
+from tokred.config.study import Study
 
 
 def refused(changes: dict[str, Any], *parts: str) -> None:

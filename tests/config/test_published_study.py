@@ -12,7 +12,8 @@ from snakemake.utils import update_config
 
 from tests.config.studies import ROOT, at, default, overlaid, study
 from tests.config.test_errors import refused
-from tokred.config import Study, parse
+from tokred.config import parse
+from tokred.config.study import Study
 from tokred.datasets import registry
 from tokred.datasets.options import CountOptions
 from tokred.published.settings import training_for

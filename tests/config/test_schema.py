@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tokred.config import Study
+from tokred.config.study import Study
 
 SCHEMA = Path(__file__).parents[2] / "workflow/schema/config.schema.json"
 

@@ -9,7 +9,8 @@ import yaml
 from snakemake.utils import update_config
 
 from tests.config.studies import ROOT, SOURCE, at, default, overlaid, smoke, study
-from tokred.config import Study, parse
+from tokred.config import parse
+from tokred.config.study import Study
 from tokred.methods.registry import METHODS
 from tokred.run import Run
 

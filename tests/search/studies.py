@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.config.studies import overlaid, study
 from tokred import tables
-from tokred.config import Study
 from tokred.config.search import SEARCHED, Setting
+from tokred.config.study import Study
 
 #: Two settings on the first data set, two on the other one, all but one value the same.
 GRIDS = {

@@ -12,9 +12,10 @@ import yaml
 from tests.config.studies import ROOT, default, overlaid, study
 from tests.search.studies import SMALL, history, searching, setting
 from tokred import published, tables
-from tokred.config import Study, parse
+from tokred.config import parse
 from tokred.config.listing import grid_rows
 from tokred.config.search import SEARCHED, Setting
+from tokred.config.study import Study
 from tokred.run import Run
 from tokred.search.plan import Cell, backbone, check, plan
 from tokred.search.result import write

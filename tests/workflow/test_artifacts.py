@@ -13,7 +13,8 @@ from tests.config.studies import smoke as smoke_values
 from tests.workflow.conftest import ROOT, Snakemake, call, overlay, planned
 from tokred import published
 from tokred.artifacts.registry import ARTIFACTS
-from tokred.config import Study, parse
+from tokred.config import parse
+from tokred.config.study import Study
 
 VIEW = parse(Study, smoke_values(), "smoke").view()
 POSSIBLE = [name for name, artifact in ARTIFACTS.items() if artifact.obstacle(VIEW) is None]

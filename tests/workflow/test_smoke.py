@@ -17,7 +17,8 @@ from tests.workflow.conftest import ROOT, Snakemake, overlay, planned
 from tokred import tables
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.artifacts.render import SCHEMAS
-from tokred.config import Study, parse
+from tokred.config import parse
+from tokred.config.study import Study
 from tokred.run import RUN_COLUMNS
 
 VIEW = parse(Study, smoke_values(), "smoke").view()

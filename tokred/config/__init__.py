@@ -1,10 +1,13 @@
-"""Typed configuration: the single source of what a study may say."""
+"""Typed configuration: the single source of what a study may say.
+
+Here is what single jobs are told. `tokred.config.study` describes whole studies, and jobs go without it: its
+models take as long to build as a step of a small training.
+"""
 
 from tokred.config.backbone import Backbone
 from tokred.config.base import parse
 from tokred.config.hardware import DEFAULT_HARDWARE, Hardware
 from tokred.config.images import ImageAccess
-from tokred.config.study import Dataset, Study
 from tokred.config.training import Training
 
-__all__ = ["DEFAULT_HARDWARE", "Backbone", "Dataset", "Hardware", "ImageAccess", "Study", "Training", "parse"]
+__all__ = ["DEFAULT_HARDWARE", "Backbone", "Hardware", "ImageAccess", "Training", "parse"]

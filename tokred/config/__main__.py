@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import json
 
-from tokred.config import Study
+from tokred.config.study import Study
 
 print(json.dumps(Study.model_json_schema(), indent=2))

@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from tokred import tables
-from tokred.config import Study, Training, parse
+from tokred.config import Training, parse
 from tokred.config.search import SEARCHED, Grid, Setting, plain
+from tokred.config.study import Study
 from tokred.files import atomic_path
 from tokred.search import choice
 from tokred.search.plan import OF_FIRST, Cell, backbone, baseline, methods, plan, rates, takes_last

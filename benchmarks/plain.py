@@ -1,9 +1,9 @@
-"""Plain implementations: explicit attention, masks in place of removal, loops over clusters."""
+"""Plain implementations: attention and gathering by hand, masks in place of removal, loops over clusters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from unittest import mock
 
 import torch
@@ -11,10 +11,11 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 import tokred.vit
+from tokred import attention
 from tokred.attention import BlockAttention, project
+from tokred.methods import dpcknn, evit, kmedoids
 from tokred.methods.base import Context, Reduction, rank_descending
 from tokred.methods.kmedoids import KMedoids
-from tokred.tokens import gather_tokens
 from tokred.vit import ReducedVisionTransformer
 
 
@@ -49,20 +50,41 @@ class PlainAttention(BlockAttention):
         """The output of all tokens, and then those of the rows."""
         self.weights = softmax_weights(self.q_BHMd, self.k_BHMd, self.bias, self.attn.scale)
         out = project(self.attn, self.weights @ self.v_BHMd, self.x)
-        return out if rows is None else gather_tokens(out, rows)
+        return out if rows is None else gather(out, rows)
 
     def received(self) -> Tensor:
         """As in `BlockAttention`; the next block asks, when the weights are formed."""
         return self.weights.sum(dim=(1, 2))[:, self.num_prefix :]
 
 
+def gather(x: Tensor, index: Tensor) -> Tensor:
+    """`tokred.tokens.gather_tokens` as it is written by hand: with an index for every number."""
+    shape = *index.shape, *x.shape[2:]
+    return x.gather(1, index.reshape(*index.shape, *(1 for _ in x.shape[2:])).expand(shape))
+
+
+def replaced(model: ReducedVisionTransformer, x: Tensor, reduction: Reduction) -> Tensor:
+    """As the model's `_replace`; CLS is taken off and put back."""
+    if reduction.tokens is None and reduction.anchor is None:
+        return x
+    prefix, spatial = x[:, : model.num_prefix_tokens], x[:, model.num_prefix_tokens :]
+    tokens = reduction.tokens
+    return torch.cat([prefix, gather(spatial, reduction.anchor) if tokens is None else tokens], dim=1)
+
+
 @contextmanager
 def by_hand() -> Iterator[None]:
-    """Attention is written by hand in every block."""
-    with (
-        mock.patch.object(torch.nn.functional, "scaled_dot_product_attention", softmax_attention),
-        mock.patch.object(tokred.vit, "BlockAttention", PlainAttention),
-    ):
+    """Attention, taking tokens and merging them are written by hand in every block."""
+    gathering = attention, dpcknn, evit, kmedoids, tokred.vit
+    with ExitStack() as stack:
+        for place, name, plain in (
+            (torch.nn.functional, "scaled_dot_product_attention", softmax_attention),
+            (torch.nn.functional, "threshold", lambda weights, *_: weights),
+            (tokred.vit, "BlockAttention", PlainAttention),
+            (ReducedVisionTransformer, "_replace", replaced),
+            *((module, "gather_tokens", gather) for module in gathering),
+        ):
+            stack.enter_context(mock.patch.object(place, name, plain))
         yield
 
 

@@ -74,7 +74,8 @@ for package in ("metrics", "compare", "artifacts", "claims", "explorer"):
 
 
 def test_starting_the_workflow_needs_no_tables() -> None:
-    assert not {"pandas", "pyarrow", "torch"} & loaded("import tokred.config.study, tokred.published.settings")
+    program = "import tokred.config.study, tokred.published.settings"
+    assert not {"pandas", "pyarrow", "torch"} & loaded(program)
 
 
 def test_comparing_patterns_needs_no_networks(files: list[str], tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from snakemake.exceptions import WorkflowError
 from tokred import fingerprint, shipped, worker
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.claims import TABLES as CLAIMED_TABLES
-from tokred.config.study import Study
 from tokred.config import parse as parse_config
+from tokred.config.study import Study
 from tokred.datasets.layout import check_root
 from tokred.datasets.registry import ADAPTERS
 from tokred.explorer.page import assets as page_assets
@@ -195,10 +195,8 @@ def table_files(table):
         return [f"{RESULTS}/published.parquet"]
     if table == "scores":
         return paths("scores")
-    if table in ("settings", "grid"):
+    if table in ("settings", "grid", "reference"):
         return [f"{METRICS}/{table}.parquet"]
-    if table == "reference":
-        return [f"{METRICS}/reference.parquet"]
     pattern = f"{METRICS}/{table}/{OTHER_SLICES.get(table, SLICE)}.parquet"
     return sorted(set(expand(pattern, dataset=STUDY.datasets, backbone=STUDY.backbones, seed=STUDY.seeds)))
 

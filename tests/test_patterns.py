@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from tokred import patterns, tables
+from tokred import patterns, streams, tables
 
 TOKENS, STAGES, IMAGES = 12, 3, 5
 IDENTITY = {"dataset": "d", "backbone": "b", "method": "m", "keep_rate": "0.50", "seed": 0}
@@ -56,7 +56,7 @@ def write(path: Path, data: dict[str, NDArray], **parts: bool) -> None:
     for name, values in data.items():
         if name in schema.names:
             columns[name] = fixed(values, schema.field(name).type.value_type)
-    with tables.stream(path, schema, {}, rows=2) as writer:
+    with streams.stream(path, schema, {}, rows=2) as writer:
         for start in range(0, IMAGES, 2):  # several chunks
             writer.add({name: column[start : start + 2] for name, column in columns.items()})
 

@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.workflow.conftest import ROOT
-from tokred import tables
+from tokred import streams
 from tokred.api import reduce
 from tokred.build import build_vit
 from tokred.config import Backbone, parse
@@ -80,7 +80,7 @@ def test_pattern_bytes_bound_what_is_stored(tmp_path) -> None:
     }
     lists = {"survived": survived, "cluster_1": clusters}
     columns = {name: pa.FixedSizeListArray.from_arrays(v.reshape(-1), tokens) for name, v in lists.items()}
-    with tables.stream(tmp_path / "p.parquet", schema, {}) as writer:
+    with streams.stream(tmp_path / "p.parquet", schema, {}) as writer:
         writer.add({**texts, "seed": pa.array([0] * images), **columns})
     stored = (tmp_path / "p.parquet").stat().st_size / images
     random = pattern_bytes(tokens, "topk", "0.50", 3) + tokens * np.log2(98) / 8

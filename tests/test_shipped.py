@@ -12,7 +12,8 @@ import yaml
 from tokred import shipped
 from tokred.build import build_model
 from tokred.config import Training, parse
-from tokred.config.study import Dataset, Study
+from tokred.config.parts import Dataset
+from tokred.config.study import Study
 from tokred.datasets.prepare import prepare
 from tokred.training.data import Images, normalize
 from tokred.training.scores import score

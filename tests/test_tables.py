@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tokred import tables
+from tokred import streams, tables
 
 SCHEMA = tables.DEPTH
 
@@ -109,7 +109,7 @@ def test_write_keeps_other_metadata(tmp_path: Path) -> None:
 @pytest.mark.parametrize("batch", [1, 3])
 def test_stream_writes_in_groups(tmp_path: Path, batch: int) -> None:
     path, schema = tmp_path / "t.parquet", pa.schema([("a", pa.int16()), ("b", pa.string())])
-    with tables.stream(path, schema, {"code": "x"}, rows=4) as writer:
+    with streams.stream(path, schema, {"code": "x"}, rows=4) as writer:
         for start in range(0, 9, batch):
             numbers = range(start, min(9, start + batch))
             writer.add({"b": pa.array([str(i) for i in numbers]), "a": pa.array(list(numbers))})
@@ -126,7 +126,7 @@ def test_stream_leaves_nothing_behind(tmp_path: Path, rows: int) -> None:
     path = tmp_path / "t.parquet"
 
     def fail() -> None:
-        with tables.stream(path, pa.schema([("a", pa.int64())]), {}, rows=rows) as writer:
+        with streams.stream(path, pa.schema([("a", pa.int64())]), {}, rows=rows) as writer:
             writer.add({"a": pa.array([1])})
             assert list(tmp_path.iterdir()) != []  # the partial file
             raise RuntimeError("halfway")
@@ -141,7 +141,7 @@ def test_streams_split_the_bytes_of_lists_with_many_values(tmp_path: Path) -> No
     kinds = {"clusters": pa.int16(), "features": pa.float32(), "survived": pa.uint8()}
     schema = pa.schema([("id", pa.string()), *((name, pa.list_(kind, 2)) for name, kind in kinds.items())])
     values = pa.table({"id": ["a", "b"], **{name: [[1, 2], [3, 1]] for name in kinds}}).cast(schema)
-    with tables.stream(tmp_path / "t.parquet", schema, {}) as writer:
+    with streams.stream(tmp_path / "t.parquet", schema, {}) as writer:
         writer.add({name: values[name].combine_chunks() for name in schema.names})
     stored = pq.ParquetFile(tmp_path / "t.parquet")
     assert stored.read().cast(schema).equals(values)

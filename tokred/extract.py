@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tokred import tables
+from tokred import streams, tables
 from tokred.config import Backbone
 from tokred.methods import registry
 from tokred.patterns import numbered_clusters, pattern_schema, survived_stages
@@ -63,7 +63,7 @@ def extract(
     measure, loss = Measure(images.task), 0.0
     with ExitStack() as stack:
         writers = {
-            name: stack.enter_context(tables.stream(getattr(outputs, name), schema, metadata))
+            name: stack.enter_context(streams.stream(getattr(outputs, name), schema, metadata))
             for name, schema in _schemas(model, run, images).items()
         }
         stack.enter_context(enough_memory(run.key, batch_size, "evaluation_batch_size"))

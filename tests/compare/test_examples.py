@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from tokred import tables
+from tokred import streams, tables
 from tokred.compare import jobs
 from tokred.compare.examples import example_rows, picture_rows
 from tokred.compare.runs import open_runs
@@ -48,7 +48,7 @@ def patterns(tmp_path: Path) -> Path:
     lists = {"survived": SURVIVED, "cluster_1": CLUSTERS[0], "cluster_2": CLUSTERS[1]}
     columns |= {name: pa.FixedSizeListArray.from_arrays(v.reshape(-1), 4) for name, v in lists.items()}
     columns["image_id"] = pa.array(["a", "b"])
-    with tables.stream(path, schema, {"run": asdict(RUN), "locations": [3, 6], "grid": [2, 2]}) as writer:
+    with streams.stream(path, schema, {"run": asdict(RUN), "locations": [3, 6], "grid": [2, 2]}) as writer:
         writer.add(columns)
     return path
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from tokred import patterns, tables
+from tokred import patterns, streams, tables
 from tokred.artifacts.view import View
 from tokred.budget import token_budget
 from tokred.datasets.info import Row, TableInfo
@@ -107,7 +107,7 @@ def _write_run(made: Made, run: Run, rows: list[Row], task: str, classes: int) -
         ("image_id", pa.string()),
         ("logits", pa.list_(pa.float32(), classes)),
     ]
-    with tables.stream(made.path("predictions", run), pa.schema(fields), facts) as writer:
+    with streams.stream(made.path("predictions", run), pa.schema(fields), facts) as writer:
         writer.add({**columns, "logits": lists(logits)})
     score = {"metric": "map" if task == "multi" else "top1", "score": rng.uniform(20, 90), "n": len(ids)}
     score |= {"std_error": 0.5, "loss": rng.uniform(0, 2)}
@@ -141,7 +141,7 @@ def _write_patterns(
     if soft:
         values["margin"] = rng.random((len(columns["image_id"]), len(view.locations))).astype(np.float32)
     arrays = {name: lists(value).cast(schema.field(name).type) for name, value in values.items()}
-    with tables.stream(made.path("patterns", run), schema, facts) as writer:
+    with streams.stream(made.path("patterns", run), schema, facts) as writer:
         writer.add({**columns, **arrays})
 
 

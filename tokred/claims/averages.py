@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tokred.claims.agreement import told
 from tokred.claims.claim import MODERATE, Claim, Evidence, Finding, NotTestableError
-from tokred.claims.patterns import told
 from tokred.methods.registry import METHODS, Family
 
 #: Methods that the paper excepts from what it says of correlations across data sets.

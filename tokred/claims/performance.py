@@ -1,4 +1,4 @@
-"""What the paper says of performance (abstract, sections 1, 4 and 7, appendix C)."""
+"""Which methods the paper finds best (abstract, sections 1, 4 and 7)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from tokred.metrics.rank import average_rank, ranks
 from tokred.run import UNREDUCED
 
 #: Columns of one setting.
-_SETTING = ["dataset", "backbone", "keep_rate", "seed"]
-_LEARNED = (Family.STATIC, Family.DYNAMIC)
+SETTING = ["dataset", "backbone", "keep_rate", "seed"]
+#: Families that learn which tokens to prune.
+LEARNED = (Family.STATIC, Family.DYNAMIC)
 
 
-def _order(scores: pd.DataFrame) -> list[str]:
+def order(scores: pd.DataFrame) -> list[str]:
+    """Methods, the best average rank first."""
     return list(average_rank(scores)["method"])
 
 
-def _labels(names: list[str]) -> str:
+def labels(names: list[str]) -> str:
+    """Names of methods for people."""
     return ", ".join(METHODS[name].plain_label for name in names)
 
 
@@ -37,31 +40,31 @@ def topk_is_often_best(study: Evidence) -> Finding:
 def two_best_ranks(study: Evidence) -> Finding:
     study.need_methods("topk", "evit")
     study.need_several("methods", 4)
-    order = average_rank(study.tables["scores"])
-    first = ", ".join(f"{_labels([row.method])} {row.mean:.2f}" for row in order.head(3).itertuples())
-    return Finding(set(order["method"].head(2)) == {"topk", "evit"}, f"best average ranks: {first}")
+    found = average_rank(study.tables["scores"])
+    first = ", ".join(f"{labels([row.method])} {row.mean:.2f}" for row in found.head(3).itertuples())
+    return Finding(set(found["method"].head(2)) == {"topk", "evit"}, f"best average ranks: {first}")
 
 
 def only_evit_outperforms_topk(study: Evidence) -> Finding:
     study.need_methods("topk", "evit")
-    order = _order(study.tables["scores"])
-    better = order[: order.index("topk")]
-    return Finding(better == ["evit"], f"ranked above Top-K on average: {_labels(better) or 'none'}")
+    found = order(study.tables["scores"])
+    better = found[: found.index("topk")]
+    return Finding(better == ["evit"], f"ranked above Top-K on average: {labels(better) or 'none'}")
 
 
 def learned_pruning_in_top_three(study: Evidence) -> Finding:
-    learned = set(study.methods(*_LEARNED))
+    learned = set(study.methods(*LEARNED))
     study.need_several("methods", 6)
-    tops = {name: _order(rows)[:3] for name, rows in study.tables["scores"].groupby("dataset")}
-    told = "; ".join(f"{study.view.datasets[name]}: {_labels(top)}" for name, top in tops.items())
+    tops = {name: order(rows)[:3] for name, rows in study.tables["scores"].groupby("dataset")}
+    told = "; ".join(f"{study.view.datasets[name]}: {labels(top)}" for name, top in tops.items())
     return Finding(all(learned & set(top) for top in tops.values()), told)
 
 
 def soft_merging_in_bottom_three(study: Evidence) -> Finding:
     soft = set(study.methods(Family.SOFT))
     study.need_several("methods", 6)
-    bottoms = {name: _order(rows)[-3:] for name, rows in study.tables["scores"].groupby("dataset")}
-    told = "; ".join(f"{study.view.datasets[name]}: {_labels(bottom)}" for name, bottom in bottoms.items())
+    bottoms = {name: order(rows)[-3:] for name, rows in study.tables["scores"].groupby("dataset")}
+    told = "; ".join(f"{study.view.datasets[name]}: {labels(bottom)}" for name, bottom in bottoms.items())
     return Finding(all(soft <= set(bottom) for bottom in bottoms.values()), told)
 
 
@@ -69,7 +72,7 @@ def _share_best(rows: pd.DataFrame, names: set[str]) -> tuple[float, int]:
     """Percent of the settings in which one of some methods is best, and the number of settings."""
     best = (
         ranks(rows)
-        .groupby(_SETTING)
+        .groupby(SETTING)
         .apply(lambda of: bool(names & set(of.loc[of["rank"] == 1, "method"])), include_groups=False)
     )
     return 100 * best.mean(), len(best)
@@ -102,84 +105,14 @@ def hard_merging_wins_on_imagenet(study: Evidence) -> Finding:
 
 
 def learned_pruning_wins_when_large(study: Evidence) -> Finding:
-    learned, hard = study.methods(*_LEARNED), study.methods(Family.HARD)
+    learned, hard = study.methods(*LEARNED), study.methods(Family.HARD)
     study.need_several("backbones")
     scores, largest = study.tables["scores"], list(study.view.backbones)[-1]
-    table = scores[scores["backbone"] == largest].set_index([*_SETTING, "method"])["score"].unstack("method")
+    table = scores[scores["backbone"] == largest].set_index([*SETTING, "method"])["score"].unstack("method")
     table = table.drop(columns=UNREDUCED).dropna(how="all")
     wins = table[learned].max(axis=1) > table[hard].max(axis=1)
     label = study.view.backbones[largest]
     return Finding(wins.mean() > 0.5, f"{label}: in {100 * wins.mean():.0f} % of {len(wins)} settings")
-
-
-def fixed_patterns_fall_behind(study: Evidence) -> Finding:
-    fixed, learned = study.methods(Family.FIXED), study.methods(*_LEARNED)
-    study.need_several("keep_rates")
-    table = study.tables["scores"].set_index([*_SETTING, "method"])["score"].unstack("method")
-    gap = (table[learned].max(axis=1) - table[fixed].max(axis=1)).dropna().groupby("keep_rate").mean()
-    told = ", ".join(f"{value:.2f} at {100 * float(rate):g} %" for rate, value in gap.items())
-    return Finding(bool(gap.is_monotonic_decreasing and gap.iloc[0] > 0), f"points behind: {told}")
-
-
-def dynamicvit_is_unstable(study: Evidence) -> Finding:
-    study.need_methods("dynamicvit")
-    study.need_several("methods", 4)
-    table = average_rank(study.tables["scores"]).set_index("method")
-    if table["n"].max() < 2:
-        raise NotTestableError("needs 2 settings, the study has 1")
-    spread = table["std"].sort_values(ascending=False)
-    told = ", ".join(f"{_labels([name])} {value:.2f}" for name, value in spread.head(3).items())
-    return Finding(spread.index[0] == "dynamicvit", f"largest standard deviations of ranks: {told}")
-
-
-def dynamicvit_often_worst(study: Evidence) -> Finding:
-    study.need_methods("dynamicvit")
-    study.need_several("methods", 6)
-    scores = study.tables["scores"]
-    reduced = scores[(scores["method"] != UNREDUCED) & (scores["keep_rate"] < "0.90")]
-    if reduced.empty:
-        raise NotTestableError("the study has no keep rate below 0.90")
-    worst = reduced.groupby(_SETTING)["score"].rank(ascending=True, method="min")
-    own = worst[reduced["method"] == "dynamicvit"]
-    share = 100 * (own <= 3).mean()
-    expected = 100 * 3 / len(study.view.methods)
-    told = (
-        f"among the worst three in {share:.0f} % of {len(own)} settings, {expected:.0f} % expected by chance"
-    )
-    return Finding(share > expected, told)
-
-
-def ats_likes_nuswide(study: Evidence) -> Finding:
-    study.need_methods("ats")
-    study.need_several("datasets")
-    if "nuswide" not in study.view.datasets:
-        raise NotTestableError("the study has no data set 'nuswide'")
-    places = {n: _order(rows).index("ats") + 1 for n, rows in study.tables["scores"].groupby("dataset")}
-    told = ", ".join(f"{study.view.datasets[name]} {place}" for name, place in places.items())
-    others = [place for name, place in places.items() if name != "nuswide"]
-    return Finding(places["nuswide"] <= 3 and min(others) > 3, f"place by average rank: {told}")
-
-
-def evit_gains_at_a_quarter(study: Evidence) -> Finding:
-    study.need_methods("topk", "evit")
-    study.need_rates("0.25")
-    table = study.tables["scores"].query("keep_rate == '0.25'")
-    table = table.set_index([*_SETTING, "method"])["score"].unstack("method")
-    gain = table["evit"] - table["topk"]
-    return Finding(gain.mean() > 0, f"mean gain {gain.mean():.2f} points, largest {gain.max():.2f}")
-
-
-def some_exceed_the_unreduced(study: Evidence) -> Finding:
-    names = ["topk", "evit", "dynamicvit", "ats", "tome"]
-    study.need_methods(*names)
-    study.need_rates("0.90")
-    scores = study.tables["scores"]
-    key = ["dataset", "backbone", "seed"]
-    unreduced = scores[scores["method"] == UNREDUCED].set_index(key)["score"]
-    table = scores[scores["keep_rate"] == "0.90"].set_index([*key, "method"])["score"].unstack("method")
-    gain = table[names].sub(unreduced, axis=0).max()
-    told = ", ".join(f"{_labels([name])} {value:+.2f}" for name, value in gain.items())
-    return Finding(bool((gain > 0).all()), f"largest gains at 90 %: {told}")
 
 
 CLAIMS = [
@@ -251,55 +184,5 @@ CLAIMS = [
         "the settings",
         ("scores",),
         learned_pruning_wins_when_large,
-    ),
-    Claim(
-        "fixed_patterns_fall_behind",
-        "4",
-        "Fixed patterns keep up when most tokens are kept, and fall behind at low keep rates.",
-        "mean distance of the best fixed pattern to the best learned pruning method; it grows with "
-        "every step to a lower keep rate",
-        ("scores",),
-        fixed_patterns_fall_behind,
-    ),
-    Claim(
-        "dynamicvit_is_unstable",
-        "4",
-        "DynamicViT is the least stable method.",
-        "no method's rank has a larger standard deviation over settings",
-        ("scores",),
-        dynamicvit_is_unstable,
-    ),
-    Claim(
-        "dynamicvit_often_worst",
-        "4",
-        "DynamicViT is often among the three worst methods below a keep rate of 90 %.",
-        "share of settings in which it is among the worst three; more than the three places in all "
-        "methods that chance would give",
-        ("scores",),
-        dynamicvit_often_worst,
-    ),
-    Claim(
-        "ats_likes_nuswide",
-        "4",
-        "How good ATS is depends on the data set: very good on NUS-WIDE, average elsewhere.",
-        "by average rank it is among the first three on NUS-WIDE and on no other data set",
-        ("scores",),
-        ats_likes_nuswide,
-    ),
-    Claim(
-        "evit_gains_at_a_quarter",
-        "4",
-        "At a keep rate of 25 % EViT's fused token helps, by up to two points over Top-K.",
-        "mean gain over settings; above zero",
-        ("scores",),
-        evit_gains_at_a_quarter,
-    ),
-    Claim(
-        "some_exceed_the_unreduced",
-        "4",
-        "At a keep rate of 90 % Top-K, EViT, DynamicViT, ATS and ToMe can be better than no reduction.",
-        "each of them exceeds the unreduced model in at least one setting",
-        ("scores",),
-        some_exceed_the_unreduced,
     ),
 ]

@@ -15,14 +15,14 @@ from tokred import tables
 from tokred.artifacts.page import page
 from tokred.artifacts.render import SCHEMAS
 from tokred.artifacts.view import View
-from tokred.claims import averages, patterns, performance, proxies
+from tokred.claims import averages, backbones, keep_rates, performance, proxies, single_methods
 from tokred.claims.claim import Claim, Evidence, NotTestableError
 from tokred.files import atomic_path
 
 #: Every claim, by what it is about.
 GROUPS: dict[str, list[Claim]] = {
-    "Performance": performance.CLAIMS,
-    "Patterns over keep rates and backbones": patterns.CLAIMS,
+    "Performance": [*performance.CLAIMS, *single_methods.CLAIMS],
+    "Patterns over keep rates and backbones": [*keep_rates.CLAIMS, *backbones.CLAIMS],
     "Average patterns": averages.CLAIMS,
     "Similarity as a proxy for performance": proxies.CLAIMS,
 }

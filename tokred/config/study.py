@@ -12,10 +12,9 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_
 import tokred.published.settings as hyperparameters
 from tokred.artifacts.view import View
 from tokred.budget import token_budget
-from tokred.config.backbone import Backbone
 from tokred.config.base import Name, Rate, Strict, parse
 from tokred.config.hardware import Hardware
-from tokred.config.images import ImageAccess
+from tokred.config.parts import Dataset, Method, Pretraining, Settings, or_empty
 from tokred.config.search import Search
 from tokred.config.training import Precision, Training
 from tokred.datasets import registry as datasets
@@ -24,60 +23,6 @@ from tokred.names import nearest
 from tokred.run import RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
 
 Unique = Field(min_length=1)
-
-
-def _or_empty(value: Any) -> Any:
-    # An overlay can empty a mapping of the default study only so.
-    return {} if value is None else value
-
-
-class Dataset(Strict):
-    """One data set: the adapter that prepares it, the adapter's options, and training settings of its own."""
-
-    adapter: str
-    label: str | None = Field(None, description="what figures and tables call it; default: the adapter's")
-    options: dict[str, Any] = {}
-    images: ImageAccess = ImageAccess()
-    training: Annotated[dict[str, Any], BeforeValidator(_or_empty)] = Field(
-        {}, description="overrides of the study's `training`"
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> Dataset:
-        datasets.get(self.adapter).check_options(self.options)
-        return self
-
-
-class Method(Strict):
-    """Options of a method, and training settings of its own, for all or for single keep rates."""
-
-    options: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-    keep_rates: dict[Rate, dict[str, Any]] = Field({}, description="training settings by keep rate")
-
-
-class Settings(Strict):
-    """What the names on the axes mean."""
-
-    datasets: dict[Name, Dataset]
-    backbones: dict[Name, Backbone]
-    methods: dict[Name, Method] = {}
-
-
-class Phase(Strict):
-    """A part of pretraining: a network of some depth, which the next phase deepens."""
-
-    depth: PositiveInt
-    training: dict[str, Any] = Field({}, description="overrides of the pretraining's `training`")
-
-
-class Pretraining(Strict):
-    """How backbones with `weights: pretrain` are made, and those that are shipped were."""
-
-    dataset: Dataset
-    training: Training
-    phases: list[Phase] = Field(min_length=1)
-    backbones: dict[Name, dict[str, Any]] = Field({}, description="training settings by backbone")
 
 
 class Study(Strict):
@@ -106,7 +51,7 @@ class Study(Strict):
         description="settings below the study's own: 'own': none, 'published': the paper's, by data set "
         "adapter, method and keep rate, or a file of the form of tokred/published/hyperparameters.yaml",
     )
-    training: Annotated[Training, BeforeValidator(_or_empty)] = Field(
+    training: Annotated[Training, BeforeValidator(or_empty)] = Field(
         Training(), description="null: nothing but the settings that `hyperparameters` names"
     )
     evaluation_batch_size: PositiveInt = 128

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tokred import tables
+from tokred import streams
 from tokred.datasets.info import Row, TableInfo
 from tokred.datasets.table import check_ids
 from tokred.files import atomic_path
@@ -30,7 +30,7 @@ def write(path: str | Path, info: TableInfo, rows: Iterable[Row]) -> None:
         ValueError: a label outside the classes, an id that occurs twice, or no rows at all.
     """
     with atomic_path(path) as temporary:
-        with tables.stream(temporary, _schema(info), asdict(info), rows=GROUP) as writer:
+        with streams.stream(temporary, _schema(info), asdict(info), rows=GROUP) as writer:
             for group in _groups(rows):
                 for row in group:
                     row.check_label(info)

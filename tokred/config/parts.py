@@ -1,0 +1,67 @@
+"""The parts of a study: what the names on its axes mean, and how its backbones are made."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+
+from tokred.config.backbone import Backbone
+from tokred.config.base import Name, Rate, Strict
+from tokred.config.images import ImageAccess
+from tokred.config.training import Training
+from tokred.datasets import registry as datasets
+
+
+def or_empty(value: Any) -> Any:
+    """Null as an empty mapping: an overlay can empty a mapping of the default study only so."""
+    return {} if value is None else value
+
+
+class Dataset(Strict):
+    """One data set: the adapter that prepares it, the adapter's options, and training settings of its own."""
+
+    adapter: str
+    label: str | None = Field(None, description="what figures and tables call it; default: the adapter's")
+    options: dict[str, Any] = {}
+    images: ImageAccess = ImageAccess()
+    training: Annotated[dict[str, Any], BeforeValidator(or_empty)] = Field(
+        {}, description="overrides of the study's `training`"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Dataset:
+        datasets.get(self.adapter).check_options(self.options)
+        return self
+
+
+class Method(Strict):
+    """Options of a method, and training settings of its own, for all or for single keep rates."""
+
+    options: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    keep_rates: dict[Rate, dict[str, Any]] = Field({}, description="training settings by keep rate")
+
+
+class Settings(Strict):
+    """What the names on the axes mean."""
+
+    datasets: dict[Name, Dataset]
+    backbones: dict[Name, Backbone]
+    methods: dict[Name, Method] = {}
+
+
+class Phase(Strict):
+    """A part of pretraining: a network of some depth, which the next phase deepens."""
+
+    depth: PositiveInt
+    training: dict[str, Any] = Field({}, description="overrides of the pretraining's `training`")
+
+
+class Pretraining(Strict):
+    """How backbones with `weights: pretrain` are made, and those that are shipped were."""
+
+    dataset: Dataset
+    training: Training
+    phases: list[Phase] = Field(min_length=1)
+    backbones: dict[Name, dict[str, Any]] = Field({}, description="training settings by backbone")

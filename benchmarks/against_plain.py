@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.models import LOCATIONS, REDUCED, Setting, speedup
-from benchmarks.plain import explicit, looping, masked
+from benchmarks.plain import looping, masked, plainly
 from benchmarks.row import Goal, Row, Scale
 from tokred.methods.registry import METHODS, Family
 
@@ -26,11 +26,11 @@ def plain(setting: Setting, method: str, images: Tensor) -> tuple[Callable[[], T
         tokens = model.patch_embed.num_patches
         kept = [torch.isin(torch.arange(tokens), stage.anchor[0]) for stage in trace.stages]
         vit = setting.unreduced()
-        return (lambda: masked(vit, images, kept, LOCATIONS)), "masks, explicit attention"
+        return (lambda: masked(vit, images, kept, LOCATIONS)), "masks, attention by hand"
     if method == "kmedoids":
         slow = looping(model)
-        return (lambda: explicit(slow, images)), "loops over clusters, explicit attention"
-    return (lambda: explicit(model, images)), "explicit attention"
+        return (lambda: plainly(slow, images)), "loops over clusters, attention and gathering by hand"
+    return (lambda: plainly(model, images)), "attention and gathering by hand"
 
 
 def measure(scale: Scale) -> Iterator[Row]:

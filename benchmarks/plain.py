@@ -88,8 +88,8 @@ def by_hand() -> Iterator[None]:
         yield
 
 
-def explicit(model: VisionTransformer, images: Tensor) -> Tensor:
-    """Logits with softmax attention formed explicitly in every block, and all tokens after the last."""
+def plainly(model: VisionTransformer, images: Tensor) -> Tensor:
+    """Logits of a reduced model, all steps by hand, and all tokens through the last block."""
     with by_hand():
         return model.forward_head(model.forward_features(images))
 

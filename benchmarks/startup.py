@@ -93,6 +93,7 @@ def measure(scale: Scale) -> Iterator[Row]:
 
 def _first_steps(scale: Scale) -> Iterator[Row]:
     training, repeats = a_training(scale.folder), scale.of(5, 1)
+    # As Snakemake calls a job of one thread, with compiled modules kept as Python does by default.
     with mock.patch.dict(os.environ, PYTHONPATH=str(ROOT), **worker.ONE_THREAD):
         for name in (worker.VARIABLE, "PYTHONDONTWRITEBYTECODE"):
             os.environ.pop(name, None)

@@ -25,6 +25,11 @@ def labels(names: list[str]) -> str:
     return ", ".join(METHODS[name].plain_label for name in names)
 
 
+def by_method(scores: pd.DataFrame) -> pd.DataFrame:
+    """Performance, a row a setting and a column a method."""
+    return scores.set_index([*SETTING, "method"])["score"].unstack("method")
+
+
 def topk_is_often_best(study: Evidence) -> Finding:
     study.need_methods("topk")
     study.need_several("methods", 4)
@@ -108,7 +113,7 @@ def learned_pruning_wins_when_large(study: Evidence) -> Finding:
     learned, hard = study.methods(*LEARNED), study.methods(Family.HARD)
     study.need_several("backbones")
     scores, largest = study.tables["scores"], list(study.view.backbones)[-1]
-    table = scores[scores["backbone"] == largest].set_index([*SETTING, "method"])["score"].unstack("method")
+    table = by_method(scores[scores["backbone"] == largest])
     table = table.drop(columns=UNREDUCED).dropna(how="all")
     wins = table[learned].max(axis=1) > table[hard].max(axis=1)
     label = study.view.backbones[largest]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokred.claims.claim import Claim, Evidence, Finding, NotTestableError
-from tokred.claims.performance import LEARNED, SETTING, labels, order
+from tokred.claims.performance import LEARNED, SETTING, by_method, labels, order
 from tokred.methods.registry import Family
 from tokred.metrics.rank import average_rank
 from tokred.run import UNREDUCED
@@ -12,7 +12,7 @@ from tokred.run import UNREDUCED
 def fixed_patterns_fall_behind(study: Evidence) -> Finding:
     fixed, learned = study.methods(Family.FIXED), study.methods(*LEARNED)
     study.need_several("keep_rates")
-    table = study.tables["scores"].set_index([*SETTING, "method"])["score"].unstack("method")
+    table = by_method(study.tables["scores"])
     gap = (table[learned].max(axis=1) - table[fixed].max(axis=1)).dropna().groupby("keep_rate").mean()
     told = ", ".join(f"{value:.2f} at {100 * float(rate):g} %" for rate, value in gap.items())
     return Finding(bool(gap.is_monotonic_decreasing and gap.iloc[0] > 0), f"points behind: {told}")
@@ -60,8 +60,7 @@ def ats_likes_nuswide(study: Evidence) -> Finding:
 def evit_gains_at_a_quarter(study: Evidence) -> Finding:
     study.need_methods("topk", "evit")
     study.need_rates("0.25")
-    table = study.tables["scores"].query("keep_rate == '0.25'")
-    table = table.set_index([*SETTING, "method"])["score"].unstack("method")
+    table = by_method(study.tables["scores"].query("keep_rate == '0.25'"))
     gain = table["evit"] - table["topk"]
     return Finding(gain.mean() > 0, f"mean gain {gain.mean():.2f} points, largest {gain.max():.2f}")
 

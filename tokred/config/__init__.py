@@ -1,7 +1,7 @@
 """Typed configuration: the single source of what a study may say.
 
 Here is what single jobs are told. `tokred.config.study` describes whole studies, and jobs go without it: its
-models take as long to build as a step of a small training.
+models take as long to build as two steps of a small training.
 """
 
 from tokred.config.backbone import Backbone

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from unittest import mock
 
-from tokred import jobs
+from tokred.training import job
 from tokred.training.step import Stepper
 
 
@@ -25,6 +25,6 @@ def reach(training: Mapping[str, object], started: float, found: str) -> None:
 
     with mock.patch.object(Stepper, "step", step):
         try:
-            jobs.train(**training)
+            job.train(**training)
         except _Reached:
             Path(found).write_text(str(time.time() - started))

@@ -21,7 +21,7 @@ from tokred import worker
 _NONE, _START = Goal("<=", 0), Goal("<=", 3)
 #: Modules that a job loads, by its kind.
 ENTRIES = {
-    "train, extract": ("tokred.jobs",),
+    "train, extract": ("tokred.training.job", "tokred.evaluation.job"),
     "torch and its optimisers, nothing else": ("torch", "torch._dynamo"),
     "compare patterns": ("tokred.compare.jobs", "tokred.compare.methods", "tokred.compare.keep_rates"),
     "compare features": ("tokred.compare.jobs", "tokred.compare.features"),
@@ -55,7 +55,7 @@ def time_to_first_step(folder: Path, training: Mapping[str, object]) -> float:
 
 
 def a_training(folder: Path) -> dict[str, object]:
-    """Arguments of `tokred.jobs.train` for a small backbone from its shipped weights."""
+    """Arguments of `tokred.training.job.train` for a small backbone from its shipped weights."""
     from tokred import shipped
     from tokred.config import Backbone, Training
     from tokred.datasets.prepare import prepare

@@ -147,8 +147,8 @@ def model_of(run):
     return {"backbone": backbone, "options": options, "locations": STUDY.locations}
 
 
-def code_of_method(method, job="tokred.jobs"):
-    """Fingerprint of the code that a method's training and extraction depend on."""
+def code_of_method(job, method):
+    """Fingerprint of the code that a method's training or extraction depends on."""
     return code_of(job, METHODS[method].target.partition(":")[0])
 
 

@@ -32,18 +32,17 @@ def change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Change]:
 
 
 def test_copy_has_the_hash_of_the_package(change: Change, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = fingerprint.code("tokred.jobs")
-    assert before == fingerprint.code("tokred.jobs")
+    before = fingerprint.code("tokred.training.job")
+    assert before == fingerprint.code("tokred.training.job")
     monkeypatch.undo()
     fingerprint._imports.cache_clear()
-    assert fingerprint.code("tokred.jobs") == before
+    assert fingerprint.code("tokred.training.job") == before
 
 
 @pytest.mark.parametrize(
     "file",
     [
-        "jobs.py",
-        "extract.py",
+        "training/job.py",
         "tables.py",
         "files.py",  # jobs -> tables -> files
         "vit.py",
@@ -54,9 +53,9 @@ def test_copy_has_the_hash_of_the_package(change: Change, monkeypatch: pytest.Mo
     ],
 )
 def test_modules_at_any_distance_count(change: Change, file: str) -> None:
-    before = fingerprint.code("tokred.jobs")
+    before = fingerprint.code("tokred.training.job")
     change(file)
-    assert fingerprint.code("tokred.jobs") != before
+    assert fingerprint.code("tokred.training.job") != before
 
 
 @pytest.mark.parametrize(
@@ -73,13 +72,19 @@ def test_modules_at_any_distance_count(change: Change, file: str) -> None:
     ],
 )
 def test_registries_and_what_they_name_do_not_count(change: Change, file: str) -> None:
-    before = fingerprint.code("tokred.jobs", "tokred.datasets.prepare", "tokred.artifacts.render")
+    before = fingerprint.code("tokred.training.job", "tokred.datasets.prepare", "tokred.artifacts.render")
     change(file)
-    assert fingerprint.code("tokred.jobs", "tokred.datasets.prepare", "tokred.artifacts.render") == before
+    assert (
+        fingerprint.code("tokred.training.job", "tokred.datasets.prepare", "tokred.artifacts.render")
+        == before
+    )
 
 
 def test_a_methods_module_counts_where_it_is_passed(change: Change) -> None:
-    topk, evit = ("tokred.jobs", "tokred.methods.topk"), ("tokred.jobs", "tokred.methods.evit")
+    topk, evit = (
+        ("tokred.training.job", "tokred.methods.topk"),
+        ("tokred.training.job", "tokred.methods.evit"),
+    )
     before = fingerprint.code(*topk), fingerprint.code(*evit)
     assert before[0] != before[1]
     change("methods/topk.py")

@@ -16,8 +16,9 @@ from tokred import tables
 from tokred.build import build_vit
 from tokred.config import Backbone, parse
 from tokred.datasets.table import ImageTable
-from tokred.jobs import extract_run, train
+from tokred.evaluation.job import extract_run
 from tokred.patterns import fixed_lists
+from tokred.training.job import train
 from tokred.weights import give_weights, load_weights, timm_weights
 
 MODEL = "deit_tiny_patch16_224.fb_in1k"

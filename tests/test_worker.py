@@ -151,5 +151,6 @@ def test_load_leaves_the_collector_as_it_was_after_an_error() -> None:
 
 
 def test_a_training_loads_neither_pandas_nor_studies() -> None:
-    code = "import sys, tokred.jobs; sys.exit(bool({'pandas', 'tokred.config.study'} & set(sys.modules)))"
+    code = "import sys, tokred.training.job, tokred.evaluation.job; "
+    code += "sys.exit(bool({'pandas', 'tokred.config.study'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], env=environment(None), check=True)

@@ -36,7 +36,13 @@ ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
-_LIBRARIES = ("tokred.jobs", "tokred.compare", "tokred.artifacts.render", "matplotlib.backends.backend_agg")
+_LIBRARIES = (
+    "tokred.training.job",
+    "tokred.evaluation.job",
+    "tokred.compare",
+    "tokred.artifacts.render",
+    "matplotlib.backends.backend_agg",
+)
 
 
 def run_job(target: str, arguments: Mapping[str, object], log: str | Path, threads: int) -> None:

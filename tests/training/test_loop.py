@@ -12,9 +12,9 @@ from tokred import tables
 from tokred.build import build_model
 from tokred.config import Backbone, Training
 from tokred.datasets.prepare import prepare
-from tokred.jobs import pretrain, train
 from tokred.run import Run
 from tokred.training.data import Images, augment
+from tokred.training.job import pretrain, train
 from tokred.training.loop import Trainer
 
 BACKBONE = Backbone(

@@ -16,9 +16,9 @@ from tests.training.pictures import PLAIN, SMALL, table
 from tokred import tables
 from tokred.build import build_model
 from tokred.config import Hardware
-from tokred.jobs import train
 from tokred.run import Run
 from tokred.training import launch
+from tokred.training.job import train
 from tokred.weights import save_weights
 
 ROOT = Path(__file__).parents[2]

@@ -9,10 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 
-from tokred import jobs, tables
+from tokred import tables
 from tokred.config import Hardware
 from tokred.run import Run
-from tokred.training import launch, processes
+from tokred.training import job, launch, processes
 from tokred.training.loop import Diverged
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def attempt(
         setting: the searched fields of `Training`, in place of those of `training`; None: those in `chosen`.
         chosen: file with the setting that another cell of the search chose.
         run, model, training, code, pretrained, keep_head, train_table, test_table, history, images, hardware:
-            as for `tokred.jobs.train`. The state of an unfinished training lies beside the history.
+            as for `tokred.training.job.train`. The state of an unfinished training lies beside the history.
     """
     given, machine = dict(locals()), Hardware(**hardware)
     if launch.needed(machine):
@@ -49,7 +49,7 @@ def attempt(
     given = {k: v for k, v in given.items() if k not in ("setting", "chosen")}
     checkpoint = Path(history).with_suffix(".safetensors")
     try:
-        jobs.train(**{**given, "training": settings, "checkpoint": str(checkpoint)})
+        job.train(**{**given, "training": settings, "checkpoint": str(checkpoint)})
     except Diverged as error:
         # A grid may well reach too far. What diverges is known to be worse than all else.
         log.info("%s", error)

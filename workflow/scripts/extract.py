@@ -3,7 +3,7 @@
 from tokred.worker import run_job
 
 run_job(
-    "tokred.jobs:extract_run",
+    "tokred.evaluation.job:extract_run",
     {
         "run": snakemake.params.run,
         "model": snakemake.params.model,

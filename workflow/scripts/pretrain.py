@@ -3,7 +3,7 @@
 from tokred.worker import run_job
 
 run_job(
-    "tokred.jobs:pretrain",
+    "tokred.training.job:pretrain",
     {
         "run": snakemake.params.run,
         "model": snakemake.params.model,

@@ -14,8 +14,8 @@ from tests.training.test_loop import BACKBONE
 from tokred import patterns, tables
 from tokred.build import build_model
 from tokred.datasets.prepare import prepare
-from tokred.extract import Outputs, extract
-from tokred.jobs import extract_run
+from tokred.evaluation.extract import Outputs, extract
+from tokred.evaluation.job import extract_run
 from tokred.methods.registry import METHODS
 from tokred.patterns import fixed_lists
 from tokred.run import Run

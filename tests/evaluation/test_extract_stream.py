@@ -13,14 +13,14 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.test_extract import outputs
+from tests.evaluation.test_extract import outputs
 from tests.training.pictures import CENTER, SMALL, table
 from tokred import tables
 from tokred.build import build_model
 from tokred.datasets.info import Row, TableInfo
 from tokred.datasets.writing import write
-from tokred.extract import extract
-from tokred.jobs import extract_run
+from tokred.evaluation.extract import extract
+from tokred.evaluation.job import extract_run
 from tokred.patterns import fixed_lists
 from tokred.run import Run
 from tokred.training.stream import Stream

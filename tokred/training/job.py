@@ -1,9 +1,8 @@
-"""What the workflow's torch jobs do: from plain values (paths, numbers, dictionaries) to files."""
+"""What the workflow's training jobs do: from plain values (paths, numbers, dictionaries) to files."""
 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -13,18 +12,15 @@ from types import MappingProxyType
 from tokred import fingerprint, tables
 from tokred.build import build_model
 from tokred.config import Backbone, Hardware, ImageAccess, Training
-from tokred.extract import Outputs, extract
 from tokred.run import Run
 from tokred.training import launch, processes
-from tokred.training.data import Images, Source, hold_out
-from tokred.training.device import keep_freed_memory, resolve
+from tokred.training.data import Source, hold_out
+from tokred.training.device import keep_freed_memory
 from tokred.training.growth import deepen
 from tokred.training.loop import Trainer
-from tokred.training.stream import Stream
+from tokred.training.read import read_split
 from tokred.vit import ReducedVisionTransformer
 from tokred.weights import give_weights, load_weights, save_weights, timm_weights
-
-log = logging.getLogger(__name__)
 
 
 def train(
@@ -57,13 +53,20 @@ def train(
     """
     given, machine = dict(locals()), Hardware(**hardware)
     if launch.needed(machine):
-        return launch.run("tokred.jobs:train", given, machine, Path(checkpoint).parent)
+        return launch.run("tokred.training.job:train", given, machine, Path(checkpoint).parent)
     keep_freed_memory()
     identity, settings = Run(**run), Training(**training)
     backbone = Backbone(**model["backbone"])
-    read = partial(_read, backbone=backbone, access=ImageAccess(**images), workers=machine.workers)
+    read = partial(read_split, backbone=backbone, access=ImageAccess(**images), workers=machine.workers)
     train_images, test_images = read(train_table), None if test_table is None else read(test_table)
-    network = _build(identity, backbone, model, train_images.num_classes, settings.drop_path)
+    network = build_model(
+        identity,
+        backbone,
+        model["options"],
+        model["locations"],
+        train_images.num_classes,
+        settings.drop_path,
+    )
     source = _start_from(network, backbone, pretrained, keep_head)
     facts = {"run": asdict(identity), "model": dict(model), "training": dict(training), "code": code}
     facts["images"] = dict(images)
@@ -101,10 +104,10 @@ def pretrain(
     """
     given, machine = dict(locals()), Hardware(**hardware)
     if launch.needed(machine):
-        return launch.run("tokred.jobs:pretrain", given, machine, Path(checkpoint).parent)
+        return launch.run("tokred.training.job:pretrain", given, machine, Path(checkpoint).parent)
     keep_freed_memory()
     identity, backbone = Run(**run), Backbone(**model["backbone"])
-    split = _read(train_table, backbone, ImageAccess(**images), machine.workers)
+    split = read_split(train_table, backbone, ImageAccess(**images), machine.workers)
     facts = {"run": asdict(identity), "model": dict(model), "phases": list(phases), "code": code}
     facts["images"] = dict(images)
     facts["inputs"] = {"train": fingerprint.file(train_table)}
@@ -130,37 +133,6 @@ def pretrain(
     return None
 
 
-def extract_run(
-    run: Mapping[str, object],
-    model: Mapping[str, object],
-    batch_size: int,
-    code: str,
-    checkpoint: str,
-    test_table: str,
-    outputs: Mapping[str, str],
-    precision: str = "float32",
-    images: Mapping[str, object] = MappingProxyType({}),
-    hardware: Mapping[str, object] = MappingProxyType({}),
-) -> None:
-    """Pass the test split through a trained model and write its four tables, see `tokred.extract`."""
-    keep_freed_memory()
-    identity, backbone, machine = Run(**run), Backbone(**model["backbone"]), Hardware(**hardware)
-    split = _read(test_table, backbone, ImageAccess(**images), machine.workers)
-    network = _build(identity, backbone, model, split.num_classes)
-    load_weights(network, checkpoint, whole=True)
-    network.to(resolve(machine.device))
-    facts = {"run": asdict(identity), "locations": list(model["locations"]), "grid": list(backbone.grid)}
-    facts |= {"depth": backbone.depth, "checkpoint": fingerprint.file(checkpoint), "code": code}
-    extract(network, identity, backbone, split, batch_size, Outputs(**outputs), facts, precision)
-
-
-def _read(path: str, backbone: Backbone, access: ImageAccess, workers: int) -> Source:
-    """A split, in memory or streamed."""
-    if access.source == "memory":
-        return Images.read(path, backbone.image_size)
-    return Stream.read(path, backbone, access, workers)
-
-
 def _start_from(
     network: ReducedVisionTransformer, backbone: Backbone, pretrained: str | None, keep_head: bool
 ) -> str:
@@ -171,12 +143,6 @@ def _start_from(
     tensors = timm_weights(backbone)
     give_weights(network, tensors, f"timm's weights of {backbone.model}", new_head=not keep_head)
     return fingerprint.tensors(tensors)
-
-
-def _build(
-    run: Run, backbone: Backbone, model: Mapping[str, object], num_classes: int, drop_path: float = 0.0
-) -> ReducedVisionTransformer:
-    return build_model(run, backbone, model["options"], model["locations"], num_classes, drop_path)
 
 
 def _split(

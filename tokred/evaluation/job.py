@@ -1,0 +1,40 @@
+"""What the workflow's extraction jobs do: from plain values (paths, numbers, dictionaries) to files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from types import MappingProxyType
+
+from tokred import fingerprint
+from tokred.build import build_model
+from tokred.config import Backbone, Hardware, ImageAccess
+from tokred.evaluation.extract import Outputs, extract
+from tokred.run import Run
+from tokred.training.device import keep_freed_memory, resolve
+from tokred.training.read import read_split
+from tokred.weights import load_weights
+
+
+def extract_run(
+    run: Mapping[str, object],
+    model: Mapping[str, object],
+    batch_size: int,
+    code: str,
+    checkpoint: str,
+    test_table: str,
+    outputs: Mapping[str, str],
+    precision: str = "float32",
+    images: Mapping[str, object] = MappingProxyType({}),
+    hardware: Mapping[str, object] = MappingProxyType({}),
+) -> None:
+    """Pass the test split through a trained model and write its four tables (`tokred.evaluation.extract`)."""
+    keep_freed_memory()
+    identity, backbone, machine = Run(**run), Backbone(**model["backbone"]), Hardware(**hardware)
+    split = read_split(test_table, backbone, ImageAccess(**images), machine.workers)
+    network = build_model(identity, backbone, model["options"], model["locations"], split.num_classes)
+    load_weights(network, checkpoint, whole=True)
+    network.to(resolve(machine.device))
+    facts = {"run": asdict(identity), "locations": list(model["locations"]), "grid": list(backbone.grid)}
+    facts |= {"depth": backbone.depth, "checkpoint": fingerprint.file(checkpoint), "code": code}
+    extract(network, identity, backbone, split, batch_size, Outputs(**outputs), facts, precision)

@@ -1,0 +1,14 @@
+"""Reading a split, from wherever the configuration says its images should be."""
+
+from __future__ import annotations
+
+from tokred.config import Backbone, ImageAccess
+from tokred.training.data import Images, Source
+from tokred.training.stream import Stream
+
+
+def read_split(path: str, backbone: Backbone, access: ImageAccess, workers: int) -> Source:
+    """The images of a table, in memory or streamed by `workers` processes."""
+    if access.source == "memory":
+        return Images.read(path, backbone.image_size)
+    return Stream.read(path, backbone, access, workers)

@@ -42,6 +42,7 @@ rule all:
     input:
         artifact_files(STUDY_ARTIFACTS),
         rules.claims.output,
+        rules.lineage.output,
         pages(),
 
 

@@ -69,7 +69,7 @@ def a_training(folder: Path) -> dict[str, object]:
         "run": asdict(Run("digits", "vit_nano", "topk", "0.50", 0)),
         "model": {"backbone": backbone.model_dump(mode="json"), "options": {}, "locations": [3, 6, 9]},
         "training": Training(epochs=1, warmup_epochs=0.5, batch_size=32, selection="last").model_dump(),
-        "code": "none",
+        "code": {},
         "pretrained": str(shipped.path("vit_nano")),
         "keep_head": True,
         "train_table": str(table),

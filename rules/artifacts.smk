@@ -23,10 +23,7 @@ rule figure:
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
-        name=lambda w: w.figure,
-        caption=lambda w: ARTIFACTS[w.figure].caption_for(VIEW),
-        view=asdict(VIEW),
-        code=lambda w: code_of("tokred.artifacts.render", f"tokred.artifacts.{w.figure}"),
+        **what_is_drawn("figure"),
     script:
         "../workflow/scripts/render.py"
 
@@ -55,10 +52,7 @@ rule table:
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
-        name=lambda w: w.table,
-        caption=lambda w: ARTIFACTS[w.table].caption_for(VIEW),
-        view=asdict(VIEW),
-        code=lambda w: code_of("tokred.artifacts.render", f"tokred.artifacts.{w.table}"),
+        **what_is_drawn("table"),
     script:
         "../workflow/scripts/render.py"
 
@@ -87,9 +81,40 @@ rule claims:
         runtime=minutes_by_input,
     params:
         view=asdict(VIEW),
-        code=fingerprint.code("tokred.claims.verdicts"),
+        methods=METHOD_FACTS,
+        metrics=facts_of_metrics(CLAIMED_TABLES),
+        code=lambda w: CODE.claims(),
     script:
         "../workflow/scripts/claims.py"
+
+
+rule lineage:
+    input:
+        tables=all_tables(),
+    output:
+        csv=f"{RESULTS}/code.csv",
+        html=report(
+            f"{RESULTS}/code.html",
+            caption="../workflow/report/code.rst",
+            category="Code",
+            labels={"artifact": "Code", "shows": "Which code made which results"},
+        ),
+        md=f"{RESULTS}/code.md",
+    log:
+        f"{LOGS}/lineage.log",
+    group:
+        shared("artifacts")
+    conda:
+        ENVIRONMENT
+    resources:
+        short_jobs=1,
+        mem_mb=memory_by_input,
+        runtime=minutes_by_input,
+    params:
+        study=STUDY.study,
+        code=lambda w: CODE.lineage(),
+    script:
+        "../workflow/scripts/lineage.py"
 
 
 rule scale:
@@ -102,6 +127,7 @@ rule scale:
         ENVIRONMENT
     params:
         config=config,
-        code=fingerprint.code("tokred.scale"),
+        methods=PLAIN_METHOD_FACTS,
+        code=lambda w: CODE.scale([UNREDUCED, *VIEW.methods], adapters_of_study()),
     script:
         "../workflow/scripts/scale.py"

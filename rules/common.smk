@@ -6,7 +6,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from tokred import fingerprint, shipped, worker
+from tokred import fingerprint, provenance, shipped, worker
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.claims import TABLES as CLAIMED_TABLES
 from tokred.config import parse as parse_config
@@ -16,7 +16,8 @@ from tokred.datasets.registry import ADAPTERS
 from tokred.explorer.page import assets as page_assets
 from tokred.methods.registry import METHODS
 from tokred.published.settings import OWN, PUBLISHED
-from tokred.run import RUN_PATH, Run
+from tokred.rule_code import LOOKS, RuleCode, facts_of_methods, facts_of_metrics
+from tokred.run import RUN_PATH, UNREDUCED, Run
 from tokred.search import plan as search
 from tokred.workflow import explain_errors, give_package_to_jobs, look_for_jobs_when_one_ends
 
@@ -25,6 +26,8 @@ with explain_errors():
     STUDY = parse_config(Study, config, "configuration of the study")
 
 VIEW = STUDY.view()
+#: The configuration without what says how and where to compute.
+CONFIG_OF_RESULTS = {k: v for k, v in config.items() if k not in ("hardware", "environment", "data")}
 RESULTS = f"results/{STUDY.study}"
 METRICS = f"{RESULTS}/metrics"
 LOGS = f"{RESULTS}/logs"
@@ -45,6 +48,11 @@ OTHER_SLICES = {
     "datasets": "{backbone}/{seed}",
     "pictures": "{dataset}",
 }
+#: Code behind the rules, see `tokred.provenance`.
+CODE = RuleCode(provenance.installed(), f"{workflow.basedir}/workflow/scripts")
+#: What registries say of the study's methods, for jobs that read it: for figures, and but for their looks.
+METHOD_FACTS = facts_of_methods([UNREDUCED, *VIEW.methods])
+PLAIN_METHOD_FACTS = facts_of_methods([UNREDUCED, *VIEW.methods], without=LOOKS)
 #: Height and width of the backbones' input; grids of tokens are the same for all of them.
 IMAGE_SIZE = max(STUDY.settings.backbones[name].image_size for name in STUDY.backbones)
 #: Artifacts that the study can have.
@@ -128,17 +136,6 @@ def check_data(wildcards):
     return []
 
 
-def adapter_module(name):
-    """The module of a data set's adapter, whose code the table depends on."""
-    return ADAPTERS[dataset_of(name).adapter].target.partition(":")[0]
-
-
-@cache
-def code_of(*modules):
-    """Fingerprint of the code that a job depends on; many jobs depend on the same."""
-    return fingerprint.code(*modules)
-
-
 def model_of(run):
     """What decides a run's network: its backbone, its method's options, the stages' places."""
     described = {"label", "weights", "pretrained_on"}  # which change nothing in the network
@@ -147,19 +144,25 @@ def model_of(run):
     return {"backbone": backbone, "options": options, "locations": STUDY.locations}
 
 
-def code_of_method(job, method):
-    """Fingerprint of the code that a method's training or extraction depends on."""
-    return code_of(job, METHODS[method].target.partition(":")[0])
-
-
 def pretrained_weights(backbone):
-    """Files with the weights that a backbone's runs start from, by name of the input; none for timm's."""
+    """Files with the weights that a backbone's runs start from, by name of the input.
+
+    None for timm's, and none for those of the package: see `shipped_weights`.
+    """
     source = STUDY.settings.backbones[backbone].weights
-    if source == "timm":
+    if source in ("timm", "shipped"):
         return {}
-    if source == "pretrain":
-        return {"pretrained": f"{RESULTS}/pretrained/{backbone}.safetensors"}
-    return {"pretrained": str(shipped.path(backbone)) if source == "shipped" else source}
+    return {"pretrained": f"{RESULTS}/pretrained/{backbone}.safetensors" if source == "pretrain" else source}
+
+
+@cache
+def shipped_weights(backbone):
+    """Hash of the package's weights that a backbone's runs start from, None where they start from others.
+
+    Where the package lies, and since when, does not matter; an input's path and time would.
+    """
+    of_package = STUDY.settings.backbones[backbone].weights == "shipped"
+    return fingerprint.file(shipped.path(backbone)) if of_package else None
 
 
 @cache
@@ -208,6 +211,25 @@ def labels_of(name):
     return {"artifact": f"{kind}{padding}{number}", "shows": ARTIFACTS[name].title}
 
 
+def what_is_drawn(kind):
+    """Parameters of the rule that draws figures or makes tables: what one depends on besides its tables."""
+    entry = lambda wildcards: ARTIFACTS[wildcards[kind]]
+    return {
+        "name": lambda w: entry(w).name,
+        "caption": lambda w: entry(w).caption_for(VIEW),
+        "artifact": lambda w: provenance.facts(entry(w)),
+        "view": asdict(VIEW),
+        "methods": METHOD_FACTS,
+        "metrics": lambda w: facts_of_metrics(entry(w).needs),
+        "code": lambda w: CODE.render(entry(w).name),
+    }
+
+
+def adapters_of_study():
+    """Names of the adapters of the study's data sets."""
+    return sorted({dataset_of(name).adapter for name in STUDY.datasets})
+
+
 def scores_of_study(name):
     """Files of performance of another study; an error where there are none."""
     if name in (None, "published"):
@@ -227,6 +249,13 @@ def claimed_tables():
 def pages():
     """The explorer, for studies with patterns to show."""
     return [f"{RESULTS}/explorer.html"] if VIEW.trained else []
+
+
+def all_tables():
+    """The tables that the study's performance, artifacts and claims come from, and the histories."""
+    needed = {table for name in STUDY_ARTIFACTS for table in ARTIFACTS[name].needs} | {*claimed_tables()}
+    trained = paths("history") if VIEW.trained else []
+    return [*trained, *(file for table in sorted(needed) for file in table_files(table))]
 
 
 def explorer_inputs(wildcards):

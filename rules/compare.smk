@@ -20,9 +20,11 @@ for axis, (slice_path, stage) in AXES.items():
             mem_mb=memory_by_input,
             runtime=minutes_by_input,
         params:
-            job="compare",
+            job="tokred.compare.jobs:compare",
             arguments={"axis": axis},
-            code=fingerprint.code("tokred.compare.jobs", f"tokred.compare.{axis}"),
+            methods=PLAIN_METHOD_FACTS,
+            metrics=facts_of_metrics([axis], without=LOOKS),
+            code=CODE.compare(f"compare_{axis}", "compare", f"tokred.compare.{axis}:compare"),
         script:
             "../workflow/scripts/compare.py"
 
@@ -44,9 +46,10 @@ rule summarize:
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
-        job="summarize",
+        job="tokred.compare.jobs:summarize",
         arguments={},
-        code=fingerprint.code("tokred.compare.jobs", "tokred.compare.summary"),
+        methods=PLAIN_METHOD_FACTS,
+        code=CODE.compare("summarize", "summarize"),
     script:
         "../workflow/scripts/compare.py"
 
@@ -67,9 +70,10 @@ rule compare_datasets:
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
-        job="compare_datasets",
+        job="tokred.compare.jobs:compare_datasets",
         arguments={"grid": VIEW.grid},
-        code=fingerprint.code("tokred.compare.jobs", "tokred.compare.datasets"),
+        metrics=facts_of_metrics(["datasets"], without=LOOKS),
+        code=CODE.compare("compare_datasets", "compare_datasets"),
     script:
         "../workflow/scripts/compare.py"
 
@@ -91,9 +95,9 @@ rule compare_proxies:
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
-        job="compare_proxies",
+        job="tokred.compare.jobs:compare_proxies",
         arguments={},
-        code=fingerprint.code("tokred.compare.jobs", "tokred.compare.proxies"),
+        code=CODE.compare("compare_proxies", "compare_proxies"),
     script:
         "../workflow/scripts/compare.py"
 
@@ -114,9 +118,9 @@ rule choose_pictures:
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
-        job="choose_pictures",
+        job="tokred.compare.jobs:choose_pictures",
         arguments=lambda w: {"dataset": w.dataset, **framing_of(w.dataset)},
-        code=fingerprint.code("tokred.compare.jobs", "tokred.compare.examples"),
+        code=CODE.compare("choose_pictures", "choose_pictures"),
     script:
         "../workflow/scripts/compare.py"
 
@@ -138,9 +142,10 @@ rule show_examples:
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
-        job="show_examples",
+        job="tokred.compare.jobs:show_examples",
         arguments={},
-        code=fingerprint.code("tokred.compare.jobs", "tokred.compare.examples"),
+        methods=PLAIN_METHOD_FACTS,
+        code=CODE.compare("show_examples", "show_examples"),
     script:
         "../workflow/scripts/compare.py"
 
@@ -156,9 +161,9 @@ rule publish:
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
-        job="collect",
+        job="tokred.compare.jobs:collect",
         arguments={"compare_with": "published"},
-        code=fingerprint.code("tokred.compare.jobs"),
+        code=CODE.compare("publish", "collect"),
     script:
         "../workflow/scripts/compare.py"
 
@@ -176,9 +181,9 @@ rule refer:
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
-        job="collect",
+        job="tokred.compare.jobs:collect",
         arguments={"compare_with": STUDY.compare_with},
-        code=fingerprint.code("tokred.compare.jobs"),
+        code=CODE.compare("refer", "collect"),
     script:
         "../workflow/scripts/compare.py"
 
@@ -197,7 +202,7 @@ rule list_settings:
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
-        config=config,
-        code=fingerprint.code("tokred.config.listing"),
+        config=CONFIG_OF_RESULTS,
+        code=lambda w: CODE.list_settings(),
     script:
         "../workflow/scripts/list_settings.py"

@@ -17,6 +17,6 @@ rule prepare:
     params:
         adapter=lambda w: dataset_of(w.dataset).adapter,
         options=lambda w: STUDY.options_of(dataset_of(w.dataset)),
-        code=lambda w: code_of("tokred.datasets.prepare", adapter_module(w.dataset)),
+        code=lambda w: CODE.prepare(dataset_of(w.dataset).adapter),
     script:
         "../workflow/scripts/prepare.py"

@@ -24,7 +24,8 @@ rule explorer:
     params:
         view=asdict(VIEW),
         framing={name: framing_of(name) for name in streamed_datasets()},
-        code=fingerprint.code("tokred.explorer.build"),
+        methods=METHOD_FACTS,
+        code=lambda w: CODE.explorer(),
         assets=[fingerprint.file(path) for path in page_assets()],
     script:
         "../workflow/scripts/explorer.py"

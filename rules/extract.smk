@@ -27,6 +27,7 @@ rule extract:
         images=lambda w: dataset_of(w.dataset).images.model_dump(),
         batch_size=STUDY.evaluation_batch_size,
         precision=STUDY.evaluation_precision,
-        code=lambda w: code_of_method("tokred.evaluation.job", w.method),
+        method=lambda w: PLAIN_METHOD_FACTS[w.method],
+        code=lambda w: CODE.run("extract", w.method),
     script:
         "../workflow/scripts/extract.py"

@@ -21,7 +21,9 @@ rule try_setting:
         training=lambda w: search.training(STUDY, cell_of(w)).model_dump(exclude=set(SEARCHED)),
         setting=setting_of_trial,
         images=lambda w: dataset_of(w.dataset).images.model_dump(),
-        code=lambda w: code_of_method("tokred.search.attempt", w.method),
+        method=lambda w: PLAIN_METHOD_FACTS[w.method],
+        code=lambda w: CODE.run("try_setting", w.method),
+        shipped=lambda w: shipped_weights(w.backbone),
         keep_head=lambda w: STUDY.keeps_head(search.run_in_study(STUDY, cell_of(w))),
     script:
         "../workflow/scripts/try_setting.py"
@@ -40,7 +42,7 @@ rule choose_setting:
         # In order, which decides between equals; to Snakemake the input is a set.
         names=lambda w: list(trials()[cell_of(w)]),
         last=lambda w: search.takes_last(STUDY, cell_of(w)),
-        code=fingerprint.code("tokred.search.choice"),
+        code=lambda w: CODE.choose_setting(),
     script:
         "../workflow/scripts/choose_setting.py"
 
@@ -56,8 +58,8 @@ rule collect_settings:
     conda:
         ENVIRONMENT
     params:
-        config=config,
-        code=fingerprint.code("tokred.search.result"),
+        config=CONFIG_OF_RESULTS,
+        code=lambda w: CODE.collect_settings(),
     script:
         "../workflow/scripts/collect_settings.py"
 

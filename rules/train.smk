@@ -21,7 +21,7 @@ rule pretrain:
         model=lambda w: model_of(STUDY.pretraining_run(w.backbone)),
         images=STUDY.pretraining.dataset.images.model_dump() if STUDY.pretraining else {},
         phases=lambda w: STUDY.pretraining_for(w.backbone),
-        code=fingerprint.code("tokred.training.job"),
+        code=lambda w: CODE.run("pretrain", UNREDUCED),
     script:
         "../workflow/scripts/pretrain.py"
 
@@ -46,7 +46,9 @@ rule train:
         model=lambda w: model_of(run_of(w)),
         training=lambda w: training_of(run_of(w)).model_dump(),
         images=lambda w: dataset_of(w.dataset).images.model_dump(),
-        code=lambda w: code_of_method("tokred.training.job", w.method),
+        method=lambda w: PLAIN_METHOD_FACTS[w.method],
+        code=lambda w: CODE.run("train", w.method),
+        shipped=lambda w: shipped_weights(w.backbone),
         keep_head=lambda w: STUDY.keeps_head(run_of(w)),
     script:
         "../workflow/scripts/train.py"

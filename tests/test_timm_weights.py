@@ -112,11 +112,11 @@ def test_no_epochs_give_timm_s_model_as_it_is(file: str, tmp_path: Path) -> None
     run = {"dataset": "imagenet", "backbone": "deit", "method": "none", "keep_rate": "1.00", "seed": 0}
     images, checkpoint = {"source": "stream", "crop_pct": 0.875}, str(tmp_path / "0.safetensors")
     training, history = {**PLAIN, "epochs": 0}, str(tmp_path / "h.parquet")
-    train(run, model, training, "c", None, True, test, None, checkpoint, history, images)
+    train(run, model, training, {}, None, True, test, None, checkpoint, history, images)
     assert len(tables.read(history, tables.HISTORY)) == 0
     names = ("predictions", "patterns", "features", "score")
     outputs = {name: str(tmp_path / f"{name}.parquet") for name in names}
-    extract_run(run, model, 4, "c", checkpoint, test, outputs, images=images)
+    extract_run(run, model, 4, {}, checkpoint, test, outputs, images=images)
     logits = fixed_lists(pq.read_table(outputs["predictions"]), "logits")
     theirs = timm.create_model(MODEL, pretrained=True, **overlay).eval()
     pictures = ImageTable(test)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tokred import tables
+from tokred.lineage import codes, lineage, mixed, sentence
 from tokred.names import nearest
 from tokred.run import RUN_COLUMNS, canonical_rate
 
@@ -66,6 +70,9 @@ class Results:
             runs: values of the columns of a run, such as `method="topk"` or `keep_rate=0.5`; a list chooses
                 several.
 
+        Warns:
+            UserWarning: the results were made by different code, see `code`.
+
         Raises:
             KeyError: the study has no such table.
             ValueError: a column that runs do not have, or no rows of such runs.
@@ -77,9 +84,10 @@ class Results:
             )
         wanted = {column: _texts(column, value) for column, value in runs.items()}
         path = self._paths[name]
-        files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
+        files = self._files(name)
         if name in _OF_RUNS and path.is_dir():
             files = [file for file in files if _is_of(file.relative_to(path), wanted)]
+        self._warn_if_mixed(name, files)
         parts = [pq.read_table(file).replace_schema_metadata() for file in files]
         if not parts:
             raise ValueError(f"{path}: has no runs with {wanted}")
@@ -92,6 +100,41 @@ class Results:
         if not len(table):
             raise ValueError(f"{path}: has no runs with {wanted}")
         return table
+
+    def code(self) -> pd.DataFrame:
+        """Which code made the study's results: a row a file, stage and fingerprint.
+
+        Columns: `file`, below the study's folder; those of a run, empty for comparisons of several runs;
+        `stage`, such as "train" or "train topk" (the method's own part); `fingerprint` of the code
+        (`tokred.provenance`). A stage that has several fingerprints was not done by the same code everywhere.
+        """
+        rows = []
+        for name in self.names:
+            if name in ("predictions", "patterns", "cls_features"):
+                continue  # written together with the scores
+            for file in self._files(name):
+                facts = tables.metadata(file)
+                run = facts.get("run", dict.fromkeys(RUN_COLUMNS))
+                where = {"file": file.relative_to(self.folder).as_posix(), **run}
+                rows += [
+                    {**where, "stage": stage, "fingerprint": fingerprint}
+                    for stage, fingerprints in codes(facts).items()
+                    for fingerprint in fingerprints
+                ]
+        return pd.DataFrame(rows, columns=["file", *RUN_COLUMNS, "stage", "fingerprint"])
+
+    def _files(self, name: str) -> list[Path]:
+        path = self._paths[name]
+        return [path] if path.is_file() else sorted(path.rglob("*.parquet"))
+
+    def _warn_if_mixed(self, name: str, files: Iterable[Path]) -> None:
+        found = lineage(files)
+        if mixed(found):
+            warnings.warn(
+                f"table {name!r} of {self.folder} mixes results of different code, {sentence(found)}: "
+                "`code()` says which is which",
+                stacklevel=2,
+            )
 
 
 def load(study: str = "default", root: str | Path = "results") -> Results:

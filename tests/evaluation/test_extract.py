@@ -42,7 +42,7 @@ def test_tables_hold_what_the_model_does(method: str, dataset: str, tmp_path: Pa
     model = build_model(run, BACKBONE, {}, (3, 6), 10).eval()
     save_weights(model, checkpoint, {})
     files = outputs(tmp_path)
-    extract_run(asdict(run), MODEL, 8, "code", checkpoint, table, asdict(files))
+    extract_run(asdict(run), MODEL, 8, {"extract": "e0"}, checkpoint, table, asdict(files))
 
     images = Images.read(table, 32)
     with torch.no_grad():
@@ -110,4 +110,4 @@ def test_checkpoint_of_another_architecture(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"model.safetensors: weights of another architecture\n  cls_token: found"
     ):
-        extract_run(asdict(run), MODEL, 8, "code", checkpoint, table, asdict(outputs(tmp_path)))
+        extract_run(asdict(run), MODEL, 8, {"extract": "e0"}, checkpoint, table, asdict(outputs(tmp_path)))

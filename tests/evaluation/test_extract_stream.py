@@ -43,7 +43,7 @@ def test_tables_of_a_stream(task: str, tmp_path: Path) -> None:
         folder = tmp_path / f"{workers}{precision}"
         files, hardware = asdict(outputs(folder)), {"device": "cpu", "workers": workers}
         images = CENTER.model_dump()
-        extract_run(asdict(RUN), MODEL, 4, "c", checkpoint, path, files, precision, images, hardware)
+        extract_run(asdict(RUN), MODEL, 4, {}, checkpoint, path, files, precision, images, hardware)
         stored = pq.read_table(files["predictions"])
         assert stored["image_id"].to_pylist() == [f"test-{i}" for i in range(19)]
         assert tables.read(files["score"], tables.SCORES)["n"].tolist() == [19]

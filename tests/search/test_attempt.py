@@ -41,7 +41,7 @@ def arguments(digits: Path, folder: Path, **changes: Any) -> dict[str, Any]:
         "training": planning.training(study, CELL).model_dump(),
         "setting": SETTING,
         "chosen": None,
-        "code": "c",
+        "code": {"try_setting": "c0"},
         "pretrained": str(shipped_path("vit_nano")),
         "keep_head": True,
         "train_table": str(digits),

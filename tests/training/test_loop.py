@@ -141,12 +141,21 @@ def test_train_job_writes_weights_and_history(table: str, tmp_path: Path) -> Non
     phases = [{"depth": depth, "training": {**SETTINGS, "selection": "last"}} for depth in (3, 12)]
     run = {"dataset": "pretraining", "backbone": "tiny", "method": "none", "keep_rate": "1.00", "seed": 0}
     weights, history = str(tmp_path / "vit.safetensors"), str(tmp_path / "vit.parquet")
-    pretrain(run, model, phases, "code", table, weights, history)
+    pretrain(run, model, phases, {"pretrain": "c0"}, table, weights, history)
     assert tables.read(history, tables.HISTORY)["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
     run |= {"dataset": "digits", "method": "dynamicvit", "keep_rate": "0.50"}
     checkpoint = str(tmp_path / "run" / "0.safetensors")
     train(
-        run, model, {**SETTINGS}, "code", weights, True, table, None, checkpoint, str(tmp_path / "h.parquet")
+        run,
+        model,
+        {**SETTINGS},
+        {"train": "c0"},
+        weights,
+        True,
+        table,
+        None,
+        checkpoint,
+        str(tmp_path / "h.parquet"),
     )
     found = tables.read(tmp_path / "h.parquet", tables.HISTORY)
     assert found["epoch"].tolist() == [1, 2, 3]

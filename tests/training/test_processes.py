@@ -45,7 +45,7 @@ def job(folder: Path, name: str, hardware: Mapping[str, object]) -> tuple[dict[s
     images = {"source": "stream", "crop_pct": 0.875}
     outputs = {"checkpoint": str(checkpoint), "history": str(history)}
     inputs = {"pretrained": pretrained, "train_table": train_table, "test_table": test_table}
-    settings = {"run": run, "model": model, "training": training, "code": "c", "keep_head": True}
+    settings = {"run": run, "model": model, "training": training, "code": {"train": "c0"}, "keep_head": True}
     train(**settings, **inputs, **outputs, images=images, hardware=hardware)
     assert sorted(path.name for path in (folder / name).iterdir()) == ["0.parquet", "0.safetensors"]
     return load_file(checkpoint), tables.read(history, tables.HISTORY).to_dict("records")

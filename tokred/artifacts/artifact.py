@@ -102,6 +102,11 @@ class Artifact:
             return f"{self.caption} Bars: {describe(len(view.seeds))}."
         return self.caption
 
+    @property
+    def code(self) -> tuple[str, ...]:
+        """What draws or makes it, as "module:name"."""
+        return (f"tokred.artifacts.{self.name}:{'draw' if self.kind == 'figure' else 'make'}",)
+
     def load(self) -> ModuleType:
         """The module that draws or makes it."""
         return importlib.import_module(f"tokred.artifacts.{self.name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import tokred.published.settings as hyperparameters
@@ -36,9 +37,15 @@ def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
 
 
-def write(config: Mapping[str, Any], outputs: Mapping[str, str]) -> None:
-    """The job: from a study's configuration to "settings" and "grid"."""
+def write(
+    config: Mapping[str, Any], outputs: Mapping[str, str], code: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """The job: from a study's configuration to "settings" and "grid".
+
+    Args:
+        code: by stage, the fingerprint of the code that does it, stored with the tables.
+    """
     study = parse(Study, config, "configuration of the study")
-    tables.write_rows(outputs["settings"], setting_rows(study), tables.SETTINGS)
-    tables.write_rows(outputs["grid"], grid_rows(study), tables.GRID)
+    tables.write_rows(outputs["settings"], setting_rows(study), tables.SETTINGS, {"code": dict(code)})
+    tables.write_rows(outputs["grid"], grid_rows(study), tables.GRID, {"code": dict(code)})
     log.info("settings of study %s", study.study)

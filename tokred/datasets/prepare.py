@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from tqdm import tqdm
 
@@ -20,7 +21,13 @@ log = logging.getLogger(__name__)
 
 
 def prepare(
-    adapter: str, name: str, split: str, options: Mapping[str, object], output: str, threads: int = 1
+    adapter: str,
+    name: str,
+    split: str,
+    options: Mapping[str, object],
+    output: str,
+    threads: int = 1,
+    code: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write the image table of a split.
 
@@ -34,6 +41,7 @@ def prepare(
         options: the adapter's options.
         output: path of the table.
         threads: how many images are read and decoded at a time.
+        code: by stage, the fingerprint of the code that does it, stored with the table.
     """
     _remove_unfinished(Path(output))
     spec = registry.get(adapter)
@@ -46,7 +54,7 @@ def prepare(
     if isinstance(rows, Source):
         total = _count(rows, info)
         rows = accepted(rows, info, settings, Path(output), threads)
-    write(output, info, _shown(rows, f"{name} {split}", total))
+    write(output, info, _shown(rows, f"{name} {split}", total), code)
     Path(output).with_suffix(".state.jsonl").unlink(missing_ok=True)
     log.info("%s: split %s of data set %s (%s)", output, split, name, adapter)
 

@@ -30,6 +30,11 @@ class Adapter:
     target: str
     options: type
 
+    @property
+    def code(self) -> tuple[str, ...]:
+        """What reads the data set, as "module:name": its function and its options."""
+        return (self.target, f"{self.options.__module__}:{self.options.__name__}")
+
     def load(self) -> Callable:
         """The function that reads the data set."""
         module, _, name = self.target.partition(":")

@@ -40,6 +40,7 @@ class ImageTable:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         facts = tables.metadata(path)
+        facts.pop("code", None)  # that prepared the table
         if set(facts) != {"dataset", "split", "task", "classes"}:
             raise ValueError(f"{path}: not an image table (its metadata are {sorted(facts)})")
         try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,16 +22,22 @@ GROUP_BYTES = 4 * 2**20
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
-def write(path: str | Path, info: TableInfo, rows: Iterable[Row]) -> None:
+def write(
+    path: str | Path, info: TableInfo, rows: Iterable[Row], code: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Write a table; it appears under its name when everything is there and right.
 
     Memory is bounded but for the check of ids at the end, which reads them all (some 50 bytes each).
+
+    Args:
+        code: by stage, the fingerprint of the code that makes it, stored with the table.
 
     Raises:
         ValueError: a label outside the classes, an id that occurs twice, or no rows at all.
     """
     with atomic_path(path) as temporary:
-        with streams.stream(temporary, _schema(info), asdict(info), rows=GROUP) as writer:
+        facts = {**asdict(info), "code": dict(code)}
+        with streams.stream(temporary, _schema(info), facts, rows=GROUP) as writer:
             for group in _groups(rows):
                 for row in group:
                     row.check_label(info)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from types import MappingProxyType
+
+from safetensors import safe_open
 
 from tokred import fingerprint
 from tokred.build import build_model
@@ -20,7 +23,7 @@ def extract_run(
     run: Mapping[str, object],
     model: Mapping[str, object],
     batch_size: int,
-    code: str,
+    code: Mapping[str, str],
     checkpoint: str,
     test_table: str,
     outputs: Mapping[str, str],
@@ -36,5 +39,14 @@ def extract_run(
     load_weights(network, checkpoint, whole=True)
     network.to(resolve(machine.device))
     facts = {"run": asdict(identity), "locations": list(model["locations"]), "grid": list(backbone.grid)}
-    facts |= {"depth": backbone.depth, "checkpoint": fingerprint.file(checkpoint), "code": code}
+    facts |= {"depth": backbone.depth, "checkpoint": fingerprint.file(checkpoint)}
+    facts["code"] = {**_code_of(checkpoint), **code}
     extract(network, identity, backbone, split, batch_size, Outputs(**outputs), facts, precision)
+
+
+def _code_of(checkpoint: str) -> dict[str, str]:
+    """The code that made a checkpoint, by stage; nothing where its file does not say."""
+    with safe_open(checkpoint, framework="pt") as stored:
+        facts = json.loads((stored.metadata() or {}).get("tokred", "{}"))
+    stated = facts.get("code", {})
+    return {"train": stated} if isinstance(stated, str) else dict(stated)  # a text in tokred 0.1

@@ -65,6 +65,12 @@ class Method:
         return self.family in (Family.STATIC, Family.DYNAMIC)
 
     @property
+    def code(self) -> tuple[str, ...]:
+        """What runs for the method, as "module:name": its `Reducer` and its options."""
+        options = f"{self.options.__module__}:{self.options.__name__}"
+        return (self.target, options) if self.target else (options,)
+
+    @property
     def plain_label(self) -> str:
         """The label where mathematics cannot be shown."""
         return self.name if "$" in self.label else self.label

@@ -39,6 +39,11 @@ class Metric:
     larger_is_similar: bool
     target: str
 
+    @property
+    def code(self) -> tuple[str, ...]:
+        """What computes the metric, as "module:name"."""
+        return (f"tokred.metrics.{self.target}",)
+
     def load(self) -> Callable:
         """The metric's function."""
         module, _, name = self.target.partition(":")

@@ -24,7 +24,7 @@ def attempt(
     training: Mapping[str, object],
     setting: Mapping[str, float] | None,
     chosen: str | None,
-    code: str,
+    code: Mapping[str, str],
     pretrained: str | None,
     keep_head: bool,
     train_table: str,
@@ -54,7 +54,8 @@ def attempt(
         # A grid may well reach too far. What diverges is known to be worse than all else.
         log.info("%s", error)
         if processes.rank() == 0:
-            facts = {"run": asdict(Run(**run)), "model": dict(model), "training": settings, "code": code}
+            facts = {"run": asdict(Run(**run)), "model": dict(model), "training": settings}
+            facts["code"] = dict(code)
             tables.write_rows(history, [], tables.HISTORY, facts)
     if processes.rank() == 0:
         for left in (checkpoint, checkpoint.with_suffix(".state.safetensors")):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 
-from tokred import tables
+from tokred import lineage, tables
 from tokred.config import Training, parse
 from tokred.config.search import SEARCHED, Grid, Setting, plain
 from tokred.config.study import Study
@@ -23,16 +24,22 @@ _DECIDES = {"holdout": "a held-out part of the training split", "test": "the tes
 _SOURCES = {True: "imagenet", False: "deit"}
 
 
-def write(config: Mapping[str, Any], inputs: Sequence[str], outputs: Mapping[str, str]) -> None:
+def write(
+    config: Mapping[str, Any],
+    inputs: Sequence[str],
+    outputs: Mapping[str, str],
+    code: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """The job: from the histories of all trials to "trials" and "hyperparameters".
 
     Args:
         config: the study's configuration.
         inputs: a history for each trial, in the order of `tokred.search.plan.plan`.
+        code: by stage, the fingerprint of the code that does it, stored with the table.
     """
     study = parse(Study, config, "configuration of the study")
     rows = list(trial_rows(study, inputs))
-    tables.write_rows(outputs["trials"], rows, tables.TRIALS)
+    tables.write_rows(outputs["trials"], rows, tables.TRIALS, lineage.inherited(inputs, code))
     with atomic_path(outputs["hyperparameters"]) as temporary:
         text = yaml.safe_dump(
             hyperparameters(study, rows), sort_keys=False, default_flow_style=None, width=110

@@ -27,7 +27,7 @@ def train(
     run: Mapping[str, object],
     model: Mapping[str, object],
     training: Mapping[str, object],
-    code: str,
+    code: Mapping[str, str],
     pretrained: str | None,
     keep_head: bool,
     train_table: str,
@@ -43,7 +43,7 @@ def train(
         run: fields of the `Run`.
         model: "backbone" (fields of `Backbone`), "options" of the method, "locations".
         training: fields of `Training`.
-        code: fingerprint of the code, stored with the weights.
+        code: by stage, the fingerprint of the code that does it, stored with the weights and the history.
         pretrained: weights to start from; None: timm's own for the backbone.
         keep_head: whether the pretrained classifier is of this data set's classes.
         train_table, test_table: image tables; the latter only where epochs are chosen on the test split.
@@ -68,8 +68,8 @@ def train(
         settings.drop_path,
     )
     source = _start_from(network, backbone, pretrained, keep_head)
-    facts = {"run": asdict(identity), "model": dict(model), "training": dict(training), "code": code}
-    facts["images"] = dict(images)
+    facts = {"run": asdict(identity), "model": dict(model), "training": dict(training)}
+    facts |= {"images": dict(images), "code": {**_code_of(train_table), **code}}
     files = {"train": train_table, "test": test_table}
     facts["inputs"] = {name: fingerprint.file(path) for name, path in files.items() if path is not None}
     facts["inputs"]["pretrained"] = source
@@ -88,7 +88,7 @@ def pretrain(
     run: Mapping[str, object],
     model: Mapping[str, object],
     phases: Sequence[Mapping[str, object]],
-    code: str,
+    code: Mapping[str, str],
     train_table: str,
     checkpoint: str,
     history: str,
@@ -108,8 +108,8 @@ def pretrain(
     keep_freed_memory()
     identity, backbone = Run(**run), Backbone(**model["backbone"])
     split = read_split(train_table, backbone, ImageAccess(**images), machine.workers)
-    facts = {"run": asdict(identity), "model": dict(model), "phases": list(phases), "code": code}
-    facts["images"] = dict(images)
+    facts = {"run": asdict(identity), "model": dict(model), "phases": list(phases)}
+    facts |= {"images": dict(images), "code": {**_code_of(train_table), **code}}
     facts["inputs"] = {"train": fingerprint.file(train_table)}
     rows, states, network = [], [], None
     for index, phase in enumerate(phases):
@@ -143,6 +143,11 @@ def _start_from(
     tensors = timm_weights(backbone)
     give_weights(network, tensors, f"timm's weights of {backbone.model}", new_head=not keep_head)
     return fingerprint.tensors(tensors)
+
+
+def _code_of(table: str) -> dict[str, str]:
+    """The code that made a table, by stage."""
+    return dict(tables.metadata(table).get("code", {}))
 
 
 def _split(

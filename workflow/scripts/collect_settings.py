@@ -6,6 +6,7 @@ run_job(
     "tokred.search.result:write",
     {
         "config": snakemake.params.config,
+        "code": snakemake.params.code,
         "inputs": list(snakemake.input.histories),
         "outputs": dict(snakemake.output.items()),
     },

@@ -3,9 +3,10 @@
 from tokred.worker import run_job
 
 run_job(
-    f"tokred.compare.jobs:{snakemake.params.job}",
+    snakemake.params.job,
     {
         **snakemake.params.arguments,
+        "code": snakemake.params.code,
         "inputs": {name: list(files) for name, files in snakemake.input.items()},
         "outputs": dict(snakemake.output.items()),
     },

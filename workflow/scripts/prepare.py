@@ -11,6 +11,7 @@ run_job(
         "options": snakemake.params.options,
         "output": snakemake.output.table,
         "threads": snakemake.threads,
+        "code": snakemake.params.code,
     },
     log=snakemake.log[0],
     threads=snakemake.threads,

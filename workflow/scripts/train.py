@@ -1,6 +1,11 @@
 """Fine-tune one model from a pretrained backbone."""
 
+from tokred import shipped
 from tokred.worker import run_job
+
+pretrained = snakemake.input.get("pretrained")  # none: timm's
+if snakemake.params.shipped is not None:
+    pretrained = str(shipped.path(snakemake.wildcards.backbone))
 
 run_job(
     "tokred.training.job:train",
@@ -11,7 +16,7 @@ run_job(
         "code": snakemake.params.code,
         "keep_head": snakemake.params.keep_head,
         "images": snakemake.params.images,
-        "pretrained": snakemake.input.get("pretrained"),  # none: timm's
+        "pretrained": pretrained,
         "train_table": snakemake.input.train,
         "test_table": snakemake.input.get("test"),
         "checkpoint": snakemake.output.checkpoint,

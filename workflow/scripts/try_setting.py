@@ -1,6 +1,11 @@
 """Train one model with one setting of a search."""
 
+from tokred import shipped
 from tokred.worker import run_job
+
+pretrained = snakemake.input.get("pretrained")  # none: timm's
+if snakemake.params.shipped is not None:
+    pretrained = str(shipped.path(snakemake.wildcards.backbone))
 
 run_job(
     "tokred.search.attempt:attempt",
@@ -13,7 +18,7 @@ run_job(
         "code": snakemake.params.code,
         "keep_head": snakemake.params.keep_head,
         "images": snakemake.params.images,
-        "pretrained": snakemake.input.get("pretrained"),  # none: timm's
+        "pretrained": pretrained,
         "train_table": snakemake.input.train,
         "test_table": snakemake.input.get("test"),
         "history": snakemake.output.history,

@@ -84,6 +84,15 @@ def numbered_clusters(assign: NDArray) -> NDArray:
     return np.where(dropped, -1, np.take_along_axis(numbers, first, axis=1)).astype(assign.dtype)
 
 
+def count_clusters(clusters: NDArray) -> NDArray:
+    """(n,) number of clusters that have tokens, of (n, P) clusters as they are stored: numbered from 0.
+
+    >>> count_clusters(np.array([[0, 1, 0, -1, 2], [0, 0, 0, 0, 0]], dtype=np.int8))
+    array([3, 1])
+    """
+    return clusters.max(axis=1).astype(np.int64) + 1
+
+
 def read(path: str | Path, columns: Sequence[str] = PARTS) -> Patterns:
     """The patterns of one run.
 

@@ -51,14 +51,18 @@ HISTORY = pa.schema(
         ("seconds", pa.float64()),
     ]
 )
-#: One row per run, stage and metric of single patterns: "actual_keep_rate", "margin" (stage 1..S) and
-#: "depth" (stage 0: the whole pattern); mean and std over images.
+#: One row per run, stage and metric of single patterns: "actual_keep_rate", "non_empty_clusters" (clusters
+#: that have tokens / K), "margin" (stage 1..S) and "depth" (stage 0: the whole pattern); mean and std over
+#: images.
 SUMMARY = pa.schema([*_IDENTITY, ("stage", pa.int8()), ("metric", _TEXT), *_STATISTICS])
 #: One row per run and input token (raster order): blocks the token passes through, mean over images.
 DEPTH = pa.schema([*_IDENTITY, ("token", pa.int32()), ("depth", pa.float64())])
 #: One row per pair of runs, stage and metric. `stage` is 1..S, S + 1 for features of the last block,
 #: 0 for metrics of whole patterns. `mean`, `std` over `n` images; std is null for metrics that have one
-#: value per data set. `bound`: lower bound of the metric, null where there is none. `dropped`: null
+#: value per data set. `bound`: lower bound of the metric, null where there is none. `chance`: the mean that
+#: unrelated patterns of the same sizes would have, null for metrics of maps and features. `degenerate`:
+#: whether the pair says nothing, as in more than half of the images a pattern is the same however its tokens
+#: are permuted (one cluster, or a cluster for every token; all tokens kept, or none). `dropped`: null
 #: directions of the features that were left out (both sides), null for metrics without such.
 PAIRS = pa.schema(
     [
@@ -68,6 +72,8 @@ PAIRS = pa.schema(
         ("metric", _TEXT),
         *_STATISTICS,
         ("bound", pa.float64()),
+        ("chance", pa.float64()),
+        ("degenerate", pa.bool_()),
         ("dropped", pa.int32()),
     ]
 )

@@ -57,8 +57,9 @@ def made_up(view: View) -> dict[str, pd.DataFrame]:
 
     def pair(first: dict, second: dict, stage: int, metric: str) -> dict[str, object]:
         other = {f"other_{key}": value for key, value in second.items()}
-        values = {"mean": rng.random(), "std": 0.1, "n": 10, "bound": 0.1, "dropped": 0}
-        return {**first, **other, "stage": stage, "metric": metric, **values}
+        bounds = {"bound": 0.1, "chance": rng.uniform(0.2, 0.6), "degenerate": False, "dropped": 0}
+        values = {"mean": rng.random(), "std": 0.1, "n": 10}
+        return {**first, **other, "stage": stage, "metric": metric, **values, **bounds}
 
     def alike(first: dict, second: dict, but: str) -> bool:
         return first[but] != second[but] and all(first[key] == second[key] for key in first if key != but)
@@ -122,10 +123,14 @@ def made_up(view: View) -> dict[str, pd.DataFrame]:
         for token in range(196)
     ]
     tables["summary"] = [
-        {**run, "stage": stage, "metric": "actual_keep_rate", "mean": float(run["keep_rate"]) ** stage * 0.9}
-        | {"std": 0.1, "n": 10}
+        {**run, "stage": stage, "metric": metric, "mean": mean, "std": 0.1, "n": 10}
         for run in reduced
         for stage in stages
+        for metric, mean, has in (
+            ("actual_keep_rate", float(run["keep_rate"]) ** stage * 0.9, "kept"),
+            ("non_empty_clusters", rng.random(), "clusters"),
+        )
+        if getattr(METHODS[run["method"]], has)
     ]
     tables["pictures"] = [
         {"dataset": dataset, "place": place, "image_id": f"i{place}", "label": f"class {place}, another"}

@@ -8,11 +8,12 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 
 from tests.artifacts.drawn import TABLES, draw
 from tests.artifacts.tables import VIEWS
-from tokred.artifacts import examples
+from tokred.artifacts import examples, style
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.methods.registry import METHODS
 from tokred.metrics.rank import average_rank
@@ -46,9 +47,80 @@ def test_figure4_shows_the_means_and_bounds() -> None:
     expected = chosen.groupby("keep_rate")["mean"].mean()
     np.testing.assert_allclose(lines(fig, 0)["ATS"], expected)
     assert r"$\ell_2$" not in lines(fig, 0), "fixed patterns agree by construction"
-    bound, *bars = fig.axes[0].collections
+    bound, *others = fig.axes[0].collections
     assert len(bound.get_segments()) == len(VIEWS["default"].keep_rates)
-    assert len(bars) == len(lines(fig, 0)), "each line has its intervals"
+    assert len(others) == 2 * len(lines(fig, 0)), "each line has its chance levels and its intervals"
+
+
+LEVELS = ["figure3", "figure4", *(f"figure{number}" for number in range(8, 12)), "figure13a"]
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_chance_levels_are_drawn_beside_the_means(name: str) -> None:
+    rows = TABLES["default"][ARTIFACTS[name].needs[0]]
+    fig = draw(name, "default")
+    made, clusters = VIEWS["default"], name in ("figure9", "figure11")
+    method, metrics = ("sit", ("homogeneity", "nmi")) if clusters else ("ats", ("ioa", "iou"))
+    chosen = rows[(rows.method == method) & rows.metric.isin(metrics) & (rows.stage == 1)]
+    if name in ("figure8", "figure9", "figure10", "figure11"):
+        chosen = chosen[chosen.dataset == next(iter(made.datasets))]
+    if name == "figure13a":
+        chosen = chosen[chosen.other_method == "l1"]
+    expected = chosen.groupby(["keep_rate", "other_keep_rate"])["chance"].mean()
+    levels = [
+        np.array(drawn.get_segments())[:, :, 1]
+        for drawn in fig.axes[0].collections
+        if same_color(drawn.get_colors()[0][:3], METHODS[method].color)
+        and drawn.get_alpha() == style.CHANCE["alpha"]
+    ]
+    assert len(levels) == 1
+    np.testing.assert_array_equal(levels[0][:, 0], levels[0][:, 1])
+    np.testing.assert_allclose(np.sort(levels[0][:, 0]), np.sort(expected))
+    assert "chance level" in {text.get_text() for legend in fig.legends for text in legend.get_texts()}
+
+
+def test_average_patterns_have_no_chance_level() -> None:
+    fig = draw("figure5", "default")
+    assert "chance level" not in {text.get_text() for text in fig.legends[0].get_texts()}
+
+
+def test_degenerate_pairs_leave_lines_and_leave_hollow_marks() -> None:
+    """A tick of which some pairs say something has their mean; one of which none does has a hollow mark."""
+    rows = TABLES["default"]["keep_rates"].copy()
+    last = (rows.metric == "homogeneity") & (rows.stage == 3)
+    none, some = (
+        last & (rows.keep_rate == high) & (rows.other_keep_rate == "0.25") for high in ("0.70", "0.50")
+    )
+    some &= rows.dataset == "nabirds"
+    rows.loc[none | some, ["mean", "chance"]] = 1.0
+    rows.loc[none | some, "degenerate"] = True
+    fig = ARTIFACTS["figure3"].load().draw({"keep_rates": rows}, VIEWS["default"])
+    for name in ("kmedoids", "sit"):
+        means = rows[last & (rows.method == name) & ~rows.degenerate].groupby(
+            ["keep_rate", "other_keep_rate"]
+        )
+        expected = means["mean"].mean().reindex([("0.70", "0.50"), ("0.70", "0.25"), ("0.50", "0.25")])
+        assert expected.isna().tolist() == [False, True, False]
+        np.testing.assert_allclose(lines(fig, 5)[METHODS[name].label], expected)
+        (hollow,) = (
+            line
+            for line in fig.axes[5].get_lines()
+            if line.get_label() == "_degenerate" and line.get_markeredgecolor() == METHODS[name].color
+        )
+        np.testing.assert_array_equal(hollow.get_ydata(), [np.nan, 1.0, np.nan])
+        assert (hollow.get_linestyle(), hollow.get_markerfacecolor()) == ("None", "white")
+    assert "degenerate pairs" in {text.get_text() for text in fig.legends[0].get_texts()}
+    assert "degenerate pairs" not in {
+        text.get_text() for text in draw("figure3", "default").legends[0].get_texts()
+    }
+
+
+def test_a_panel_of_degenerate_pairs_alone_has_hollow_marks() -> None:
+    rows = TABLES["default"]["backbones"]
+    rows = rows.assign(degenerate=(rows.metric == "nmi") & (rows.stage == 3))
+    fig = ARTIFACTS["figure4"].load().draw({"backbones": rows}, VIEWS["default"])
+    assert lines(fig, 5) == {}
+    assert {line.get_label() for line in fig.axes[5].get_lines()} == {"_degenerate"}
 
 
 def test_intervals_are_drawn_around_the_means() -> None:
@@ -56,7 +128,7 @@ def test_intervals_are_drawn_around_the_means() -> None:
     fig = draw("figure3", "default")
     drawn = fig.axes[0].get_lines()
     place = [line.get_label() for line in drawn].index("ATS")
-    bars = fig.axes[0].collections[1 + place].get_segments()
+    bars = fig.axes[0].collections[2 + 2 * place].get_segments()
     rates = sorted(VIEWS["default"].keep_rates, reverse=True)
     pairs = [(high, low) for i, high in enumerate(rates) for low in rates[i + 1 :]]
     for (high, low), bar in zip(pairs, bars, strict=True):
@@ -151,7 +223,7 @@ def test_intervals_are_over_seeds_where_there_are_several() -> None:
     again = rows.assign(seed=1, other_seed=1, mean=rows["mean"] + 0.1)
     fig = ARTIFACTS["figure4"].load().draw({**tables, "backbones": pd.concat([rows, again])}, made)
     place = [line.get_label() for line in fig.axes[0].get_lines()].index("Top-K")
-    (bar, *_) = fig.axes[0].collections[1 + place].get_segments()
+    (bar, *_) = fig.axes[0].collections[2 + 2 * place].get_segments()
     half = 12.7062 * 0.1 / 2  # t(0.975, 1) times half the difference of two seeds
     assert np.ptp(bar[:, 1]) == pytest.approx(2 * half, rel=1e-4)
     assert "Bars: 95 % intervals over 2 seeds" in ARTIFACTS["figure4"].caption_for(made)

@@ -10,15 +10,16 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import completeness_score, homogeneity_score, normalized_mutual_info_score
 
-from tokred.metrics.clusterings import clustering_scores
+from tokred.metrics.clusterings import clustering_scores, scores_with_chance
 from tokred.metrics.completeness import completeness
 from tokred.metrics.homogeneity import homogeneity
-from tokred.metrics.ioa import intersection_over_area
-from tokred.metrics.iou import intersection_over_union
+from tokred.metrics.ioa import expected_ioa, intersection_over_area
+from tokred.metrics.iou import expected_iou, intersection_over_union
 from tokred.metrics.lower_bounds import ioa_lower_bound, iou_lower_bound
 from tokred.metrics.nmi import normalized_mutual_information
+from tokred.metrics.permutations import image_seeds, permute_tokens
 from tokred.metrics.registry import METRICS
-from tokred.metrics.sets import pack, pack_survivors
+from tokred.metrics.sets import degenerate, pack, pack_survivors
 
 RNG = np.random.default_rng(0)
 
@@ -136,3 +137,82 @@ def test_packed_sets_of_different_shapes() -> None:
     kept = np.ones((3, 60), bool)
     with pytest.raises(ValueError, match=r"shapes \(3, 60\) and \(3, 61\)"):
         intersection_over_union(pack(kept), np.ones((3, 61), bool))
+
+
+@pytest.mark.parametrize("tokens", [1, 5, 7])
+def test_expected_ioa_and_iou_are_the_means_over_all_sets(tokens: int) -> None:
+    """Every size of both sets, the first fixed and the second every set of its size."""
+    for size_a in range(tokens + 1):
+        a = np.arange(tokens) < size_a
+        for size_b in range(tokens + 1):
+            b = np.array([np.isin(np.arange(tokens), c) for c in combinations(range(tokens), size_b)])
+            all_a = np.tile(a, (len(b), 1))
+            for value, expected in (
+                (intersection_over_area, expected_ioa),
+                (intersection_over_union, expected_iou),
+            ):
+                np.testing.assert_allclose(expected(all_a, b), value(all_a, b).mean(), atol=1e-12)
+
+
+def test_expected_values_of_many_images_with_sets_of_any_size() -> None:
+    """As for ATS, whose number of tokens varies: the mean over images is that of shuffled tokens."""
+    a, b = RNG.random((2, 20_000, 196)) < RNG.random((2, 20_000, 1))
+    shuffled = RNG.permuted(a, axis=1)
+    for value, expected in ((intersection_over_area, expected_ioa), (intersection_over_union, expected_iou)):
+        difference = value(shuffled, b) - expected(a, b)
+        assert abs(difference.mean()) < 4 * difference.std() / np.sqrt(len(a))
+
+
+def test_sets_of_all_tokens_or_none_are_degenerate() -> None:
+    a = np.array([[1, 1, 1], [1, 0, 1], [0, 0, 0], [1, 0, 0]], bool)
+    b = np.array([[1, 0, 0], [1, 1, 1], [1, 0, 0], [0, 1, 1]], bool)
+    assert degenerate(pack(a), pack(b)).tolist() == [True, True, True, False]
+
+
+def test_permutations_depend_on_seed_and_image_alone() -> None:
+    ids = [f"image {number}" for number in range(300)]
+    stages = [labels(40, 300, 64).astype(np.int8), labels(9, 300, 64).astype(np.int8)]
+    found = permute_tokens(stages, image_seeds(5, ids))
+    backwards = permute_tokens([stage[::-1] for stage in stages], image_seeds(5, ids[::-1]))
+    alone = permute_tokens([stage[17:18] for stage in stages], image_seeds(5, ids[17:18]))
+    for stage, first, second, third in zip(stages, found, backwards, alone, strict=True):
+        assert first.dtype == stage.dtype
+        np.testing.assert_array_equal(np.sort(first, axis=1), np.sort(stage, axis=1))
+        np.testing.assert_array_equal(first, second[::-1])
+        np.testing.assert_array_equal(first[17:18], third)
+    assert (permute_tokens(stages, image_seeds(6, ids))[0] != found[0]).any(axis=1).all()
+    pairs = 40 * stages[1] + stages[0]  # all stages of an image are permuted alike
+    np.testing.assert_array_equal(np.sort(40 * found[1] + found[0], axis=1), np.sort(pairs, axis=1))
+
+
+def test_permutations_are_uniform() -> None:
+    """Every token goes everywhere equally often."""
+    places = np.tile(np.arange(6), (60_000, 1))
+    (found,) = permute_tokens([places], image_seeds(0, map(str, range(60_000))))
+    counts = np.array([np.bincount(column, minlength=6) for column in found.T])
+    assert np.abs(counts - 10_000).max() < 4.5 * np.sqrt(10_000 * 5 / 6)
+
+
+@pytest.mark.parametrize(("clusters", "by_chance"), [(49, 0.62), (98, 0.82), (137, 0.91), (176, 0.97)])
+def test_chance_level_of_clusterings(clusters: int, by_chance: float) -> None:
+    """Of two random partitions of 196 tokens into clusters that have a token at least."""
+    each, rest = np.tile(np.arange(clusters), (800, 1)), labels(clusters, 800, 196 - clusters)
+    rows, others = np.split(RNG.permuted(np.concatenate([each, rest], axis=1), axis=1), 2)
+    (permuted,) = permute_tokens([rows], image_seeds(0, map(str, range(400))))
+    found = scores_with_chance(rows, others, permuted)
+    assert found.chance["nmi"].mean() == pytest.approx(by_chance, abs=0.006)
+    assert not found.degenerate.any()
+    for name, values in clustering_scores(rows, others).items():
+        np.testing.assert_array_equal(found.values[name], values)
+    for name, values in clustering_scores(permuted, others).items():
+        np.testing.assert_allclose(found.chance[name], values, atol=1e-12)
+
+
+def test_clusterings_that_no_permutation_changes_are_degenerate() -> None:
+    one, each = np.zeros(49, int), np.arange(49)
+    few, almost_one, almost_each = each % 7, np.eye(49, dtype=int)[0], np.maximum(each, 1)
+    cases = [(one, few), (few, one), (one, one), (each, few), (few, each), (few, almost_one)]
+    cases += [(almost_each, few), (few, few)]
+    a, b = (np.array(side) for side in zip(*cases, strict=True))
+    found = scores_with_chance(a, b, a).degenerate
+    assert found.tolist() == [True] * 5 + [False] * 3

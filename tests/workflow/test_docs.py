@@ -53,3 +53,12 @@ def test_right_and_wrong(run, capsys: pytest.CaptureFixture) -> None:
     )
     assert 100 * np.mean(names["right"]) == pytest.approx(score["score"].item())
     assert capsys.readouterr().out.split()[::2] == ["right", "wrong"]
+
+
+def test_agreement_beyond_chance(run, capsys: pytest.CaptureFixture) -> None:
+    names = run(3)
+    pairs, agreement = names["pairs"], names["agreement"]
+    assert len(agreement) == len(pairs) > 0
+    assert (agreement <= 1 + 1e-12).all()
+    assert (agreement < pairs["mean"]).any()
+    assert "topk" in capsys.readouterr().out

@@ -68,7 +68,20 @@ def test_comparisons_have_rows_of_their_schema(smoke: Path) -> None:
         assert len(rows) > 0, name
         if schema.names[:5] != list(RUN_COLUMNS):
             continue  # of data sets or settings
-        measured = {"mean", "std", "n", "bound", "dropped", "depth", "score", "std_error", "loss", "value"}
+        measured = {
+            "mean",
+            "std",
+            "n",
+            "bound",
+            "chance",
+            "degenerate",
+            "dropped",
+            "depth",
+            "score",
+            "std_error",
+            "loss",
+            "value",
+        }
         assert not rows.duplicated([column for column in rows if column not in measured]).any(), name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tokred.artifacts.artifact import Artifact
+from tokred.artifacts.main_text import CHANCE_CAPTION
 from tokred.methods.registry import METHODS
 from tokred.metrics.registry import METRICS
 from tokred.run import UNREDUCED
@@ -13,7 +14,7 @@ APPENDIX = [
         "figure8",
         "figure",
         "Effect of the keep rate on kept tokens, per data set",
-        _PER_DATASET + "IoA of kept tokens at two keep rates, as in Figure 3.",
+        _PER_DATASET + "IoA of kept tokens at two keep rates, as in Figure 3. " + CHANCE_CAPTION,
         ("keep_rates",),
         keep_rates=2,
         shows=("kept",),
@@ -23,7 +24,7 @@ APPENDIX = [
         "figure9",
         "figure",
         "Effect of the keep rate on clusters, per data set",
-        _PER_DATASET + "Homogeneity of clusters at two keep rates, as in Figure 3.",
+        _PER_DATASET + "Homogeneity of clusters at two keep rates, as in Figure 3. " + CHANCE_CAPTION,
         ("keep_rates",),
         keep_rates=2,
         shows=("clusters",),
@@ -33,7 +34,7 @@ APPENDIX = [
         "figure10",
         "figure",
         "Effect of the backbone on kept tokens, per data set",
-        _PER_DATASET + "IoU of kept tokens in two backbones, as in Figure 4.",
+        _PER_DATASET + "IoU of kept tokens in two backbones, as in Figure 4. " + CHANCE_CAPTION,
         ("backbones",),
         backbones=2,
         shows=("kept",),
@@ -43,7 +44,7 @@ APPENDIX = [
         "figure11",
         "figure",
         "Effect of the backbone on clusters, per data set",
-        _PER_DATASET + "NMI of clusters in two backbones, as in Figure 4.",
+        _PER_DATASET + "NMI of clusters in two backbones, as in Figure 4. " + CHANCE_CAPTION,
         ("backbones",),
         backbones=2,
         shows=("clusters",),
@@ -73,8 +74,8 @@ APPENDIX += [
         f"figure13{part}",
         "figure",
         f"Learned patterns against the fixed pattern {METHODS[fixed].plain_label}",
-        "IoU of the tokens that a method keeps with those nearest to the image center. Low values mean that "
-        "what is learned is more than a preference for the center.",
+        "IoU of the tokens that a method keeps with those nearest to the image center. Values near the "
+        "chance level mean that what is learned is more than a preference for the center. " + CHANCE_CAPTION,
         ("fixed",),
         methods=(fixed,),
         shows=("kept",),

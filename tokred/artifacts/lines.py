@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from tokred.artifacts import style
 from tokred.artifacts.view import View
@@ -23,7 +24,10 @@ def without_fixed(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_lines(axes: Axes, rows: pd.DataFrame, names: Iterable[str], ticks: Sequence[str]) -> None:
-    """A line a method over ticks, averaged over whatever rows are of the same tick; what is missing is a gap.
+    """A line for each method over ticks, averaged over whatever rows are of the same tick.
+
+    What is missing is a gap. Degenerate pairs are left out of means and lines; where a tick has no others
+    there is a hollow mark. Beside each mean a short line is at its chance level, where the metric has one.
 
     Args:
         axes: panel to draw on.
@@ -34,14 +38,28 @@ def draw_lines(axes: Axes, rows: pd.DataFrame, names: Iterable[str], ticks: Sequ
     ordered = [name for name in METHODS if name in set(names)]
     # Equal values must not hide each other: neighbours stand about two points apart.
     step = min(0.018 * len(ticks), 0.08)
-    means = with_intervals(rows, ["method", "tick"])
     for place, name in enumerate(ordered):
-        if name in means.index:
-            line = means.loc[name].reindex(ticks)
-            shift = step * (place - (len(ordered) - 1) / 2)
-            style.line_with_intervals(axes, np.arange(len(ticks)) + shift, line, **style.method_line(name))
+        of_method = rows[rows["method"] == name]
+        x = np.arange(len(ticks)) + step * (place - (len(ordered) - 1) / 2)
+        telling = of_method[~of_method["degenerate"]]
+        if len(telling):
+            _chance_levels(axes, x, max(step, 0.14), telling, ticks, METHODS[name].color)
+            line = with_intervals(telling, ["tick"]).reindex(ticks)
+            style.line_with_intervals(axes, x, line, **style.method_line(name))
+        hollow = of_method[~of_method["tick"].isin(telling["tick"])].groupby("tick")["mean"].mean()
+        if len(hollow):
+            axes.plot(x, hollow.reindex(ticks), **style.hollow_marks(name))
     axes.set_xticks(range(len(ticks)), ticks, rotation=45 if len(ticks) > 4 else 0)
     axes.set_xlim(-0.5, len(ticks) - 0.5)
+
+
+def _chance_levels(
+    axes: Axes, x: NDArray, width: float, rows: pd.DataFrame, ticks: Sequence[str], color: str
+) -> None:
+    """Short lines at the chance levels of a method's pairs, where their metric has one."""
+    if rows["chance"].notna().any():
+        chance = rows.groupby("tick")["chance"].mean().reindex(ticks)
+        axes.hlines(chance, x - width / 2, x + width / 2, color=color, **style.CHANCE)
 
 
 def with_intervals(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -91,8 +109,13 @@ def stage_grid(
         axes.set_title(f"stage {stage} (block {view.locations[stage - 1] + 1})")
     style.shared_xlabel(panels, xlabel)
     everything = pd.concat(shown)
-    bounded = everything["bound"].notna().any()
-    style.method_legend(fig, everything["method"].unique(), "lower bound" if bounded else None)
+    style.method_legend(
+        fig,
+        everything["method"].unique(),
+        bound="lower bound" if everything["bound"].notna().any() else None,
+        chance="chance level" if everything["chance"].notna().any() else None,
+        degenerate="degenerate pairs" if everything["degenerate"].any() else None,
+    )
     return fig
 
 

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from tokred.artifacts.artifact import Artifact
 
+#: What figures of pattern similarity show besides values.
+CHANCE_CAPTION = (
+    "Short lines: what unrelated patterns of the same sizes would have, for each method. Hollow marks: pairs "
+    "that say nothing, as a pattern is a single cluster or keeps all tokens."
+)
+
 MAIN_TEXT = [
     Artifact(
         "figure1",
@@ -19,7 +25,8 @@ MAIN_TEXT = [
         "Effect of the keep rate",
         "How alike a method's patterns are at two keep rates: part of the fewer kept tokens that is also "
         "among the more (IoA, dashed: the least possible), and how well finer clusters nest in coarser ones "
-        "(Homogeneity). 1 means that lowering the keep rate only removes or merges further.",
+        "(Homogeneity). 1 means that lowering the keep rate only removes or merges further. "
+        + CHANCE_CAPTION,
         ("keep_rates",),
         keep_rates=2,
         shows=("kept", "clusters"),
@@ -30,7 +37,8 @@ MAIN_TEXT = [
         "figure",
         "Effect of the backbone",
         "How alike a method's patterns are in backbones of different capacity: IoU of kept tokens (dashed: "
-        "the least possible) and NMI of clusters. Low values mean that the backbone decides which tokens go.",
+        "the least possible) and NMI of clusters. Values near the chance level mean that the backbone "
+        "decides which tokens go. " + CHANCE_CAPTION,
         ("backbones",),
         backbones=2,
         shows=("kept", "clusters"),

@@ -20,6 +20,9 @@ WIDE, NARROW = 6.9, 3.3
 #: Line that stands for what is at least or nominally so.
 BOUND = {"color": "0.45", "linestyle": (0, (4, 2)), "linewidth": 1.0}
 
+#: Short lines that stand for what unrelated patterns would have, in the color of their method.
+CHANCE = {"linewidth": 1.3, "alpha": 0.55}
+
 _RC = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -63,6 +66,13 @@ def method_line(name: str) -> dict[str, object]:
     return {"color": method.color, "marker": method.marker, "label": method.label, **edge}
 
 
+def hollow_marks(name: str) -> dict[str, object]:
+    """Marks of a method where a value says nothing: no line, no filling."""
+    method = METHODS[name]
+    edge = {"markerfacecolor": "white", "markeredgecolor": method.color, "markeredgewidth": 0.8}
+    return {"marker": method.marker, "linestyle": "", "label": "_degenerate", **edge}
+
+
 def line_with_intervals(axes: Axes, x: NDArray, line: pd.DataFrame, **properties: object) -> None:
     """A line through means with a thin bar for each interval; means without one have no bar.
 
@@ -76,12 +86,29 @@ def line_with_intervals(axes: Axes, x: NDArray, line: pd.DataFrame, **properties
     axes.vlines(x[known], middle - half, middle + half, color=properties["color"], linewidth=0.8, alpha=0.7)
 
 
-def method_legend(fig: Figure, names: Iterable[str], bound: str | None = None) -> None:
-    """One legend below all panels: methods in the registry's order, then what dashed lines mean."""
+def method_legend(
+    fig: Figure,
+    names: Iterable[str],
+    bound: str | None = None,
+    chance: str | None = None,
+    degenerate: str | None = None,
+) -> None:
+    """One legend below all panels: methods in the registry's order, then what other marks mean.
+
+    Args:
+        bound, chance, degenerate: text for dashed lines, for short lines, and for hollow marks; None where a
+            figure has none.
+    """
     present = set(names)
     handles = [Line2D([], [], **method_line(name)) for name in METHODS if name in present]
     if bound is not None:
         handles.append(Line2D([], [], label=bound, **BOUND))
+    if chance is not None:
+        dash = {"marker": "_", "markersize": 7, "markeredgewidth": CHANCE["linewidth"]}
+        handles.append(Line2D([], [], label=chance, linestyle="", color="0.45", **dash))
+    if degenerate is not None:
+        circle = {"marker": "o", "markerfacecolor": "white", "markeredgecolor": "0.45"}
+        handles.append(Line2D([], [], label=degenerate, linestyle="", markeredgewidth=0.8, **circle))
     columns = min(len(handles), 7 if fig.get_figwidth() > 5 else 3)
     fig.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, handlelength=1.8)
 

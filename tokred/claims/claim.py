@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import pandas as pd
 
@@ -20,6 +21,15 @@ _AXES = {
     "keep_rates": "keep rates",
     "locations": "stages",
 }
+
+
+class Basis(StrEnum):
+    """Whose rule decides a claim."""
+
+    #: It follows from the paper's words or numbers alone.
+    PAPER = "the paper's"
+    #: The paper gives no number, or its words leave room: the threshold or the rule is tokred's.
+    OURS = "ours"
 
 
 class NotTestableError(Exception):
@@ -40,6 +50,14 @@ class Evidence:
 
     tables: Mapping[str, pd.DataFrame]
     view: View
+
+    def only(self, axis: str, name: str) -> Evidence:
+        """What the study says of a single data set (axis "datasets") or backbone ("backbones")."""
+        column = axis.removesuffix("s")
+        tables = {
+            key: rows[rows[column] == name] if column in rows else rows for key, rows in self.tables.items()
+        }
+        return Evidence(tables, replace(self.view, **{axis: {name: getattr(self.view, axis)[name]}}))
 
     def need_methods(self, *names: str) -> None:
         """Raises NotTestableError where the study lacks a method."""
@@ -75,7 +93,8 @@ class Claim:
         name: key in tables.
         section: of the paper.
         text: what is claimed, in our words.
-        rule: the quantity that decides, and when the claim holds. Thresholds are the paper's own or none.
+        rule: the quantity that decides, and when the claim holds.
+        basis: whose rule it is.
         needs: tables that it reads.
         check: decides it; raises NotTestableError.
     """
@@ -84,5 +103,33 @@ class Claim:
     section: str
     text: str
     rule: str
+    basis: Basis
     needs: tuple[str, ...]
     check: Callable[[Evidence], Finding]
+
+
+Check = Callable[[Evidence], Finding]
+
+
+def on_each(study: Evidence, axis: str, checks: Mapping[str, Check]) -> Finding:
+    """Whether findings hold on each data set ("datasets") or backbone ("backbones") by itself.
+
+    Args:
+        checks: what decides each finding, by a name for people. One that cannot be tested on a part of the
+            study is passed over there; NotTestableError where none can be tested anywhere.
+    """
+    study.need_several(axis)
+    tested, failed = 0, []
+    for name, label in getattr(study.view, axis).items():
+        for what, check in checks.items():
+            try:
+                holds = check(study.only(axis, name)).holds
+            except NotTestableError:
+                continue
+            tested += 1
+            if not holds:
+                failed.append(f"{what} ({label})")
+    if not tested:
+        raise NotTestableError(f"none of the findings can be tested on single {_AXES[axis]}")
+    numbers = f"{tested - len(failed)} of {tested} hold"
+    return Finding(not failed, numbers + (f"; not: {', '.join(failed)}" if failed else ""))

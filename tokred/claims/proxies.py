@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tokred.claims.claim import HIGH, MODERATE, Claim, Evidence, Finding, NotTestableError
+from tokred.claims.claim import HIGH, MODERATE, Basis, Claim, Evidence, Finding, NotTestableError, on_each
 from tokred.metrics.registry import METRICS
 
 
@@ -64,6 +64,15 @@ def similarity_is_a_proxy(study: Evidence) -> Finding:
     return Finding(bool((mean >= MODERATE).all()), _told(mean))
 
 
+def proxies_hold_for_each_backbone(study: Evidence) -> Finding:
+    checks = {
+        "Procrustes": procrustes_is_a_strong_proxy,
+        "NMI": nmi_is_a_strong_proxy,
+        "IoU": iou_is_a_moderate_proxy,
+    }
+    return on_each(study, "backbones", checks)
+
+
 _RULE = "mean Spearman correlation with the difference in performance; "
 CLAIMS = [
     Claim(
@@ -71,6 +80,7 @@ CLAIMS = [
         "abstract, 7",
         "Similarity of patterns is a moderate to strong proxy for performance.",
         _RULE + "at least 0.5 (moderate) for Procrustes, IoU and NMI",
+        Basis.PAPER,
         ("proxies",),
         similarity_is_a_proxy,
     ),
@@ -79,6 +89,7 @@ CLAIMS = [
         "5.5",
         "Distance of features (Procrustes) goes with the difference in performance.",
         _RULE + "at least 0.7 (high)",
+        Basis.PAPER,
         ("proxies",),
         procrustes_is_a_strong_proxy,
     ),
@@ -87,6 +98,7 @@ CLAIMS = [
         "5.5",
         "So does the similarity of clusters (NMI).",
         _RULE + "at least 0.7 (high)",
+        Basis.PAPER,
         ("proxies",),
         nmi_is_a_strong_proxy,
     ),
@@ -95,6 +107,7 @@ CLAIMS = [
         "5.5",
         "The similarity of kept tokens (IoU) does so moderately.",
         _RULE + "from 0.5 to 0.7 (moderate)",
+        Basis.PAPER,
         ("proxies",),
         iou_is_a_moderate_proxy,
     ),
@@ -103,14 +116,26 @@ CLAIMS = [
         "5.5",
         "NMI is a better proxy than IoU.",
         _RULE + "higher for NMI",
+        Basis.PAPER,
         ("proxies",),
         nmi_beats_iou,
+    ),
+    Claim(
+        "proxies_hold_for_each_backbone",
+        "5.5",
+        "All this holds for every capacity of the backbone.",
+        _RULE + "on each backbone by itself at least 0.7 (high) for Procrustes and NMI, from 0.5 to 0.7 "
+        "(moderate) for IoU",
+        Basis.PAPER,
+        ("proxies",),
+        proxies_hold_for_each_backbone,
     ),
     Claim(
         "other_measures_serve_as_well",
         "J",
         "CKA and PWCCA are as good as Procrustes.",
         _RULE + "all three in the same band, moderate or high",
+        Basis.OURS,
         ("proxies",),
         other_measures_serve_as_well,
     ),

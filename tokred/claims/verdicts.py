@@ -15,7 +15,15 @@ from tokred import tables
 from tokred.artifacts.page import page
 from tokred.artifacts.render import SCHEMAS
 from tokred.artifacts.view import View
-from tokred.claims import averages, backbones, keep_rates, performance, proxies, single_methods
+from tokred.claims import (
+    averages,
+    backbones,
+    keep_rates,
+    performance,
+    proxies,
+    single_methods,
+    single_patterns,
+)
 from tokred.claims.claim import Claim, Evidence, NotTestableError
 from tokred.files import atomic_path
 
@@ -23,13 +31,21 @@ from tokred.files import atomic_path
 GROUPS: dict[str, list[Claim]] = {
     "Performance": [*performance.CLAIMS, *single_methods.CLAIMS],
     "Patterns over keep rates and backbones": [*keep_rates.CLAIMS, *backbones.CLAIMS],
-    "Average patterns": averages.CLAIMS,
+    "Single and average patterns": [*single_patterns.CLAIMS, *averages.CLAIMS],
     "Similarity as a proxy for performance": proxies.CLAIMS,
 }
 HOLDS, FAILS, UNTESTED = "holds", "does not hold", "not testable"
 _SIGN = {HOLDS: "✔", FAILS: "✘", UNTESTED: "–"}
 _CLASS = {HOLDS: "holds", FAILS: "fails", UNTESTED: "untested"}
-_HEADS = ("section", "finding", "decided by", "in this study")
+_HEADS = ("section", "finding", "decided by", "whose rule", "in this study")
+#: How to read the page.
+_RULES = (
+    "Whose rule: the paper's, where its own words or numbers decide; ours, where it gives no number (what is "
+    "consistent, high or low), so that the threshold or the rule is tokred's.",
+    "Agreement is chance-adjusted, (value - chance) / (1 - chance): 0 for unrelated patterns, 1 for equal "
+    "ones. Patterns agree above 0.5; one agreement is higher than another if it is so by 0.05 at least. "
+    "Pairs that are what they are by definition (a single cluster, all tokens kept) are left out.",
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,7 @@ class Verdict:
     section: str
     text: str
     rule: str
+    basis: str
     verdict: str
     numbers: str
 
@@ -54,7 +71,7 @@ def decide(claim: Claim, evidence: Evidence) -> Verdict:
         verdict, numbers = (HOLDS if finding.holds else FAILS), finding.numbers
     except NotTestableError as reason:
         verdict, numbers = UNTESTED, str(reason)
-    return Verdict(claim.name, claim.section, claim.text, claim.rule, verdict, numbers)
+    return Verdict(claim.name, claim.section, claim.text, claim.rule, claim.basis.value, verdict, numbers)
 
 
 def decide_all(evidence: Evidence) -> dict[str, list[Verdict]]:
@@ -74,24 +91,25 @@ def to_csv(groups: Mapping[str, Sequence[Verdict]]) -> str:
 def to_markdown(groups: Mapping[str, Sequence[Verdict]], study: str) -> str:
     """A table a group, the counts above them."""
     lines = [f"# Findings of the paper in study {study}", "", _counts(groups)]
+    lines += [line for paragraph in _RULES for line in ("", paragraph)]
     for group, verdicts in groups.items():
         lines += ["", f"## {group}", "", f"| | {' | '.join(_HEADS)} |"]
-        lines.append("| --- | --- | --- | --- | --- |")
+        lines.append("| --- " * (1 + len(_HEADS)) + "|")
         for verdict in verdicts:
             cells = [f"{_SIGN[verdict.verdict]} {verdict.verdict}", verdict.section, verdict.text]
-            cells += [verdict.rule, verdict.numbers]
+            cells += [verdict.rule, verdict.basis, verdict.numbers]
             lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
     return "\n".join([*lines, ""])
 
 
 def to_html(groups: Mapping[str, Sequence[Verdict]], study: str) -> str:
     """A page of its own: a table a group, the counts above them."""
-    parts = [f"<p>{escape(_counts(groups))}</p>"]
+    parts = [f"<p>{escape(paragraph)}</p>" for paragraph in (_counts(groups), *_RULES)]
     for group, verdicts in groups.items():
         heads = "".join(f"<th>{name}</th>" for name in ("", *_HEADS))
         rows = [
             f'<tr><td class="{_CLASS[verdict.verdict]}">{_SIGN[verdict.verdict]} {verdict.verdict}</td>'
-            + "".join(f"<td>{escape(cell)}</td>" for cell in astuple(verdict)[1:4])
+            + "".join(f"<td>{escape(cell)}</td>" for cell in astuple(verdict)[1:5])
             + f"<td>{escape(verdict.numbers)}</td></tr>"
             for verdict in verdicts
         ]

@@ -8,5 +8,3 @@ from tokred.run import UNREDUCED
 PATTERN_ANCHORS = {"iou": "topk", "nmi": "kmedoids"}
 #: Anchors of the metrics of CLS features.
 FEATURE_ANCHORS = ("topk", "kmedoids", UNREDUCED)
-#: From this keep rate on, the unreduced model is among those that anchors are compared to.
-UNREDUCED_FROM = "0.90"

@@ -7,8 +7,7 @@ from itertools import combinations
 
 import pandas as pd
 
-from tokred.compare.pairs import Row
-from tokred.compare.runs import pair
+from tokred.compare.pairs import Row, pair_row
 from tokred.metrics.registry import METRICS
 from tokred.run import RUN_COLUMNS, UNREDUCED, Run
 
@@ -29,9 +28,7 @@ def compare(maps: pd.DataFrame, grid: tuple[int, int]) -> Iterator[Row]:
             continue
         for metric in (metric for metric in METRICS.values() if metric.kind == "maps"):
             value = metric.load()(runs[first], runs[second], grid)
-            fixed = {"stage": 0, "metric": metric.name, "bound": None, "dropped": None}
-            statistics = {"mean": float(value), "std": None, "n": 1}
-            yield pair(first, second) | fixed | statistics
+            yield pair_row(first, second, 0, metric.name, {"mean": float(value), "std": None, "n": 1})
 
 
 def _rest(run: Run) -> tuple[object, ...]:

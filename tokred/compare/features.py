@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tokred.compare.anchors import FEATURE_ANCHORS, UNREDUCED_FROM
-from tokred.compare.pairs import Row
-from tokred.compare.runs import RunFile, groups, pair, same_images
+from tokred.compare.anchors import FEATURE_ANCHORS
+from tokred.compare.pairs import Row, pair_row
+from tokred.compare.runs import RunFile, groups, same_images
 from tokred.metrics.moment_stream import MomentStream
 from tokred.metrics.moments import Moments
 from tokred.metrics.registry import METRICS
@@ -23,6 +23,9 @@ _BATCH = 1024
 
 def compare(files: Iterable[RunFile]) -> Iterator[Row]:
     """All metrics of CLS features between the anchors and all methods of the same keep rate.
+
+    The unreduced model is an anchor of every keep rate, and is itself compared to no anchor (paper section
+    5.5, as published).
 
     A row a stage, and one for the last block (stage S + 1). One pass over the features of a keep rate at a
     stage serves all anchors.
@@ -47,14 +50,8 @@ def _compare(files: Sequence[RunFile]) -> Iterator[Row]:
 
 
 def _compared(anchor: RunFile, other: RunFile) -> bool:
-    """Whether the other is among those that an anchor is compared to."""
-    if anchor is other:
-        return False
-    if anchor.run.method == UNREDUCED:
-        return True
-    if other.run.method == UNREDUCED:
-        return anchor.run.keep_rate >= UNREDUCED_FROM
-    return anchor.run.keep_rate == other.run.keep_rate
+    """Whether the other is among those that an anchor is compared to; the unreduced model never is."""
+    return anchor is not other and other.run.method != UNREDUCED
 
 
 def moments_of(pairs: Sequence[tuple[RunFile, RunFile]], stage: int) -> MomentStream:
@@ -77,5 +74,5 @@ def _batches(file: RunFile, stage: int) -> Iterator[NDArray]:
 def _rows(anchor: RunFile, other: RunFile, stage: int, shared: Moments) -> Iterator[Row]:
     for metric in (metric for metric in METRICS.values() if metric.kind == "features"):
         value, dropped = metric.load()(shared)
-        fixed = {"stage": stage, "metric": metric.name, "bound": None, "dropped": dropped}
-        yield pair(anchor.run, other.run) | fixed | {"mean": value, "std": None, "n": shared.n}
+        found = {"mean": value, "std": None, "n": shared.n}
+        yield pair_row(anchor.run, other.run, stage, metric.name, found, dropped=dropped)

@@ -7,36 +7,64 @@ from collections.abc import Callable, Iterator
 from numpy.typing import NDArray
 
 from tokred.compare.runs import RunFile, pair, same_images, statistics
-from tokred.metrics.clusterings import clustering_scores
+from tokred.metrics.clusterings import scores_with_chance
 from tokred.metrics.registry import METRICS
+from tokred.metrics.sets import degenerate
+from tokred.run import Run
 
 Row = dict[str, object]
 #: Lower bound of a metric at a stage, None where there is none.
 Bound = Callable[[int], float | None]
+#: A pair of runs is degenerate if it is so in more than this part of the images.
+_DEGENERATE_FROM = 0.5
 
 
 def compare_kept(
     first: RunFile, second: RunFile, metric: str, bound: Bound = lambda stage: None
 ) -> Iterator[Row]:
-    """A metric of kept tokens: mean and standard deviation over images, a row a stage."""
+    """A metric of kept tokens with its chance level: mean and standard deviation over images, by stage."""
     same_images(first, second)
-    function = METRICS[metric].load()
+    value, expected = METRICS[metric].load(), METRICS[metric].load_expected()
     for stage in range(1, first.num_stages + 1):
-        values = function(first.kept_sets[stage - 1], second.kept_sets[stage - 1])
-        yield _row(first, second, stage, metric, values, bound(stage))
+        sets = first.kept_sets[stage - 1], second.kept_sets[stage - 1]
+        found = statistics(value(*sets)) | chance_columns(expected(*sets), degenerate(*sets))
+        yield pair_row(first.run, second.run, stage, metric, found, bound=bound(stage))
 
 
 def compare_clusters(first: RunFile, second: RunFile, *metrics: str) -> Iterator[Row]:
-    """Metrics of clusters, from one count: the first run is the finer; a row a stage and metric."""
+    """Metrics of clusters and their chance levels, from one count; a row a stage and metric.
+
+    The first run is the finer, and the one whose tokens are permuted for the chance level.
+    """
     same_images(first, second)
-    for stage in range(1, first.num_stages + 1):
-        scores = clustering_scores(first.patterns.clusters[stage - 1], second.patterns.clusters[stage - 1])
+    for place in range(first.num_stages):
+        clusters = first.patterns.clusters[place], second.patterns.clusters[place]
+        scores = scores_with_chance(*clusters, first.permuted_clusters[place])
         for metric in metrics:
-            yield _row(first, second, stage, metric, scores[metric], None)
+            found = statistics(scores.values[metric])
+            found |= chance_columns(scores.chance[metric], scores.degenerate)
+            yield pair_row(first.run, second.run, place + 1, metric, found)
 
 
-def _row(
-    first: RunFile, second: RunFile, stage: int, metric: str, values: NDArray, bound: float | None
+def chance_columns(chance: NDArray, degenerate: NDArray) -> dict[str, object]:
+    """Columns `chance` and `degenerate` of a pair, from (n,) chance levels and flags of its images."""
+    return {"chance": float(chance.mean()), "degenerate": bool(degenerate.mean() > _DEGENERATE_FROM)}
+
+
+def pair_row(
+    first: Run,
+    second: Run,
+    stage: int,
+    metric: str,
+    found: dict[str, object],
+    *,
+    bound: float | None = None,
+    dropped: int | None = None,
 ) -> Row:
-    fixed = {"stage": stage, "metric": metric, "bound": bound, "dropped": None}
-    return pair(first.run, second.run) | fixed | statistics(values)
+    """A row of `tables.PAIRS`.
+
+    Args:
+        found: columns `mean`, `std` and `n`; `chance` and `degenerate` where the metric has a chance level.
+    """
+    fixed = {"stage": stage, "metric": metric, "bound": bound, "dropped": dropped}
+    return pair(first, second) | fixed | {"chance": None, "degenerate": False} | found

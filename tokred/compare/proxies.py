@@ -8,6 +8,7 @@ import pandas as pd
 
 from tokred.compare.pairs import Row
 from tokred.metrics.correlation import kendall, spearman
+from tokred.run import UNREDUCED
 
 #: Columns that a correlation holds for, in the names of `tables.PROXIES`.
 _SETTING = ["dataset", "backbone", "method", "keep_rate", "seed", "measure", "stage"]
@@ -16,20 +17,24 @@ _SETTING = ["dataset", "backbone", "method", "keep_rate", "seed", "measure", "st
 def correlate(scores: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[Row]:
     """Correlation between f(A) - f(B) and d(A, B) over the methods B, for every anchor A.
 
-    The unreduced model takes part as B at keep rates from 0.90 on, where it is nearly what is compared.
+    The unreduced model is never among the methods B, at no keep rate.
 
     Args:
         scores: performance f in the schema `tables.SCORES`.
         pairs: measures d between anchors (run columns) and others, in the schema `tables.PAIRS`.
+
+    Raises:
+        ValueError: the unreduced model is among the others.
     """
+    if (pairs["other_method"] == UNREDUCED).any():
+        raise ValueError("pairs of methods have the unreduced model as method B: it can only be an anchor")
     key = ["dataset", "backbone", "method", "keep_rate", "seed"]
     score = scores.set_index(key)["score"]
     other = [f"other_{name}" for name in key]
     difference = score.loc[pd.MultiIndex.from_frame(pairs[key])].to_numpy()
     difference = difference - score.loc[pd.MultiIndex.from_frame(pairs[other])].to_numpy()
-    # Either of a pair may be the unreduced model; the keep rate of the setting is the other's.
-    rate = pairs[["keep_rate", "other_keep_rate"]].min(axis=1)
-    pairs = pairs.assign(difference=difference, keep_rate=rate, measure=pairs["metric"])
+    # The keep rate of a setting is that of the methods B: the anchor may be the unreduced model.
+    pairs = pairs.assign(difference=difference, keep_rate=pairs["other_keep_rate"], measure=pairs["metric"])
     for setting, rows in pairs.groupby(_SETTING):
         rows = rows.dropna(subset=["mean"])
         for name, function in (("spearman", spearman), ("kendall", kendall)):

@@ -10,9 +10,11 @@ from itertools import groupby, pairwise
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from tokred import patterns, tables
 from tokred.methods.registry import METHODS, Method
+from tokred.metrics.permutations import image_seeds, permute_tokens
 from tokred.metrics.sets import PackedSets, pack_survivors
 from tokred.patterns import Patterns
 from tokred.run import Run
@@ -48,6 +50,15 @@ class RunFile:
     def kept_sets(self) -> list[PackedSets]:
         """Tokens kept at each stage."""
         return [pack_survivors(self.patterns.survived, stage) for stage in range(1, self.num_stages + 1)]
+
+    @cached_property
+    def permuted_clusters(self) -> list[NDArray]:
+        """Clusters at each stage with the tokens of every image permuted at random.
+
+        The permutation of an image depends on the run and on the image's id alone.
+        """
+        seeds = image_seeds(self.run.seed_for("chance level"), self.image_ids.to_pylist())
+        return permute_tokens(self.patterns.clusters, seeds)
 
     @cached_property
     def image_ids(self) -> pa.ChunkedArray:

@@ -1,4 +1,4 @@
-"""What single patterns are like: actual keep rates, depth, margins of soft assignments."""
+"""What single patterns are like: actual keep rates, depth, non-empty clusters, margins of assignments."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
+from tokred import patterns
+from tokred.budget import token_budget
 from tokred.compare.pairs import Row
 from tokred.compare.runs import RunFile, groups, statistics
 from tokred.metrics.depth import block_counts, count_levels
+from tokred.patterns import count_clusters
 from tokred.run import RUN_COLUMNS
 
 
@@ -18,11 +21,12 @@ def summarize_runs(files: Iterable[RunFile]) -> tuple[list[Row], list[Row]]:
     """What every run's pattern is like, in one pass over it.
 
     Returns:
-        Rows of `tables.SUMMARY`: actual keep rate of every stage, depth of the whole pattern, mean margin of
-        every stage; and rows of `tables.DEPTH`: the dataset-averaged depth map of every run with kept tokens.
+        Rows of `tables.SUMMARY`: actual keep rate of every stage, depth of the whole pattern, share of the
+        clusters that have tokens and mean margin of every stage; and rows of `tables.DEPTH`: the
+        dataset-averaged depth map of every run with kept tokens.
     """
     summary, depth = [], []
-    for (file,) in groups(files, *RUN_COLUMNS, parts=["survived", "margin"]):
+    for (file,) in groups(files, *RUN_COLUMNS, parts=patterns.PARTS):
         stages = range(1, file.num_stages + 1)
         survived, margin = file.patterns.survived, file.patterns.margin
         if survived is not None:
@@ -31,6 +35,9 @@ def summarize_runs(files: Iterable[RunFile]) -> tuple[list[Row], list[Row]]:
                 summary.append(_row(file, stage, "actual_keep_rate", counts.actual_keep_rate(stage)))
             summary.append(_row(file, 0, "depth", counts.mean_depth(blocks)))
             depth += _depth_rows(file, counts.depth_map(blocks))
+        for stage, labels in enumerate(file.patterns.clusters or [], 1):
+            budget = token_budget(file.num_tokens, file.run.keep_rate, stage)
+            summary.append(_row(file, stage, "non_empty_clusters", count_clusters(labels) / budget))
         if margin is not None:
             for stage in stages:
                 summary.append(_row(file, stage, "margin", margin[:, stage - 1].astype(np.float64)))

@@ -6,6 +6,7 @@ of n log n, indexed by counts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 #: Images counted at a time: larger arrays leave the processor's cache, and take three times as long.
 _CHUNK = 128
+#: Entropies below this are 0, but for rounding: a second cluster of one token has more.
+NO_ENTROPY = 1e-9
 #: Labels below this: products of two of them fit into int64.
 _LARGEST = 2**31
 
@@ -30,6 +33,14 @@ class Entropies:
         """(n,) I(A; B), never negative."""
         return np.maximum(self.a + self.b - self.joint, 0.0)
 
+    def degenerate(self, tokens: int) -> NDArray:
+        """(n,) whether either clustering of P tokens has a single cluster, or a cluster for every token.
+
+        Such a clustering is the same however its tokens are permuted, so that metrics say nothing of it.
+        """
+        lower, higher = np.minimum(self.a, self.b), np.maximum(self.a, self.b)
+        return (lower < NO_ENTROPY) | (higher > np.log(tokens) - NO_ENTROPY)
+
 
 def entropies(labels_a: NDArray, labels_b: NDArray) -> Entropies:
     """Entropies of (n, P) cluster labels, which are non-negative integers.
@@ -37,6 +48,19 @@ def entropies(labels_a: NDArray, labels_b: NDArray) -> Entropies:
     Raises ValueError for different shapes, a negative label (a dropped token is in no cluster), or labels
     from 2^31 on.
     """
+    return Entropies(*_by_chunk(_entropies, 3, labels_a, labels_b))
+
+
+def joint_entropy(labels_a: NDArray, labels_b: NDArray) -> NDArray:
+    """(n,) entropy of both clusterings together; labels and errors as of `entropies`."""
+    (joint,) = _by_chunk(_joint_entropy, 1, labels_a, labels_b)
+    return joint
+
+
+def _by_chunk(
+    function: Callable[[NDArray, NDArray, NDArray], NDArray], rows: int, labels_a: NDArray, labels_b: NDArray
+) -> NDArray:
+    """(rows, n) values of a function of the labels of some images and of n log n for all counts n."""
     if labels_a.shape != labels_b.shape:
         raise ValueError(f"clusterings of different shapes: {labels_a.shape} and {labels_b.shape}")
     if labels_a.size and min(labels_a.min(), labels_b.min()) < 0:
@@ -46,19 +70,31 @@ def entropies(labels_a: NDArray, labels_b: NDArray) -> Entropies:
     counts = np.arange(labels_a.shape[1] + 1, dtype=np.float64)
     table = counts * np.log(np.maximum(counts, 1))
     parts = [
-        _entropies(labels_a[start : start + _CHUNK], labels_b[start : start + _CHUNK], table)
+        function(labels_a[start : start + _CHUNK], labels_b[start : start + _CHUNK], table)
         for start in range(0, len(labels_a), _CHUNK)
     ]
-    stacked = np.concatenate(parts, axis=1) if parts else np.zeros((3, 0))
-    return Entropies(*stacked)
+    return np.concatenate(parts, axis=1) if parts else np.zeros((rows, 0))
 
 
 def _entropies(labels_a: NDArray, labels_b: NDArray, table: NDArray) -> NDArray:
-    """(3, n) entropies of a, b, and both; `table` has n log n for all counts n."""
-    tokens = labels_a.shape[1]
+    """(3, n) entropies of a, b, and both."""
     a, b = labels_a.astype(np.int64), labels_b.astype(np.int64)
-    size_b = int(b.max()) + 1
-    spent = np.stack([_spent(a, table), _spent(b, table), _spent(a * size_b + b, table)])
+    spent = np.stack([_spent(labels, table) for labels in (a, b, _pairs(a, b))])
+    return _entropy(spent, labels_a.shape[1])
+
+
+def _joint_entropy(labels_a: NDArray, labels_b: NDArray, table: NDArray) -> NDArray:
+    """(1, n) entropy of both."""
+    pairs = _pairs(labels_a.astype(np.int64), labels_b.astype(np.int64))
+    return _entropy(_spent(pairs, table)[None], labels_a.shape[1])
+
+
+def _pairs(labels_a: NDArray, labels_b: NDArray) -> NDArray:
+    """One label for each pair of labels."""
+    return labels_a * (int(labels_b.max()) + 1) + labels_b
+
+
+def _entropy(spent: NDArray, tokens: int) -> NDArray:
     return np.log(tokens) - spent / tokens
 
 
@@ -81,5 +117,5 @@ def _spent(labels: NDArray, table: NDArray) -> NDArray:
 
 def share(part: NDArray, whole: NDArray) -> NDArray:
     """part / whole within [0, 1], and 1 where the whole has no entropy."""
-    nothing = whole < 1e-12
+    nothing = whole < NO_ENTROPY
     return np.clip(np.where(nothing, 1.0, part / np.where(nothing, 1.0, whole)), 0.0, 1.0)

@@ -28,6 +28,8 @@ class Metric:
         low, high: its range, None where it is unbounded.
         larger_is_similar: whether it is a similarity rather than a distance.
         target: "module:function" below `tokred.metrics`.
+        expected: "module:function" of its expected value for unrelated sets of the same sizes; None for
+            other kinds (`tokred.metrics.clusterings` has the chance levels of clusterings).
     """
 
     name: str
@@ -38,6 +40,7 @@ class Metric:
     high: float | None
     larger_is_similar: bool
     target: str
+    expected: str | None = None
 
     @property
     def code(self) -> tuple[str, ...]:
@@ -46,13 +49,26 @@ class Metric:
 
     def load(self) -> Callable:
         """The metric's function."""
-        module, _, name = self.target.partition(":")
-        return getattr(importlib.import_module(f"tokred.metrics.{module}"), name)
+        return _load(self.target)
+
+    def load_expected(self) -> Callable:
+        """The function of its expected value for unrelated patterns.
+
+        Raises ValueError for a metric that has none.
+        """
+        if self.expected is None:
+            raise ValueError(f"metric {self.name!r} has no function of its expected value")
+        return _load(self.expected)
+
+
+def _load(target: str) -> Callable:
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(f"tokred.metrics.{module}"), name)
 
 
 _ALL = [
-    Metric("ioa", "IoA", "sets", False, 0, 1, True, "ioa:intersection_over_area"),
-    Metric("iou", "IoU", "sets", True, 0, 1, True, "iou:intersection_over_union"),
+    Metric("ioa", "IoA", "sets", False, 0, 1, True, "ioa:intersection_over_area", "ioa:expected_ioa"),
+    Metric("iou", "IoU", "sets", True, 0, 1, True, "iou:intersection_over_union", "iou:expected_iou"),
     Metric("homogeneity", "Homogeneity", "clusterings", False, 0, 1, True, "homogeneity:homogeneity"),
     Metric("completeness", "Completeness", "clusterings", False, 0, 1, True, "completeness:completeness"),
     Metric("nmi", "NMI", "clusterings", True, 0, 1, True, "nmi:normalized_mutual_information"),

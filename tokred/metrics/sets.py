@@ -87,3 +87,11 @@ def _count(words: NDArray) -> NDArray:
 def ratio(part: NDArray, whole: NDArray) -> NDArray:
     """part / whole, 0 where the whole is empty, as then the part is."""
     return part / np.maximum(whole, 1)
+
+
+def degenerate(a: PackedSets, b: PackedSets) -> NDArray:
+    """(n,) whether either set has all tokens or none: it is then the same however its tokens are permuted."""
+    found = np.zeros(len(a.words), dtype=bool)
+    for sets in (a, b):
+        found |= (sets.sizes == 0) | (sets.sizes == sets.tokens)
+    return found

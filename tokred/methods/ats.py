@@ -16,6 +16,12 @@ class ATS(Reducer):
     """
 
     site = Site.WITHIN
+    pads = True
+
+    @property
+    def weighs(self) -> bool:
+        """Padding counts nothing."""
+        return True
 
     @torch.no_grad()
     def forward(self, x: Tensor, context: Context) -> Reduction:

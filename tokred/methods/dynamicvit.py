@@ -30,6 +30,11 @@ class DynamicViT(Reducer):
             nn.LogSoftmax(dim=-1),
         )
 
+    @property
+    def weighs(self) -> bool:
+        """While training, dropped tokens stay and count nothing."""
+        return self.training
+
     def _log_probability(self, x: Tensor, policy: Tensor | None) -> Tensor:
         """(B, N, 2) log probabilities of keep and drop."""
         local, shared = self.local(x).chunk(2, dim=-1)

@@ -12,6 +12,8 @@ from tokred.methods.soft import merge
 class PatchMerger(Reducer):
     """`softmax over tokens of queries @ LayerNorm(x)^T`, unscaled; sums of the normalised tokens."""
 
+    parameters_per_slot = True
+
     def __init__(self, stage: Stage, options: object) -> None:
         super().__init__(stage, options)
         self.queries = nn.Parameter(torch.randn(stage.budget, stage.embed_dim))

@@ -15,6 +15,8 @@ from tokred.methods.soft import merge
 class Sinkhorn(Reducer):
     """Assignment by Sinkhorn-Knopp on cosine similarities; sums of the L2-normalised tokens."""
 
+    parameters_per_slot = True
+
     def __init__(self, stage: Stage, options: object) -> None:
         super().__init__(stage, options)
         self.queries = nn.Parameter(torch.randn(stage.budget, stage.embed_dim))
@@ -27,14 +29,17 @@ class Sinkhorn(Reducer):
     def _unit_queries(self) -> Tensor:
         """(K, D) queries of unit length.
 
-        While training they are projected in place, which is no part of the function that is differentiated.
+        While training they are projected in place, outside the gradient: that of the unit queries is the
+        parameter's. The graph holds the unit queries and not the parameter, so that a later pass may project
+        it again before this one's backward.
         """
+        unit = F.normalize(self.queries.detach(), dim=1)
+        if not self.training:
+            return unit
+        straight_through = self.queries - self.queries.detach()  # 0, with a gradient of 1
         with torch.no_grad():
-            unit = F.normalize(self.queries, dim=1)
-            if not self.training:
-                return unit
             self.queries.copy_(unit)
-        return self.queries
+        return unit + straight_through
 
 
 def transport(scores: Tensor, iterations: int, eps: float) -> Tensor:

@@ -12,6 +12,8 @@ from tokred.methods.soft import merge
 class SiT(Reducer):
     """Slot k is the sum of the tokens, weighted by `softmax over tokens of scale * MLP(x)[:, k]`."""
 
+    parameters_per_slot = True
+
     def __init__(self, stage: Stage, options: object) -> None:
         super().__init__(stage, options)
         width = stage.embed_dim

@@ -19,20 +19,28 @@ class ToMe(Reducer):
 
     site = Site.AFTER
 
+    @property
+    def weighs(self) -> bool:
+        """Merged tokens count as many as they are."""
+        return True
+
     def forward(self, x: Tensor, context: Context) -> Reduction:
-        size = x.new_ones(x.shape[:2]) if context.weight is None else context.weight
+        # Sizes need more digits than half precision has.
+        size = torch.ones_like(x[..., 0], dtype=torch.float32) if context.weight is None else context.weight
         num_a = x.shape[1] // 2
         num_merged = min(max(x.shape[1] - self.stage.budget, 0), num_a)
         if num_merged == 0:
-            tokens = torch.arange(x.shape[1], device=x.device).expand(x.shape[:2])
+            tokens = torch.arange(x.shape[1], device=x.device).expand(x.shape[0], -1)
             return Reduction(tokens=x, anchor=no_anchor(x, x.shape[1]), assign=tokens, weight=context.weight)
         assign, num_slots = self._match(context.attn.keys, num_merged)
         slots = assign.unsqueeze(-1)
-        weighted = x.new_zeros(x.shape[0], num_slots, x.shape[2])
-        weighted = weighted.scatter_add(1, slots.expand_as(x), x * size.unsqueeze(-1))
+        weighted = x * size.unsqueeze(-1)
+        weighted = weighted.new_zeros(x.shape[0], num_slots, x.shape[2]).scatter_add(
+            1, slots.expand_as(x), weighted
+        )
         merged_size = size.new_zeros(x.shape[0], num_slots).scatter_add(1, assign, size)
         return Reduction(
-            tokens=weighted / merged_size.unsqueeze(-1),
+            tokens=(weighted / merged_size.unsqueeze(-1)).to(x.dtype),
             anchor=no_anchor(x, num_slots),
             assign=assign,
             weight=merged_size,

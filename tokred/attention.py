@@ -19,7 +19,8 @@ def key_bias(weight: Tensor | None, num_prefix: int, dtype: torch.dtype) -> Tens
     """(B, 1, 1, M) additive bias log(weight) of (B, N) key weights; prefix tokens weigh 1."""
     if weight is None:
         return None
-    return F.pad(weight.log(), (num_prefix, 0))[:, None, None, :].to(dtype)
+    bias = weight.to(torch.promote_types(dtype, weight.dtype)).log()
+    return F.pad(bias, (num_prefix, 0))[:, None, None, :].to(dtype)
 
 
 class BlockAttention:

@@ -81,8 +81,10 @@ def weighted_pool(
 
 
 def _mean(x: Tensor, weight: Tensor) -> Tensor:
+    tokens = at_least_float32(x)
+    weight = weight.to(tokens.dtype)
     share = weight / weight.sum(dim=1, keepdim=True)
-    return (at_least_float32(x) * share.unsqueeze(-1)).sum(dim=1).to(x.dtype)
+    return (tokens * share.unsqueeze(-1)).sum(dim=1).to(x.dtype)
 
 
 def _max(x: Tensor, weight: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage
 from tokred.methods.soft import merge
+from tokred.tokens import at_least_float32
 
 
 class Sinkhorn(Reducer):
@@ -22,7 +23,7 @@ class Sinkhorn(Reducer):
         self.queries = nn.Parameter(torch.randn(stage.budget, stage.embed_dim))
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
-        x = F.normalize(x, dim=2)
+        x = F.normalize(at_least_float32(x), dim=2).to(x.dtype)
         weights = transport(x @ self._unit_queries().t(), self.options.iterations, self.options.eps)
         return merge(x, weights, context)
 
@@ -48,7 +49,7 @@ def transport(scores: Tensor, iterations: int, eps: float) -> Tensor:
     Log-domain Sinkhorn with both marginals constant 1 / (N + K); the last step normalises tokens, so each
     token's weights sum to 1.
     """
-    scores = scores.float() / eps
+    scores = at_least_float32(scores) / eps
     marginal = -math.log(scores.shape[1] + scores.shape[2])
     token = scores.new_zeros(scores.shape[0], scores.shape[1], 1)
     for _ in range(iterations):

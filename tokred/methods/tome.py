@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tokred.methods.base import Context, Reducer, Reduction, Site, no_anchor
+from tokred.tokens import at_least_float32
 
 
 class ToMe(Reducer):
@@ -50,8 +51,8 @@ class ToMe(Reducer):
     @torch.no_grad()
     def _match(keys: Tensor, num_merged: int) -> tuple[Tensor, int]:
         """(B, N) slot of each token, and the number of slots, from (B, H, N, d) keys."""
-        metric = F.normalize(keys.float().mean(dim=1), dim=-1)
-        batch, num_tokens, _ = metric.shape
+        metric = F.normalize(at_least_float32(keys).mean(dim=1), dim=-1)
+        num_tokens = metric.shape[1]
         edge, target = (metric[:, 1::2] @ metric[:, 0::2].transpose(1, 2)).max(dim=2)
         order = edge.argsort(dim=1, descending=True, stable=True)
         merged = order[:, :num_merged]
@@ -61,7 +62,7 @@ class ToMe(Reducer):
         slot_a = unmerged.cumsum(dim=1) - 1
         slot_a = torch.where(unmerged.bool(), slot_a, target + num_unmerged)
         num_b = num_tokens - num_a
-        assign = torch.empty(batch, num_tokens, dtype=torch.long, device=keys.device)
-        assign[:, 1::2] = slot_a
-        assign[:, 0::2] = num_unmerged + torch.arange(num_b, device=keys.device)
-        return assign, num_unmerged + num_b
+        slot_b = (num_unmerged + torch.arange(num_b, device=keys.device)).expand(metric.shape[0], -1)
+        token = torch.arange(num_tokens, device=keys.device)
+        place = token // 2 + token % 2 * num_b  # of each token in B, then A
+        return torch.cat([slot_b, slot_a], dim=1)[:, place], num_unmerged + num_b

@@ -11,7 +11,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 import tokred.vit
-from tokred import attention
+from tokred import attention, blocks
 from tokred.attention import BlockAttention, project
 from tokred.methods import dpcknn, evit, kmedoids
 from tokred.methods.base import Context, Reduction, rank_descending
@@ -75,12 +75,12 @@ def replaced(model: ReducedVisionTransformer, x: Tensor, reduction: Reduction) -
 @contextmanager
 def by_hand() -> Iterator[None]:
     """Attention, taking tokens and merging them are written by hand in every block."""
-    gathering = attention, dpcknn, evit, kmedoids, tokred.vit
+    gathering = attention, blocks, dpcknn, evit, kmedoids, tokred.vit
     with ExitStack() as stack:
         for place, name, plain in (
             (torch.nn.functional, "scaled_dot_product_attention", softmax_attention),
             (torch.nn.functional, "threshold", lambda weights, *_: weights),
-            (tokred.vit, "BlockAttention", PlainAttention),
+            (blocks, "BlockAttention", PlainAttention),
             (ReducedVisionTransformer, "_replace", replaced),
             *((module, "gather_tokens", gather) for module in gathering),
         ):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 from timm.layers import Attention
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
-from tokred.budget import token_budget
 from tokred.methods import registry
-from tokred.methods.base import Stage
 from tokred.run import canonical_rate
-from tokred.vit import ReducedVisionTransformer
+from tokred.vit import ReducedVisionTransformer, as_reduced
 
 #: Blocks in which the paper's three stages act, counted from 0.
 LOCATIONS = (3, 6, 9)
@@ -27,14 +26,15 @@ def reduce(
 ) -> ReducedVisionTransformer:
     """A model that reduces its tokens, built on a timm ViT.
 
-    The ViT's modules and parameters are shared, not copied: training the result trains the ViT. The result
-    is itself a timm `VisionTransformer`.
+    The ViT's parameters are shared, not copied: training the result trains the ViT. Modules are the model's
+    own, so that hooks, training mode, input size and classifier of one of them leave the other alone. The
+    result is itself a timm `VisionTransformer`.
 
     Args:
         vit: a `timm.models.vision_transformer.VisionTransformer` with a CLS token and standard blocks.
         method: a name from `tokred.methods()`, or "none" for the unreduced model.
         keep_rate: r in (0, 1]; stage s leaves `floor(P * r**s)` of the P tokens of the input grid.
-        locations: blocks in which the stages act, counted from 0, rising.
+        locations: blocks in which the stages act, counted from 0, rising; a list, an array or a tensor.
         options: the method's own options, see `tokred.methods()`.
 
     Raises:
@@ -50,24 +50,21 @@ def reduce(
     rate = canonical_rate(keep_rate)
     spec.check_rate(rate)
     check_vit(vit)
-    spec.check_locations(locations, len(vit.blocks))
-    model = _share(vit)
-    model.method, model.keep_rate, model.locations = spec.name, rate, tuple(locations)
+    blocks = _whole_numbers(locations)
+    spec.check_locations(blocks, len(vit.blocks))
+    model = as_reduced(vit)
+    model.method, model.keep_rate, model.locations = spec.name, rate, blocks
     model.needs_attention = spec.needs_attention
     model.extra_loss = None
     model.reducers = nn.ModuleList()
     if spec.target:
         reducer = spec.load()
-        for stage in _stages(vit, rate, len(locations)):
+        for stage in model.make_stages(vit.patch_embed.grid_size):
             model.reducers.append(reducer(stage, checked))
-    if spec.dynamic and vit.global_pool not in ("token", "avg"):
-        raise ValueError(
-            f"method {method!r} pads its tokens, and global_pool {vit.global_pool!r} would pool the padding; "
-            "possible: 'token', 'avg'"
-        )
+    model.check_pool(vit.global_pool)
     parameter = next(vit.parameters())
-    model.reducers.to(device=parameter.device, dtype=parameter.dtype)
-    return model.train(vit.training)
+    model.reducers.to(device=parameter.device, dtype=parameter.dtype).train(vit.training)
+    return model
 
 
 def check_vit(vit: object) -> None:
@@ -86,29 +83,19 @@ def check_vit(vit: object) -> None:
                 f"block {index} is a {type(block).__name__} with "
                 f"{type(getattr(block, 'attn', None)).__name__}; possible: timm's Block with Attention"
             )
+    for name, module in vit.named_modules():
+        if "forward" in vars(module):
+            raise ValueError(
+                f"the forward method of {name or 'the model'} has been replaced, and would run in place of "
+                "the reduced model's: reduce the model first"
+            )
     if not isinstance(vit.patch_drop, nn.Identity):
         raise ValueError("patch_drop_rate > 0 drops tokens at random before any stage: set it to 0")
 
 
-def _stages(vit: VisionTransformer, rate: str, count: int) -> list[Stage]:
-    num_tokens = vit.patch_embed.num_patches
-    return [
-        Stage(
-            index=index,
-            num_stages=count,
-            budget=token_budget(num_tokens, rate, index),
-            keep_rate=float(rate),
-            grid=tuple(vit.patch_embed.grid_size),
-            embed_dim=vit.embed_dim,
-        )
-        for index in range(1, count + 1)
-    ]
-
-
-def _share(vit: VisionTransformer) -> ReducedVisionTransformer:
-    """A `ReducedVisionTransformer` that has the ViT's parameters and modules, in registries of its own."""
-    model = ReducedVisionTransformer.__new__(ReducedVisionTransformer)
-    model.__dict__ = vit.__dict__.copy()
-    for name in ("_parameters", "_buffers", "_modules"):
-        setattr(model, name, getattr(vit, name).copy())
-    return model
+def _whole_numbers(locations: Sequence[int]) -> tuple[int, ...]:
+    """Locations as plain numbers, whatever kind of whole numbers they are."""
+    try:
+        return tuple(operator.index(location) for location in locations)
+    except TypeError as error:
+        raise ValueError(f"locations {locations!r}: expected a list of block numbers") from error

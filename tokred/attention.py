@@ -1,22 +1,26 @@
 """The attention of one timm block, with the score rows that reduction methods ask for.
 
 The output is always computed by the fused kernel; explicit scores are formed for the asked rows only.
+
+Shapes: B images, H heads, M = prefix + N tokens, R query rows, D width, d width of a head.
 """
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from timm.layers import Attention
 from torch import Tensor
 
-from tokred.tokens import gather_tokens
+from tokred.tokens import at_least_float32, gather_tokens
 
 
-def key_bias(weight: Tensor | None, num_prefix: int) -> Tensor | None:
+def key_bias(weight: Tensor | None, num_prefix: int, dtype: torch.dtype) -> Tensor | None:
     """(B, 1, 1, M) additive bias log(weight) of (B, N) key weights; prefix tokens weigh 1."""
     if weight is None:
         return None
-    return F.pad(weight.log(), (num_prefix, 0))[:, None, None, :]
+    bias = weight.to(torch.promote_types(dtype, weight.dtype)).log()
+    return F.pad(bias, (num_prefix, 0))[:, None, None, :].to(dtype)
 
 
 class BlockAttention:
@@ -25,19 +29,18 @@ class BlockAttention:
     Args:
         attn: the block's attention layer.
         x: (B, M, D) its input, after the block's norm.
-        weight: (B, N) key weights of the spatial tokens, or None for all ones.
+        bias: (B, 1, 1, M) additive bias of the keys, see `key_bias`, or None.
         policy: (B, N) differentiable decisions that mask the spatial tokens as keys, or None.
         num_prefix: number of prefix tokens (CLS, registers).
     """
 
     def __init__(
-        self, attn: Attention, x: Tensor, weight: Tensor | None, policy: Tensor | None, num_prefix: int
+        self, attn: Attention, x: Tensor, bias: Tensor | None, policy: Tensor | None, num_prefix: int
     ) -> None:
         batch, length, _ = x.shape
         qkv = attn.qkv(x).reshape(batch, length, 3, attn.num_heads, attn.head_dim)
         q, k, self.v_BHMd = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         self.q_BHMd, self.k_BHMd = attn.q_norm(q), attn.k_norm(k)
-        bias = key_bias(weight, num_prefix)
         self.bias = None if bias is None else bias.to(self.q_BHMd.dtype)
         self.attn, self.x, self.policy, self.num_prefix = attn, x, policy, num_prefix
 
@@ -53,7 +56,7 @@ class BlockAttention:
 
     def _scores(self, q_BHRd: Tensor) -> Tensor:
         scores = (q_BHRd * self.attn.scale) @ self.k_BHMd.transpose(-2, -1)
-        return (scores if self.bias is None else scores + self.bias).float()
+        return at_least_float32(scores if self.bias is None else scores + self.bias)
 
     def cls_scores(self) -> Tensor:
         """(B, H, N) softmax attention from the CLS query to the spatial tokens."""

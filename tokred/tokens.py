@@ -1,4 +1,4 @@
-"""Some of an image's tokens."""
+"""Small operations on tokens."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ def gather_tokens(x: Tensor, index: Tensor) -> Tensor:
     """
     # Tokens are copied whole; `gather` would look up an index for every number.
     return x[torch.arange(x.shape[0], device=x.device).unsqueeze(1), index]
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """The same numbers in single precision, or in double precision where they have it."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

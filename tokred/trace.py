@@ -52,10 +52,20 @@ class Trace:
 class Tracer:
     """Collects a `Trace` during a forward pass."""
 
-    def __init__(self, num_tokens: int) -> None:
-        self._num_tokens = num_tokens
+    def __init__(self) -> None:
+        self._start: StageTrace | None = None
         self._stages: list[StageTrace] = []
         self._cls: list[Tensor] = []
+
+    def start(self, tokens: Tensor) -> None:
+        """Begin with the (B, P, D) tokens of the input grid."""
+        grid = torch.arange(tokens.shape[1], device=tokens.device).expand(tokens.shape[0], -1)
+        self._start = StageTrace(assign=grid, anchor=grid)
+
+    @property
+    def assign(self) -> Tensor:
+        """(B, P) slot that each input token is in by now, -1 if dropped."""
+        return self._last.assign
 
     def add_cls(self, cls_token: Tensor) -> None:
         """Record the (B, D) CLS token."""
@@ -63,7 +73,7 @@ class Tracer:
 
     def add(self, reduction: Reduction, tokens: Tensor) -> None:
         """Record what a stage did to its (B, N, D) input tokens."""
-        before = self._stages[-1] if self._stages else self._start(tokens)
+        before = self._last
         if reduction.anchor is None:
             self._stages.append(before)
             return
@@ -83,9 +93,9 @@ class Tracer:
         """The trace of the whole pass."""
         return Trace(stages=self._stages, cls=torch.stack(self._cls, dim=1))
 
-    def _start(self, tokens: Tensor) -> StageTrace:
-        grid = torch.arange(self._num_tokens, device=tokens.device).expand(tokens.shape[0], -1)
-        return StageTrace(assign=grid, anchor=grid)
+    @property
+    def _last(self) -> StageTrace:
+        return self._stages[-1] if self._stages else self._start
 
 
 def _slots_standing_on(anchor: Tensor, num_tokens: int) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from tokred.methods.base import Context, Reducer, Reduction, Site
+from tokred.tokens import at_least_float32
 
 
 class ATS(Reducer):
@@ -16,19 +17,29 @@ class ATS(Reducer):
     """
 
     site = Site.WITHIN
+    pads = True
+
+    @property
+    def weighs(self) -> bool:
+        """Padding counts nothing."""
+        return True
 
     @torch.no_grad()
     def forward(self, x: Tensor, context: Context) -> Reduction:
         attn = context.attn
-        significance = (attn.cls_scores() * attn.values.float().norm(dim=3)).sum(dim=1)
+        significance = (attn.cls_scores() * at_least_float32(attn.values).norm(dim=3)).sum(dim=1)
         padding = None if context.weight is None else context.weight == 0
         hit = self._sample(significance, padding)
         counts = hit.sum(dim=1)
+        # A traced graph serves other batches too, so it has room for the most that any image can keep.
+        width_varies = not (torch.jit.is_tracing() or torch.compiler.is_compiling()) and counts.numel() > 0
+        width = int(counts.max()) if width_varies else min(self.stage.budget, x.shape[1])
         # Kept tokens first, both parts in raster order (a stable sort of "not hit").
-        order = (~hit).to(torch.uint8).argsort(dim=1, stable=True)[:, : int(counts.max())]
-        valid = torch.arange(order.shape[1], device=x.device) < counts.unsqueeze(1)
+        order = (~hit).to(torch.uint8).argsort(dim=1, stable=True)[:, :width]
+        valid = torch.arange(width, device=x.device) < counts.unsqueeze(1)
+        nothing_is_padded = width_varies and bool(valid.all())
         return Reduction(
-            anchor=order.masked_fill(~valid, -1), weight=None if bool(valid.all()) else valid.to(x.dtype)
+            anchor=order.masked_fill(~valid, -1), weight=None if nothing_is_padded else valid.float()
         )
 
     def _sample(self, significance: Tensor, padding: Tensor | None) -> Tensor:
@@ -41,4 +52,4 @@ class ATS(Reducer):
         num_points = self.stage.budget
         points = (2 * torch.arange(num_points, device=cdf.device) + 1) / (2 * (num_points + 1))
         nearest = (points[None, :, None] - cdf[:, None, :]).abs().argmin(dim=2)
-        return torch.zeros_like(cdf, dtype=torch.bool).scatter(1, nearest, True)
+        return torch.zeros_like(cdf, dtype=torch.bool).scatter(1, nearest, torch.ones_like(nearest).bool())

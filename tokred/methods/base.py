@@ -97,14 +97,31 @@ class Reducer(nn.Module):
     """One stage of a method. Subclasses set `site` and implement `forward`.
 
     Options of the method (its dataclass in `tokred.methods.options`) arrive as `self.options`.
+
+    Attributes:
+        site: where in its block the stage acts.
+        parameters_per_slot: whether shapes of its parameters depend on the number of tokens that it leaves,
+            which then cannot change.
+        pads: whether it may leave more tokens of one image than of another, so that some slots are padding.
     """
 
     site: ClassVar[Site] = Site.BEFORE
+    parameters_per_slot: ClassVar[bool] = False
+    pads: ClassVar[bool] = False
 
     def __init__(self, stage: Stage, options: object) -> None:
         super().__init__()
         self.stage = stage
         self.options = options
+
+    @property
+    def weighs(self) -> bool:
+        """Whether its slots may weigh differently from now on (`Reduction.weight` or `Reduction.policy`)."""
+        return False
+
+    def set_stage(self, stage: Stage) -> None:
+        """Act on another grid, or leave another number of tokens, from now on."""
+        self.stage = stage
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
         """Reduce (B, N, D) spatial tokens; WITHIN reducers must return `anchor` and no `tokens`."""

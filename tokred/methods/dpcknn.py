@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage, rank_descending
 from tokred.methods.distance import pairwise_distance
-from tokred.tokens import gather_tokens
+from tokred.tokens import at_least_float32, gather_tokens
 
 
 class DPCKNN(Reducer):
@@ -22,7 +22,7 @@ class DPCKNN(Reducer):
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
         centers, assign = self._cluster(x)
-        weight = self.score(x).exp()
+        weight = at_least_float32(self.score(x)).exp()
         slots = assign.unsqueeze(-1)
         total = weight.new_zeros(x.shape[0], centers.shape[1], 1).scatter_add(1, slots, weight)
         share = weight / (total.gather(1, slots) + 1e-6)

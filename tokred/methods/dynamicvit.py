@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage
+from tokred.tokens import at_least_float32
 
 
 class DynamicViT(Reducer):
@@ -30,6 +31,11 @@ class DynamicViT(Reducer):
             nn.LogSoftmax(dim=-1),
         )
 
+    @property
+    def weighs(self) -> bool:
+        """While training, dropped tokens stay and count nothing."""
+        return self.training
+
     def _log_probability(self, x: Tensor, policy: Tensor | None) -> Tensor:
         """(B, N, 2) log probabilities of keep and drop."""
         local, shared = self.local(x).chunk(2, dim=-1)
@@ -41,7 +47,7 @@ class DynamicViT(Reducer):
         if not self.training:
             scores = self._log_probability(x, None)[..., 0]
             return Reduction(anchor=scores.topk(min(self.stage.budget, x.shape[1]), dim=1).indices)
-        log_probability = self._log_probability(x, context.policy).float()
+        log_probability = at_least_float32(self._log_probability(x, context.policy))
         decision = F.gumbel_softmax(log_probability, tau=1.0, hard=True)[..., 0]
         if context.policy is not None:
             decision = decision * context.policy

@@ -24,29 +24,32 @@ class FixedPattern(Reducer):
 
     def __init__(self, stage: Stage, options: object) -> None:
         super().__init__(stage, options)
-        height, width = stage.grid
-        rows = (2 * torch.arange(height) - (height - 1)).abs()
-        columns = (2 * torch.arange(width) - (width - 1)).abs()
-        self._distance = self.distance(rows[:, None], columns[None, :]).flatten()
         self.register_buffer("kept", self._kept(stage), persistent=False)
+
+    def set_stage(self, stage: Stage) -> None:
+        super().set_stage(stage)
+        self.kept = self._kept(stage).to(self.kept.device)
 
     def _kept(self, stage: Stage) -> Tensor:
         """Indices of the kept tokens among those that the stage before left, in raster order."""
-        num_tokens = stage.grid[0] * stage.grid[1]
-        kept = torch.ones(num_tokens, dtype=torch.bool)
+        height, width = stage.grid
+        rows = (2 * torch.arange(height) - (height - 1)).abs()
+        columns = (2 * torch.arange(width) - (width - 1)).abs()
+        distance = self.distance(rows[:, None], columns[None, :]).flatten()
+        kept = torch.ones_like(distance, dtype=torch.bool)
         for index in range(1, stage.index + 1):
             before = kept
-            kept = self._within(token_budget(num_tokens, stage.keep_rate, index))
+            kept = _within(distance, token_budget(height * width, stage.keep_rate, index))
         return kept[before].nonzero().squeeze(1)
-
-    def _within(self, budget: int) -> Tensor:
-        """(P,) tokens inside the radius whose count is closest to the budget."""
-        radii, counts = self._distance.unique(sorted=True, return_counts=True)
-        radius = radii[(counts.cumsum(0) - budget).abs().argmin()]
-        return self._distance <= radius
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
         return Reduction(anchor=self.kept.expand(x.shape[0], -1))
+
+
+def _within(distance: Tensor, budget: int) -> Tensor:
+    """(P,) tokens inside the radius whose count is closest to the budget."""
+    radii, counts = distance.unique(sorted=True, return_counts=True)
+    return distance <= radii[(counts.cumsum(0) - budget).abs().argmin()]
 
 
 class L1(FixedPattern):

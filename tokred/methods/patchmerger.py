@@ -7,10 +7,13 @@ from torch import Tensor, nn
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage
 from tokred.methods.soft import merge
+from tokred.tokens import at_least_float32
 
 
 class PatchMerger(Reducer):
     """`softmax over tokens of queries @ LayerNorm(x)^T`, unscaled; sums of the normalised tokens."""
+
+    parameters_per_slot = True
 
     def __init__(self, stage: Stage, options: object) -> None:
         super().__init__(stage, options)
@@ -19,4 +22,4 @@ class PatchMerger(Reducer):
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
         x = self.norm(x)
-        return merge(x, (x @ self.queries.t()).float().softmax(dim=1), context)
+        return merge(x, at_least_float32(x @ self.queries.t()).softmax(dim=1), context)

@@ -10,31 +10,37 @@ from torch import Tensor, nn
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage
 from tokred.methods.soft import merge
+from tokred.tokens import at_least_float32
 
 
 class Sinkhorn(Reducer):
     """Assignment by Sinkhorn-Knopp on cosine similarities; sums of the L2-normalised tokens."""
+
+    parameters_per_slot = True
 
     def __init__(self, stage: Stage, options: object) -> None:
         super().__init__(stage, options)
         self.queries = nn.Parameter(torch.randn(stage.budget, stage.embed_dim))
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
-        x = F.normalize(x, dim=2)
+        x = F.normalize(at_least_float32(x), dim=2).to(x.dtype)
         weights = transport(x @ self._unit_queries().t(), self.options.iterations, self.options.eps)
         return merge(x, weights, context)
 
     def _unit_queries(self) -> Tensor:
         """(K, D) queries of unit length.
 
-        While training they are projected in place, which is no part of the function that is differentiated.
+        While training they are projected in place, outside the gradient: that of the unit queries is the
+        parameter's. The graph holds the unit queries and not the parameter, so that a later pass may project
+        it again before this one's backward.
         """
+        unit = F.normalize(self.queries.detach(), dim=1)
+        if not self.training:
+            return unit
+        straight_through = self.queries - self.queries.detach()  # 0, with a gradient of 1
         with torch.no_grad():
-            unit = F.normalize(self.queries, dim=1)
-            if not self.training:
-                return unit
             self.queries.copy_(unit)
-        return self.queries
+        return unit + straight_through
 
 
 def transport(scores: Tensor, iterations: int, eps: float) -> Tensor:
@@ -43,7 +49,7 @@ def transport(scores: Tensor, iterations: int, eps: float) -> Tensor:
     Log-domain Sinkhorn with both marginals constant 1 / (N + K); the last step normalises tokens, so each
     token's weights sum to 1.
     """
-    scores = scores.float() / eps
+    scores = at_least_float32(scores) / eps
     marginal = -math.log(scores.shape[1] + scores.shape[2])
     token = scores.new_zeros(scores.shape[0], scores.shape[1], 1)
     for _ in range(iterations):

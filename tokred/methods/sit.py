@@ -7,10 +7,13 @@ from torch import Tensor, nn
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage
 from tokred.methods.soft import merge
+from tokred.tokens import at_least_float32
 
 
 class SiT(Reducer):
     """Slot k is the sum of the tokens, weighted by `softmax over tokens of scale * MLP(x)[:, k]`."""
+
+    parameters_per_slot = True
 
     def __init__(self, stage: Stage, options: object) -> None:
         super().__init__(stage, options)
@@ -24,5 +27,5 @@ class SiT(Reducer):
         )
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
-        weights = (self.scale * self.mlp(x)).float().softmax(dim=1)
+        weights = at_least_float32(self.scale * self.mlp(x)).softmax(dim=1)
         return merge(x, weights, context)

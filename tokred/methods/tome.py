@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tokred.methods.base import Context, Reducer, Reduction, Site, no_anchor
+from tokred.tokens import at_least_float32
 
 
 class ToMe(Reducer):
@@ -19,20 +20,28 @@ class ToMe(Reducer):
 
     site = Site.AFTER
 
+    @property
+    def weighs(self) -> bool:
+        """Merged tokens count as many as they are."""
+        return True
+
     def forward(self, x: Tensor, context: Context) -> Reduction:
-        size = x.new_ones(x.shape[:2]) if context.weight is None else context.weight
+        # Sizes need more digits than half precision has.
+        size = torch.ones_like(x[..., 0], dtype=torch.float32) if context.weight is None else context.weight
         num_a = x.shape[1] // 2
         num_merged = min(max(x.shape[1] - self.stage.budget, 0), num_a)
         if num_merged == 0:
-            tokens = torch.arange(x.shape[1], device=x.device).expand(x.shape[:2])
+            tokens = torch.arange(x.shape[1], device=x.device).expand(x.shape[0], -1)
             return Reduction(tokens=x, anchor=no_anchor(x, x.shape[1]), assign=tokens, weight=context.weight)
         assign, num_slots = self._match(context.attn.keys, num_merged)
         slots = assign.unsqueeze(-1)
-        weighted = x.new_zeros(x.shape[0], num_slots, x.shape[2])
-        weighted = weighted.scatter_add(1, slots.expand_as(x), x * size.unsqueeze(-1))
+        weighted = x * size.unsqueeze(-1)
+        weighted = weighted.new_zeros(x.shape[0], num_slots, x.shape[2]).scatter_add(
+            1, slots.expand_as(x), weighted
+        )
         merged_size = size.new_zeros(x.shape[0], num_slots).scatter_add(1, assign, size)
         return Reduction(
-            tokens=weighted / merged_size.unsqueeze(-1),
+            tokens=(weighted / merged_size.unsqueeze(-1)).to(x.dtype),
             anchor=no_anchor(x, num_slots),
             assign=assign,
             weight=merged_size,
@@ -42,8 +51,8 @@ class ToMe(Reducer):
     @torch.no_grad()
     def _match(keys: Tensor, num_merged: int) -> tuple[Tensor, int]:
         """(B, N) slot of each token, and the number of slots, from (B, H, N, d) keys."""
-        metric = F.normalize(keys.float().mean(dim=1), dim=-1)
-        batch, num_tokens, _ = metric.shape
+        metric = F.normalize(at_least_float32(keys).mean(dim=1), dim=-1)
+        num_tokens = metric.shape[1]
         edge, target = (metric[:, 1::2] @ metric[:, 0::2].transpose(1, 2)).max(dim=2)
         order = edge.argsort(dim=1, descending=True, stable=True)
         merged = order[:, :num_merged]
@@ -53,7 +62,7 @@ class ToMe(Reducer):
         slot_a = unmerged.cumsum(dim=1) - 1
         slot_a = torch.where(unmerged.bool(), slot_a, target + num_unmerged)
         num_b = num_tokens - num_a
-        assign = torch.empty(batch, num_tokens, dtype=torch.long, device=keys.device)
-        assign[:, 1::2] = slot_a
-        assign[:, 0::2] = num_unmerged + torch.arange(num_b, device=keys.device)
-        return assign, num_unmerged + num_b
+        slot_b = (num_unmerged + torch.arange(num_b, device=keys.device)).expand(metric.shape[0], -1)
+        token = torch.arange(num_tokens, device=keys.device)
+        place = token // 2 + token % 2 * num_b  # of each token in B, then A
+        return torch.cat([slot_b, slot_a], dim=1)[:, place], num_unmerged + num_b

@@ -60,6 +60,7 @@ MULTI = {
     "ema_decay": 0.9997,
     "asl_gamma_neg": 4,
     "asl_clip": 0.05,
+    "asl_micro_batch": 256,
     "label_smoothing": 0,
     "crop": "whole",
     "cutout": 0.5,

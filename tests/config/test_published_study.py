@@ -55,6 +55,7 @@ def test_paper_s_runs() -> None:
         untrained = run.dataset == "imagenet" and run.method == "none"
         assert (training.epochs == 0) == untrained
         assert parsed.keeps_head(run) == (run.dataset == "imagenet")
+    assert parsed.evaluation_precision == "float16"
     view = parsed.view()
     assert list(view.backbones.values()) == ["DeiT-T", "DeiT-S", "DeiT-B"]
     assert (view.grid, view.locations) == ((14, 14), (3, 6, 9))

@@ -60,6 +60,7 @@ def reduce(
         reducer = spec.load()
         for stage in _stages(vit, rate, len(locations)):
             model.reducers.append(reducer(stage, checked))
+            model.reducers[-1].init_weights()
     if spec.dynamic and vit.global_pool not in ("token", "avg"):
         raise ValueError(
             f"method {method!r} pads its tokens, and global_pool {vit.global_pool!r} would pool the padding; "

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tokred import fingerprint, tables
-from tokred.build import build_model
+from tokred.build import build_model, reset_classifier
 from tokred.config import Backbone, Hardware, ImageAccess, Training
 from tokred.extract import Outputs, extract
 from tokred.run import Run
@@ -65,6 +65,8 @@ def train(
     train_images, test_images = read(train_table), None if test_table is None else read(test_table)
     network = _build(identity, backbone, model, train_images.num_classes, settings.drop_path)
     source = _start_from(network, backbone, pretrained, keep_head)
+    if not keep_head:
+        reset_classifier(network, identity)
     facts = {"run": asdict(identity), "model": dict(model), "training": dict(training), "code": code}
     facts["images"] = dict(images)
     files = {"train": train_table, "test": test_table}

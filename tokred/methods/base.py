@@ -97,6 +97,7 @@ class Reducer(nn.Module):
     """One stage of a method. Subclasses set `site` and implement `forward`.
 
     Options of the method (its dataclass in `tokred.methods.options`) arrive as `self.options`.
+    `tokred.reduce` calls `init_weights` once the stage is built.
     """
 
     site: ClassVar[Site] = Site.BEFORE
@@ -105,6 +106,18 @@ class Reducer(nn.Module):
         super().__init__()
         self.stage = stage
         self.options = options
+
+    @torch.no_grad()
+    def init_weights(self) -> None:
+        """Give all linear layers the ViT's initial values: truncated normal, std 0.02, and bias 0.
+
+        A method whose layers start otherwise overrides this.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
         """Reduce (B, N, D) spatial tokens; WITHIN reducers must return `anchor` and no `tokens`."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from tokred.methods.base import Context, Reducer, Reduction, Site
+from tokred.precision import at_least_single
 
 
 class ATS(Reducer):
@@ -20,7 +21,7 @@ class ATS(Reducer):
     @torch.no_grad()
     def forward(self, x: Tensor, context: Context) -> Reduction:
         attn = context.attn
-        significance = (attn.cls_scores() * attn.values.float().norm(dim=3)).sum(dim=1)
+        significance = (attn.cls_scores() * at_least_single(attn.values).norm(dim=3)).sum(dim=1)
         padding = None if context.weight is None else context.weight == 0
         hit = self._sample(significance, padding)
         counts = hit.sum(dim=1)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage
+from tokred.precision import at_least_single
 
 
 class DynamicViT(Reducer):
@@ -41,7 +42,7 @@ class DynamicViT(Reducer):
         if not self.training:
             scores = self._log_probability(x, None)[..., 0]
             return Reduction(anchor=scores.topk(min(self.stage.budget, x.shape[1]), dim=1).indices)
-        log_probability = self._log_probability(x, context.policy).float()
+        log_probability = at_least_single(self._log_probability(x, context.policy))
         decision = F.gumbel_softmax(log_probability, tau=1.0, hard=True)[..., 0]
         if context.policy is not None:
             decision = decision * context.policy

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage
 from tokred.methods.soft import merge
+from tokred.precision import at_least_single
 
 
 class PatchMerger(Reducer):
@@ -19,4 +20,4 @@ class PatchMerger(Reducer):
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
         x = self.norm(x)
-        return merge(x, (x @ self.queries.t()).float().softmax(dim=1), context)
+        return merge(x, at_least_single(x @ self.queries.t()).softmax(dim=1), context)

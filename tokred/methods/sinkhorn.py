@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage
 from tokred.methods.soft import merge
+from tokred.precision import at_least_single
 
 
 class Sinkhorn(Reducer):
@@ -43,7 +44,7 @@ def transport(scores: Tensor, iterations: int, eps: float) -> Tensor:
     Log-domain Sinkhorn with both marginals constant 1 / (N + K); the last step normalises tokens, so each
     token's weights sum to 1.
     """
-    scores = scores.float() / eps
+    scores = at_least_single(scores) / eps
     marginal = -math.log(scores.shape[1] + scores.shape[2])
     token = scores.new_zeros(scores.shape[0], scores.shape[1], 1)
     for _ in range(iterations):

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage
 from tokred.methods.soft import merge
+from tokred.precision import at_least_single
 
 
 class SiT(Reducer):
@@ -24,5 +25,5 @@ class SiT(Reducer):
         )
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
-        weights = (self.scale * self.mlp(x)).float().softmax(dim=1)
+        weights = at_least_single(self.scale * self.mlp(x)).softmax(dim=1)
         return merge(x, weights, context)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tokred.methods.base import Context, Reducer, Reduction, Site, no_anchor
+from tokred.precision import at_least_single
 
 
 class ToMe(Reducer):
@@ -42,7 +43,7 @@ class ToMe(Reducer):
     @torch.no_grad()
     def _match(keys: Tensor, num_merged: int) -> tuple[Tensor, int]:
         """(B, N) slot of each token, and the number of slots, from (B, H, N, d) keys."""
-        metric = F.normalize(keys.float().mean(dim=1), dim=-1)
+        metric = F.normalize(at_least_single(keys).mean(dim=1), dim=-1)
         batch, num_tokens, _ = metric.shape
         edge, target = (metric[:, 1::2] @ metric[:, 0::2].transpose(1, 2)).max(dim=2)
         order = edge.argsort(dim=1, descending=True, stable=True)

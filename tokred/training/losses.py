@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tokred.config import Training
+from tokred.precision import at_least_single
 
 _TINY = 1e-8
 
@@ -43,8 +44,8 @@ class AsymmetricLoss(nn.Module):
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """A scalar from (B, C) logits and multi-hot labels."""
-        labels = labels.float()
-        present = logits.float().sigmoid()
+        present = at_least_single(logits).sigmoid()
+        labels = labels.to(present.dtype)
         absent = (1 - present + self.clip).clamp(max=1)
         right = present * labels + absent * (1 - labels)
         log_likelihood = right.clamp(min=_TINY).log()

@@ -155,6 +155,19 @@ def test_settings_of_a_search(tmp_path: Path) -> None:
     assert (found["warmup_epochs"], found["lr"], found["epochs"]) == (7, 0.001, 30)
 
 
+def test_losses_of_a_file(tmp_path: Path) -> None:
+    """A file's own number stays; a loss that is none is named."""
+    tables = yaml.safe_load(yaml.safe_dump(published.hyperparameters()))
+    tables["datasets"]["coco"]["asl_micro_batch"] = None
+    tables["datasets"]["nuswide"]["loss"] = "assymetric"
+    (tmp_path / "found.yaml").write_text(yaml.safe_dump(tables))
+    source = str(tmp_path / "found.yaml")
+    assert layer(source, "coco", "topk", "0.50")["asl_micro_batch"] is None
+    assert "asl_micro_batch" not in layer(source, "nabirds", "topk", "0.50")
+    with pytest.raises(ValueError, match=r"none for loss 'assymetric' \(did you mean 'asymmetric'\?\)"):
+        layer(source, "nuswide", "topk", "0.50")
+
+
 def test_another_data_set_can_be_the_searched_one(tmp_path: Path) -> None:
     tables = yaml.safe_load(yaml.safe_dump(published.hyperparameters()))
     tables |= {"searched": "digits"}

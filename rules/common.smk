@@ -112,8 +112,9 @@ def dataset_of(name):
 
 
 def framing_of(name):
-    """What of a data set's images the backbones see."""
-    return {"size": IMAGE_SIZE, "crop_pct": dataset_of(name).images.crop_pct}
+    """What of a data set's images the backbones see: images in memory are of their size, and never cropped."""
+    access = dataset_of(name).images
+    return {"size": IMAGE_SIZE, "crop_pct": access.crop_pct if access.source == "stream" else None}
 
 
 def streamed_datasets():

@@ -1,16 +1,14 @@
-"""Methods against slow implementations of their description, where the reference outputs do not reach."""
+"""Methods in evaluation against slow formulations of them, where the reference outputs do not reach."""
 
 from __future__ import annotations
 
-import itertools
-
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 import tokred
+from tests.formulations import stages
 from tests.models import images, small_vit
 from tokred.budget import token_budget
 from tokred.methods.ats import ATS
@@ -21,12 +19,6 @@ from tokred.methods.kmedoids import KMedoids
 from tokred.methods.options import DPCKNNOptions, KMedoidsOptions, NoOptions
 from tokred.methods.sinkhorn import transport
 from tokred.methods.tome import ToMe
-
-NORMS = {
-    "l1": lambda y, x: abs(y) + abs(x),
-    "l2": lambda y, x: y * y + x * x,
-    "linf": lambda y, x: max(abs(y), abs(x)),
-}
 
 
 def stage(budget: int, tokens: int = 30, width: int = 8) -> Stage:
@@ -47,7 +39,7 @@ class Attention:
 
 
 @pytest.mark.parametrize("size", [(32, 32), (28, 28), (36, 20)])
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", stages.NORMS)
 @pytest.mark.parametrize("rate", ["0.50", "0.70"])
 def test_fixed_patterns(size: tuple[int, int], norm: str, rate: str) -> None:
     """Even, odd and oblong grids: the radius whose count is closest to the budget, the smaller on a tie."""
@@ -55,12 +47,8 @@ def test_fixed_patterns(size: tuple[int, int], norm: str, rate: str) -> None:
     with torch.no_grad():
         logits, trace = model.trace(images(2, size))
     rows, columns = size[0] // 4, size[1] // 4
-    places = list(itertools.product(range(rows), range(columns)))
-    distance = [NORMS[norm](2 * y - (rows - 1), 2 * x - (columns - 1)) for y, x in places]
     for index, pattern in enumerate(trace.stages, 1):
-        budget = token_budget(len(places), rate, index)
-        radius = min(sorted(set(distance)), key=lambda t: abs(sum(d <= t for d in distance) - budget))
-        expected = [i for i, d in enumerate(distance) if d <= radius]
+        expected = stages.fixed_pattern(norm, rows, columns, token_budget(rows * columns, rate, index))
         assert pattern.anchor[0].tolist() == expected, "kept tokens stay in raster order"
     torch.testing.assert_close(logits, _masked_out(size, trace), atol=1e-5, rtol=1e-5)
 
@@ -88,18 +76,8 @@ def test_kmedoids(update: str, budget: int) -> None:
     method = KMedoids(stage(budget), KMedoidsOptions(update=update))
     found = method(x, Context(attn=Attention(received=weight)))
     for image in range(3):
-        points, w = x[image].double().numpy(), weight[image].numpy()
-        d = np.linalg.norm(points[:, None] - points[None], axis=2)
-        medoids = sorted(range(30), key=lambda i: -w[i])[:budget]
-        for step in range(4):
-            slots = [min(range(budget), key=lambda k: (round(d[medoids[k], i], 6), k)) for i in range(30)]
-            if step == 3:
-                break
-            for k in range(budget):
-                members = [i for i in range(30) if slots[i] == k]
-                inside = {i: sum(d[i, j] for j in members) for i in members}
-                cost = inside if update == "paper" else {i: w[i] * d[i].sum() for i in members}
-                medoids[k] = min(members, key=lambda i, cost=cost: cost[i]) if members else medoids[k]
+        points = x[image].double().numpy()
+        medoids, slots = stages.kmedoids(points, weight[image].tolist(), budget, update)
         assert found.anchor[image].tolist() == medoids
         assert found.assign[image].tolist() == slots
 
@@ -113,21 +91,9 @@ def test_dpcknn(equal: bool) -> None:
     method = DPCKNN(stage(6), DPCKNNOptions(neighbors=3))
     found = method(x, Context())
     for image in range(2):
-        points = x[image].double().numpy()
-        d = np.linalg.norm(points[:, None] - points[None], axis=2) / np.sqrt(8)
-        density = [round(np.exp(-np.mean(np.sort(row)[:3] ** 2)), 6) for row in d]
-        higher = [
-            [j for j in range(30) if density[j] > density[i] or (density[j] == density[i] and j < i)]
-            for i in range(30)
-        ]
-        indicator = [min((d[i, j] for j in higher[i]), default=d.max()) for i in range(30)]
-        score = [round(a * b, 5) for a, b in zip(density, indicator, strict=True)]
-        centers = sorted(range(30), key=lambda i: (-score[i], i))[:6]
+        centers, slots = stages.dpcknn(x[image].double().numpy(), neighbors=3, budget=6)
         assert found.anchor[image].tolist() == centers
-        for i in range(30):
-            nearest = min(range(6), key=lambda k: (round(d[centers[k], i], 6), k))
-            expected = centers.index(i) if i in centers else nearest
-            assert found.assign[image, i] == expected
+        assert found.assign[image].tolist() == slots
         weight = method.score(x[image]).exp().detach().squeeze(1)
         for k in range(6):
             members = found.assign[image] == k
@@ -150,11 +116,8 @@ def test_ats_samples_the_cdf() -> None:
             sum(float(scores[image, h, j] * values[image, h, j].norm()) for h in range(2))
             for j in range(alive)
         ]
-        cdf = np.cumsum(np.array(significance) / (sum(significance) + 1e-6))
-        points = [(2 * k + 1) / (2 * 13) for k in range(12)]
-        hit = sorted({int(np.abs(cdf - point).argmin()) for point in points})
         kept = found.anchor[image]
-        assert kept[kept >= 0].tolist() == hit
+        assert kept[kept >= 0].tolist() == stages.ats_sample(significance, 12)
         assert found.weight[image].bool().tolist() == (kept >= 0).tolist()
 
 
@@ -165,11 +128,8 @@ def test_sinkhorn_marginals() -> None:
     torch.testing.assert_close(plan.sum(dim=2), torch.ones(2, 10))
     few = transport(scores, iterations=3, eps=1.0)
     torch.testing.assert_close(few.sum(dim=2), torch.ones(2, 10))
-    kernel, u = scores[0].double().exp(), torch.ones(10, 1).double()
-    for _ in range(3):
-        v = 1 / 14 / (kernel * u).sum(dim=0, keepdim=True)
-        u = 1 / 14 / (kernel * v).sum(dim=1, keepdim=True)
-    torch.testing.assert_close(few[0].double(), kernel * u * v * 14, atol=1e-5, rtol=1e-5)
+    expected = stages.sinkhorn_plan(scores[0].double(), iterations=3)
+    torch.testing.assert_close(few[0].double(), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_tome_counts_sizes_over_stages() -> None:
@@ -185,15 +145,11 @@ def test_tome_counts_sizes_over_stages() -> None:
     assert second.weight.sum(dim=1).tolist() == [30, 30]
     weighted = (second.tokens * second.weight.unsqueeze(-1)).sum(dim=1) / 30
     torch.testing.assert_close(weighted, x.mean(dim=1), atol=1e-5, rtol=1e-5)
-    similarity = F.normalize(keys[0].mean(dim=0), dim=1)
-    edges = [
-        (max(range(0, 30, 2), key=lambda b: float(similarity[a] @ similarity[b])), a) for a in range(1, 30, 2)
-    ]
-    strength = sorted(edges, key=lambda e: -float(similarity[e[0]] @ similarity[e[1]]))
-    for b, a in strength[:10]:
-        assert first.assign[0, a] == first.assign[0, b]
-    for _, a in strength[10:]:
-        assert (first.assign[0] == first.assign[0, a]).sum() == 1
+    for image in range(2):
+        unit = F.normalize(keys[image].mean(dim=0), dim=1).double()
+        groups = stages.tome_groups((unit @ unit.T).numpy(), 20)
+        slots = {token: slot for slot, group in enumerate(groups) for token in group}
+        assert first.assign[image].tolist() == [slots[token] for token in range(30)]
 
 
 def test_evit_fuses_what_it_prunes() -> None:
@@ -203,7 +159,7 @@ def test_evit_fuses_what_it_prunes() -> None:
     found = EViT(stage(12), NoOptions())(x, Context(Attention(scores=scores)))
     for image in range(2):
         mean = scores[image].mean(dim=0)
-        order = sorted(range(30), key=lambda i, mean=mean: -float(mean[i]))
+        order = stages.highest(mean.tolist(), 30)
         assert found.anchor[image].tolist() == [*order[:12], -1]
         fused = sum(mean[i] * x[image, i] for i in order[12:])
         torch.testing.assert_close(found.tokens[image, 12], fused, atol=1e-5, rtol=1e-5)

@@ -60,6 +60,7 @@ MULTI = {
     "ema_decay": 0.9997,
     "asl_gamma_neg": 4,
     "asl_clip": 0.05,
+    "asl_micro_batch": 256,
     "label_smoothing": 0,
     "crop": "whole",
     "cutout": 0.5,
@@ -152,6 +153,19 @@ def test_settings_of_a_search(tmp_path: Path) -> None:
     (tmp_path / "found.yaml").write_text(yaml.safe_dump(tables))
     found = layer(str(tmp_path / "found.yaml"), "imagenet", "topk", "0.60")
     assert (found["warmup_epochs"], found["lr"], found["epochs"]) == (7, 0.001, 30)
+
+
+def test_losses_of_a_file(tmp_path: Path) -> None:
+    """A file's own number stays; a loss that is none is named."""
+    tables = yaml.safe_load(yaml.safe_dump(published.hyperparameters()))
+    tables["datasets"]["coco"]["asl_micro_batch"] = None
+    tables["datasets"]["nuswide"]["loss"] = "assymetric"
+    (tmp_path / "found.yaml").write_text(yaml.safe_dump(tables))
+    source = str(tmp_path / "found.yaml")
+    assert layer(source, "coco", "topk", "0.50")["asl_micro_batch"] is None
+    assert "asl_micro_batch" not in layer(source, "nabirds", "topk", "0.50")
+    with pytest.raises(ValueError, match=r"none for loss 'assymetric' \(did you mean 'asymmetric'\?\)"):
+        layer(source, "nuswide", "topk", "0.50")
 
 
 def test_another_data_set_can_be_the_searched_one(tmp_path: Path) -> None:

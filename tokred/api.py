@@ -61,6 +61,7 @@ def reduce(
         reducer = spec.load()
         for stage in model.make_stages(vit.patch_embed.grid_size):
             model.reducers.append(reducer(stage, checked))
+            model.reducers[-1].init_weights()
     model.check_pool(vit.global_pool)
     parameter = next(vit.parameters())
     model.reducers.to(device=parameter.device, dtype=parameter.dtype).train(vit.training)

@@ -89,7 +89,7 @@ class BlockAttention:
         alive = F.pad(self.policy, (self.num_prefix, 0), value=1.0)[:, None, :, None]
         q = _at(self.q_BHMd, rows)
         scores = self._scores(q)
-        highest = scores.detach().amax(dim=-1, keepdim=True)
+        highest = self._highest(scores.detach(), q)
         exponent = self.attn.attn_drop(scores.sub_(highest).exp_().to(self.v_BHMd.dtype))
         values = F.pad(self.v_BHMd, (0, 1), value=1.0)  # the last feature becomes the sum of the weights
         sums = exponent @ (alive * values).to(exponent.dtype)
@@ -99,6 +99,16 @@ class BlockAttention:
         sums = sums + (own - highest).exp() * (1.0 - _at(alive, rows)) * _at(values, rows)
         weighted = sums[..., :-1] + eps / values.shape[2] * self.v_BHMd.sum(dim=2, keepdim=True)
         return (weighted / (sums[..., -1:] + eps)).to(self.v_BHMd.dtype)
+
+    def _highest(self, scores: Tensor, q: Tensor) -> Tensor:
+        """(B, H, R, 1) largest score of each query, differentiable.
+
+        The score is formed again from its key: the gradient would need a copy of all scores otherwise.
+        """
+        top = scores.max(dim=-1, keepdim=True)
+        keys = self.k_BHMd.gather(2, top.indices.expand(-1, -1, -1, q.shape[-1]))
+        score = (q * self.attn.scale * keys).sum(dim=-1, keepdim=True)
+        return top.values + (score - score.detach())
 
 
 def _at(x_BHMd: Tensor, rows: Tensor | None) -> Tensor:

@@ -48,3 +48,13 @@ def build_model(
     torch.manual_seed(run.seed_for("init"))
     vit = build_vit(backbone, num_classes, drop_path)
     return reduce(vit, run.method, run.keep_rate, locations, **options)
+
+
+def reset_classifier(model: VisionTransformer, run: Run) -> None:
+    """Initial values of a classifier that is trained for other classes than the pretrained weights know.
+
+    They are drawn from the run's seed, and those of PyTorch's `nn.Linear`, as in the published code. timm
+    gives a ViT's classifier others: a truncated normal, or zero (`weight_init: jax`).
+    """
+    torch.manual_seed(run.seed_for("classifier"))
+    model.head.reset_parameters()

@@ -217,6 +217,7 @@ class ReducedVisionTransformer(VisionTransformer):
         super().init_weights(mode, needs_reset)
         for reducer in self.reducers:
             fresh = type(reducer)(reducer.stage, reducer.options)
+            fresh.init_weights()
             reducer.load_state_dict(fresh.state_dict())
 
     def make_stages(self, grid: tuple[int, int]) -> list[Stage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -55,9 +56,43 @@ def test_paper_s_runs() -> None:
         untrained = run.dataset == "imagenet" and run.method == "none"
         assert (training.epochs == 0) == untrained
         assert parsed.keeps_head(run) == (run.dataset == "imagenet")
+    assert parsed.evaluation_precision == "float16"
     view = parsed.view()
     assert list(view.backbones.values()) == ["DeiT-T", "DeiT-S", "DeiT-B"]
     assert (view.grid, view.locations) == ((14, 14), (3, 6, 9))
+
+
+#: Keys that the page of differences names, each with the published value.
+DIFFERENCES = re.findall(
+    r"`([a-z_.]+): ([^`]+)`", (ROOT / "docs/differences.md").read_text().partition("## Training")[2]
+)
+
+
+def test_page_of_differences_names_keys() -> None:
+    assert len(DIFFERENCES) == len(set(DIFFERENCES)) >= 10
+
+
+@pytest.mark.usefixtures("adapters")
+@pytest.mark.parametrize(("key", "text"), DIFFERENCES)
+def test_keys_of_the_page_of_differences(key: str, text: str) -> None:
+    """Each key can be set to the value that the page names, and the paper's study has it."""
+    value, parsed = yaml.safe_load(text), paper()
+    if key.startswith("training."):
+        name = key.removeprefix("training.")
+        assert value in {getattr(parsed.training_for(run), name) for run in parsed.runs()}
+    else:
+        assert _at(parsed, key.split(".")) == value
+    changes: object = value
+    for name in reversed(key.split(".")):
+        changes = {name: changes}
+    changed = paper(**changes)
+    assert _at(changed, key.split(".")) == value
+
+
+def _at(found: object, names: list[str]) -> object:
+    for name in names:
+        found = found[name] if isinstance(found, dict) else getattr(found, name)
+    return found
 
 
 @pytest.mark.usefixtures("adapters")

@@ -17,7 +17,9 @@ def picture(width: int, height: int) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-@pytest.mark.parametrize("size", [(300, 200), (200, 301), (97, 97), (64, 640), (33, 32), (500, 333)])
+@pytest.mark.parametrize(
+    "size", [(32, 32), (300, 200), (200, 301), (97, 97), (64, 640), (33, 32), (500, 333)]
+)
 @pytest.mark.parametrize("crop_pct", [None, 0.875, 1.0])
 def test_frame(size: tuple[int, int], crop_pct: float | None) -> None:
     image = picture(*size)
@@ -28,6 +30,10 @@ def test_frame(size: tuple[int, int], crop_pct: float | None) -> None:
     np.testing.assert_array_equal(np.asarray(frame(image, 32, crop_pct)), np.asarray(expected))
 
 
-def test_pictures_of_the_backbone_s_size_stay() -> None:
-    image = picture(32, 32)
-    assert frame(image, 32, 0.875) is image
+def test_a_picture_of_the_input_size_is_framed_like_any_other() -> None:
+    """256 and 224: the picture is enlarged by 8 / 7, and its border is cut off."""
+    image = picture(224, 224)
+    found = np.asarray(frame(image, 224, 0.875))
+    enlarged = np.asarray(image.resize((256, 256), Image.Resampling.BICUBIC))
+    np.testing.assert_array_equal(found, enlarged[16:240, 16:240])
+    np.testing.assert_array_equal(np.asarray(frame(image, 224, None)), np.asarray(image))

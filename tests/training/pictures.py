@@ -36,6 +36,7 @@ AUGMENTED = {
     "erasing": 0.25,
     "mixup": 0.8,
     "cutmix": 1.0,
+    "mix_micro_batch": 4,
     "repeats": 3,
     "label_smoothing": 0.1,
 }

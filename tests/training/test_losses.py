@@ -27,6 +27,30 @@ def test_asymmetric_loss_is_the_mean_of_timm_s_over_images(settings: dict[str, f
     assert gradients[0].isfinite().all()
 
 
+def test_asymmetric_loss_as_a_sum_over_a_nominal_micro_batch() -> None:
+    """The published sum over 256 images, averaged over micro-batches, whatever the hardware's micro-batch."""
+    torch.manual_seed(0)
+    logits, labels = torch.randn(512, 7), (torch.rand(512, 7) < 0.3).float()
+    training = Training(asl_micro_batch=256)
+    theirs = AsymmetricLossMultiLabel(training.asl_gamma_neg, training.asl_gamma_pos, training.asl_clip)
+    single = torch.stack([theirs(logits[i : i + 1], labels[i : i + 1]) for i in range(512)])
+    expected = (single[:256].sum() + single[256:].sum()) / 2
+    loss = task_loss("multi", training)
+    for size in (512, 64):
+        parts = zip(logits.split(size), labels.split(size), strict=True)
+        found = torch.stack([loss(*part) for part in parts]).mean()
+        torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(task_loss("multi", Training())(logits, labels), expected / 256)
+
+
+def test_a_nominal_micro_batch_leaves_cross_entropy_as_it_is() -> None:
+    logits, labels = torch.randn(8, 5, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 5
+    losses = [
+        task_loss("single", Training(asl_micro_batch=size, label_smoothing=0.1)) for size in (256, None)
+    ]
+    assert torch.equal(losses[0](logits, labels), losses[1](logits, labels))
+
+
 def test_loss_of_a_batch_is_the_mean_of_its_parts() -> None:
     torch.manual_seed(0)
     logits = torch.randn(8, 5)

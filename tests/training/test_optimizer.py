@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+
+import pandas as pd
 import pytest
 import torch
 
@@ -63,11 +67,38 @@ def test_part_of_an_epoch_warms_up() -> None:
 def test_freeze_and_scale() -> None:
     optimizer = make_optimizer(reduced(), TRAINING)
     schedule = Schedule(TRAINING, PER_EPOCH)
-    for step, factor in ((0, 0.0), (29, 0.0), (30, 0.25), (79, 0.25)):
+    # The backbone's peak is 0.025, so that its rate at the end is the floor, and not a quarter of it.
+    expected = {0: 0.0, 29: 0.0, 30: 0.02 + 0.0025 * (1 + math.cos(math.pi * 3 / 8)), 80: 0.02}
+    for step, backbone in expected.items():
         rate = schedule.apply(optimizer, step)
         assert rate == schedule.learning_rate(step)
-        rates = {(group["role"], group["lr"]) for group in optimizer.param_groups}
-        assert rates == {("new", rate), ("backbone", factor * rate)}
+        rates = {group["role"]: group["lr"] for group in optimizer.param_groups}
+        assert rates == {"new": rate, "backbone": pytest.approx(backbone, rel=1e-12)}
+
+
+def test_published_rates() -> None:
+    """Rates of both groups at 608 steps of six published settings, from the published code's scheduler."""
+    rows = pd.read_csv(Path(__file__).parents[1] / "golden/schedule.csv")
+    assert len(rows) == 608
+    for _, case in rows.groupby("case"):
+        first = case.iloc[0]
+        fields = set(Training.model_fields) & set(case.columns)
+        training = Training(**{name: float(first[name]) for name in fields})
+        optimizer, schedule = (
+            make_optimizer(reduced(), training),
+            Schedule(training, first["steps_per_epoch"]),
+        )
+        for row in case.itertuples():
+            schedule.apply(optimizer, row.step)
+            expected = {"new": row.lr_new, "backbone": row.lr_backbone}
+            for group in optimizer.param_groups:
+                assert group["lr"] == pytest.approx(expected[group["role"]], rel=0, abs=1e-9)
+
+
+def test_a_scale_of_zero_would_not_freeze_the_backbone() -> None:
+    """Its rate would rise to the floor: `backbone_freeze_epochs` is what leaves a backbone as it is."""
+    with pytest.raises(ValueError, match="backbone_lr_scale"):
+        Training(backbone_lr_scale=0)
 
 
 def test_frozen_parameters_do_not_move() -> None:

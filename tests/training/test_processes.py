@@ -38,6 +38,7 @@ def job(folder: Path, name: str, hardware: Mapping[str, object]) -> tuple[dict[s
     run = {"dataset": "d", "backbone": "b", "method": "sit", "keep_rate": "0.50", "seed": 0}
     model = {"backbone": SMALL.model_dump(mode="json"), "options": {}, "locations": [1, 2]}
     augmented = {"crop": "random", "flip": 0.5, "mixup": 0.8, "cutmix": 1.0, "repeats": 3}
+    augmented["mix_micro_batch"] = 6
     training = {**PLAIN, **augmented, "selection": "test", "backbone_freeze_epochs": 1}
     checkpoint, history = folder / name / "0.safetensors", folder / name / "0.parquet"
     files = [str(folder / file) for file in ("vit.safetensors", "train.parquet", "test.parquet")]

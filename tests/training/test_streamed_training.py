@@ -65,10 +65,33 @@ def test_accumulated_gradients_are_the_whole_batch_s(method: str, path: str, tmp
     """DynamicViT draws its decisions anew for each micro-batch."""
     whole = trainer(path, method, **AUGMENTED)
     parts = trainer(path, method, Hardware(micro_batch_size=2, **CPU), **AUGMENTED)
-    assert (whole.parts, parts.parts) == (1, 4)
+    assert (len(whole.parts), len(parts.parts)) == (1, 4)
     assert close(parts.fit(tmp_path / "parts", "x"), whole.fit(tmp_path / "whole", "x"))
     for mine, theirs in zip(parts.history, whole.history, strict=True):
         assert mine["train_loss"] == pytest.approx(theirs["train_loss"], abs=1e-5)
+
+
+def test_each_nominal_micro_batch_is_mixed_by_itself(path: str, tmp_path: Path) -> None:
+    several, one = (trainer(path, mixup=0.8, mix_micro_batch=size) for size in (4, 8))
+    assert not equal(several.fit(tmp_path / "several", "x"), one.fit(tmp_path / "one", "x"))
+
+
+def test_the_asymmetric_loss_s_micro_batch_weighs_the_method_s_loss(several: str) -> None:
+    """The gradient is `images * (gradient of the mean) + (gradient of DynamicViT's ratio loss)`."""
+    totals, gradients = {}, {}
+    for images in (None, 2, 256):
+        learner = trainer(several, "dynamicvit", asl_micro_batch=images, clip_grad=None)
+        torch.manual_seed(0)
+        steps = learner.train_images.steps(learner.training, learner.share, 0)
+        stepper = learner.stepper
+        totals[images] = stepper.step(next(steps), learner.parts, learner._inputs, None).tolist()
+        gradients[images] = torch.cat([p.grad.flatten() for p in learner.model.parameters()])
+    assert totals[256] == pytest.approx([256 * totals[None][0], totals[None][1]])
+    assert totals[None][1] > 0
+    task = gradients[2] - gradients[None]
+    torch.testing.assert_close(gradients[256], gradients[None] + 255 * task, atol=1e-3, rtol=1e-3)
+    ratio_loss = gradients[None] - task
+    assert ratio_loss.norm() > 1e-3 * task.norm()
 
 
 def test_accumulation_with_several_labels_and_a_loss_of_the_method(several: str, tmp_path: Path) -> None:

@@ -39,8 +39,11 @@ class Augmentation(Strict):
     )
     mixup: NonNegativeFloat = Field(0.0, description="alpha of Mixup, 0: none; single-label data sets only")
     cutmix: NonNegativeFloat = Field(0.0, description="alpha of CutMix, 0: none; single-label data sets only")
-    cutmix_share: float = Field(
-        0.5, ge=0, le=1, description="part of the steps with CutMix, if there is both"
+    cutmix_share: float = Field(0.5, ge=0, le=1, description="probability of CutMix where there is both")
+    mix_micro_batch: PositiveInt = Field(
+        256,
+        multiple_of=2,
+        description="so many successive images of a batch share one draw of Mixup or CutMix, on any hardware",
     )
     repeats: PositiveInt = Field(
         1,

@@ -34,9 +34,7 @@ class Grid(Strict):
     lr: list[PositiveFloat] = Field(default_factory=_tried("lr"), min_length=1)
     lr_normalizer: list[PositiveInt] = Field(default_factory=_tried("lr_normalizer"), min_length=1)
     warmup_epochs: list[NonNegativeFloat] = Field(default_factory=_tried("warmup_epochs"), min_length=1)
-    backbone_lr_scale: list[NonNegativeFloat] = Field(
-        default_factory=_tried("backbone_lr_scale"), min_length=1
-    )
+    backbone_lr_scale: list[PositiveFloat] = Field(default_factory=_tried("backbone_lr_scale"), min_length=1)
     backbone_freeze_epochs: list[NonNegativeInt] = Field(
         default_factory=_tried("backbone_freeze_epochs"), min_length=1
     )
@@ -60,7 +58,7 @@ class FirstGrid(Grid):
 
     lr: list[PositiveFloat] = Field([0.001], min_length=1)
     lr_normalizer: list[PositiveInt] = Field([1024], min_length=1)
-    backbone_lr_scale: list[NonNegativeFloat] = Field([1, 0.01], min_length=1)
+    backbone_lr_scale: list[PositiveFloat] = Field([1, 0.01], min_length=1)
 
 
 #: Names of the searched settings, in the order of the paper's tables.

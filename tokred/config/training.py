@@ -14,9 +14,10 @@ Precision = Literal["float32", "bfloat16", "float16"]
 class Training(Augmentation):
     """How one model is trained. Every field can be set per study, data set, method and keep rate.
 
-    The learning rate is `lr * batch_size / lr_normalizer`, rises linearly from `warmup_lr` and falls along a
-    cosine to `min_lr`. "Backbone" parameters (all but head, embeddings and the method's own) learn at
-    `backbone_lr_scale` times that, and not at all during the first `backbone_freeze_epochs`.
+    The learning rate rises linearly from `warmup_lr` to its peak, `lr * batch_size / lr_normalizer`, and
+    falls along a cosine to `min_lr`. "Backbone" parameters (all but head, embeddings and the method's own)
+    have `backbone_lr_scale` times that peak, but the same `warmup_lr` and `min_lr`, and do not learn at all
+    during the first `backbone_freeze_epochs`.
 
     `batch_size` is what an optimiser step sees, in however many processes and micro-batches it is computed
     (`Hardware`). Without epochs (0) the pretrained weights are the result.
@@ -29,7 +30,11 @@ class Training(Augmentation):
     min_lr: NonNegativeFloat = 1e-5
     warmup_lr: NonNegativeFloat = 1e-6
     warmup_epochs: NonNegativeFloat = 5
-    backbone_lr_scale: NonNegativeFloat = 1.0
+    backbone_lr_scale: PositiveFloat = Field(
+        1.0,
+        description="factor on the backbone's peak learning rate; to leave the backbone as it is, set "
+        "`backbone_freeze_epochs` to the number of epochs",
+    )
     backbone_freeze_epochs: NonNegativeInt = 0
     weight_decay: NonNegativeFloat = 0.05
     clip_grad: PositiveFloat | None = Field(None, description="largest norm of the gradient; null: no limit")
@@ -39,6 +44,11 @@ class Training(Augmentation):
     asl_gamma_neg: NonNegativeFloat = Field(4.0, description="asymmetric loss, multi-label data sets")
     asl_gamma_pos: NonNegativeFloat = Field(0.0, description="asymmetric loss, multi-label data sets")
     asl_clip: float = Field(0.05, ge=0, lt=1, description="asymmetric loss, multi-label data sets")
+    asl_micro_batch: PositiveInt | None = Field(
+        None,
+        description="asymmetric loss, multi-label data sets: the mean over images times this number, that is "
+        "the sum over a micro-batch of so many images (as published: 256) on any hardware; null: the mean",
+    )
     precision: Precision = Field(
         "float32", description="of matrix products and attention, in training and validation"
     )

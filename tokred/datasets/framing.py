@@ -12,10 +12,9 @@ def frame(image: Image.Image, size: int, crop_pct: float | None) -> Image.Image:
         image: of any size.
         size: height and width of the result.
         crop_pct: the shorter side is resized to `size / crop_pct` and the central square taken: with 0.875
-            the usual 256 and 224. None: the whole picture, of any shape, is resized to a square.
+            the usual 256 and 224, also for a picture that has the backbone's size already. None: the whole
+            picture, of any shape, is resized to a square.
     """
-    if image.size == (size, size):
-        return image
     if crop_pct is None:
         return image.resize((size, size), Image.Resampling.BICUBIC)
     shorter = int(size / crop_pct)

@@ -97,6 +97,7 @@ class Reducer(nn.Module):
     """One stage of a method. Subclasses set `site` and implement `forward`.
 
     Options of the method (its dataclass in `tokred.methods.options`) arrive as `self.options`.
+    `tokred.reduce` calls `init_weights` once the stage is built.
 
     Attributes:
         site: where in its block the stage acts.
@@ -122,6 +123,18 @@ class Reducer(nn.Module):
     def set_stage(self, stage: Stage) -> None:
         """Act on another grid, or leave another number of tokens, from now on."""
         self.stage = stage
+
+    @torch.no_grad()
+    def init_weights(self) -> None:
+        """Give all linear layers the ViT's initial values: truncated normal, std 0.02, and bias 0.
+
+        A method whose layers start otherwise overrides this.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
         """Reduce (B, N, D) spatial tokens; WITHIN reducers must return `anchor` and no `tokens`."""

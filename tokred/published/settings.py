@@ -11,7 +11,9 @@ What the tables say is taken as follows.
 - All else comes from Table 3 and the text. The strengths of augmentations that Table 3 only names are our
   choice, and follow whom the paper follows: DeiT (RandAugment "rand-m9-mstd0.5-inc1", Mixup 0.8, CutMix 1.0)
   and the asymmetric loss's authors (Cutout of half the side). "Mixed precision" is float16, all that the
-  V100 has. The "decay rate" of the cosine schedule has no meaning within one cycle and is left out.
+  V100 has. The "decay rate" of the cosine schedule has no meaning within one cycle and is left out. The
+  asymmetric loss is a sum over micro-batches of 256 images, as in the published code; see
+  `docs/differences.md`.
 """
 
 from __future__ import annotations
@@ -40,6 +42,11 @@ _AUGMENTATIONS: dict[str, dict[str, Any]] = {
     "normalize": {},
     "random_erasing 0.25": {"erasing": 0.25},
     "mixup/cutmix": {"mixup": 0.8, "cutmix": 1.0},
+}
+_LOSSES: dict[str, dict[str, Any]] = {
+    "cross_entropy": {},
+    # Not in the tables: what the published code does, and what the learning rates were searched with.
+    "asymmetric": {"asl_micro_batch": 256},
 }
 #: Keys of a data set that are no fields of `Training`.
 _NAMED = ("loss", "augmentation")
@@ -88,6 +95,8 @@ def training_for(
     settings = {"weight_decay": fixed["weight_decay"], "drop_path": fixed["stochastic_depth"]}
     settings |= {"repeats": fixed["repeated_augmentations"]}
     settings |= {"precision": "float16" if fixed["mixed_precision"] else "float32"}
+    if "loss" in static:
+        settings |= _entry(_LOSSES, static["loss"], "loss")
     for name in static["augmentation"]:
         settings |= _entry(_AUGMENTATIONS, name, "augmentation")
     settings |= {name: value for name, value in static.items() if name not in _NAMED}

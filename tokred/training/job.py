@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tokred import fingerprint, tables
-from tokred.build import build_model
+from tokred.build import build_model, reset_classifier
 from tokred.config import Backbone, Hardware, ImageAccess, Training
 from tokred.run import Run
 from tokred.training import launch, processes
@@ -68,6 +68,8 @@ def train(
         settings.drop_path,
     )
     source = _start_from(network, backbone, pretrained, keep_head)
+    if not keep_head:
+        reset_classifier(network, identity)
     facts = {"run": asdict(identity), "model": dict(model), "training": dict(training)}
     facts |= {"images": dict(images), "code": {**_code_of(train_table), **code}}
     files = {"train": train_table, "test": test_table}

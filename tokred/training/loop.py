@@ -17,7 +17,7 @@ from tokred.training import processes, state
 from tokred.training.data import Source
 from tokred.training.device import autocast, enough_memory, resolve
 from tokred.training.measure import Measure
-from tokred.training.mixing import Mix
+from tokred.training.mixing import StepMix
 from tokred.training.optimizer import Schedule
 from tokred.training.scores import METRIC
 from tokred.training.share import Share
@@ -70,8 +70,9 @@ class Trainer:
         self.mixes = training.mixup > 0 or training.cutmix > 0
         if self.mixes and train.task != "single":
             raise ValueError(f"{run.key}: mixup and cutmix are for single-label data sets, set them to 0")
-        parts = self.share.slices(min(training.batch_size, len(train)), even=self.mixes)
-        self.parts, self.micro = len(parts), parts[0].stop - parts[0].start
+        self.batch_size = min(training.batch_size, len(train))
+        self.parts = self.share.slices(self.batch_size, even=self.mixes)
+        self.micro = self.parts[0].stop - self.parts[0].start
         self.steps_per_epoch = max(1, len(train) // training.batch_size)
         self.schedule = Schedule(training, self.steps_per_epoch)
         self.stepper = Stepper(self.model, training, hardware, train.task, train.num_classes)
@@ -121,9 +122,11 @@ class Trainer:
     def _inputs(self, pixels: torch.Tensor) -> torch.Tensor:
         return self.train_images.inputs(pixels, self.backbone)
 
-    def _mix(self, step: int) -> Mix | None:
-        seed = self.run.seed_for("mix", self.epoch, step)
-        return Mix.draw(self.training, np.random.default_rng(seed)) if self.mixes else None
+    def _mix(self, step: int) -> StepMix | None:
+        if not self.mixes:
+            return None
+        rng = np.random.default_rng(self.run.seed_for("mix", self.epoch, step))
+        return StepMix.draw(self.training, self.batch_size, rng)
 
     def _finish_epoch(self, row: dict[str, float]) -> None:
         """Validate, keep the best weights, log."""

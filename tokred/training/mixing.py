@@ -14,11 +14,52 @@ from tokred.config import Training
 
 
 @dataclass(frozen=True)
-class Mix:
-    """How the pairs of one step are mixed: neighbours (0, 1), (2, 3), ... with each other.
+class StepMix:
+    """The mixes of one optimizer step: one draw for each nominal micro-batch of its effective batch.
 
-    One draw for a step, as in DeiT; pairs rather than a reversed batch, so that the result does not depend
-    on how the batch is parted into processes and micro-batches.
+    In the published code each process draws once per micro-batch (256 images). Here the draws belong to
+    places in the effective batch, so that they do not depend on processes and on their micro-batches.
+
+    Attributes:
+        mixes: one for each nominal micro-batch, in the order of the batch.
+        size: images of a nominal micro-batch, an even number; the last one may have fewer.
+    """
+
+    mixes: tuple[Mix, ...]
+    size: int
+
+    @classmethod
+    def draw(cls, training: Training, batch_size: int, rng: Generator) -> StepMix:
+        """Mixes of a batch of `batch_size` images."""
+        size = training.mix_micro_batch
+        return cls(tuple(Mix.draw(training, rng) for _ in range(0, batch_size, size)), size)
+
+    def apply(
+        self, images: Tensor, labels: Tensor, num_classes: int, first: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """Mix images that are a part of the batch; see `Mix.apply`.
+
+        Args:
+            images, labels: an even number of them.
+            first: place of the first image in the batch, an even number.
+        """
+        parts, start = [], 0
+        while start < len(images):
+            index, offset = divmod(first + start, self.size)
+            part = slice(start, start + self.size - offset)
+            parts.append(self.mixes[index].apply(images[part], labels[part], num_classes))
+            start = part.stop
+        if len(parts) == 1:
+            return parts[0]
+        return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How the images of one nominal micro-batch are mixed: neighbors (0, 1), (2, 3), ... with each other.
+
+    Neighbors rather than a reversed batch, so that the result does not depend on how the batch is split among
+    processes and their micro-batches.
 
     Attributes:
         share: part of the image itself, the rest is its partner's.
@@ -32,7 +73,7 @@ class Mix:
 
     @classmethod
     def draw(cls, training: Training, rng: Generator) -> Mix:
-        """A step's mix."""
+        """A random mix."""
         both = training.mixup > 0 and training.cutmix > 0
         cut = rng.random() < training.cutmix_share if both else training.cutmix > 0
         alpha = training.cutmix if cut else training.mixup

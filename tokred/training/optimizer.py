@@ -19,7 +19,8 @@ _NO_DECAY = ("pos_embed", "cls_token", "reg_token")
 def parameter_groups(model: nn.Module, training: Training) -> list[dict[str, object]]:
     """Up to four groups: new or backbone, with or without weight decay.
 
-    Each group has `role` ("new", "backbone") and `scale`, its factor on the learning rate.
+    Each group has `role` ("new", "backbone") and `scale`, its factor on the
+    peak learning rate.
     """
     groups: dict[tuple[str, float], dict[str, object]] = {}
     for name, parameter in model.named_parameters():
@@ -36,33 +37,42 @@ def parameter_groups(model: nn.Module, training: Training) -> list[dict[str, obj
 
 @dataclass(frozen=True)
 class Schedule:
-    """Learning rate of every step: linear warm-up, then a cosine over all steps, per step.
+    """Learning rate of every group at every step: linear warm-up, then a cosine, set per step.
+
+    A group's `scale` multiplies its peak only. The start of the warm-up (`warmup_lr`) and the floor
+    (`min_lr`) are absolute and the same for all groups, as in timm's scheduler: a backbone whose peak equals
+    the floor stays at it, and one whose peak lies below the floor rises to it.
 
     Attributes:
         training: its settings.
-        steps_per_epoch: optimiser steps in an epoch.
+        steps_per_epoch: optimizer steps in an epoch.
     """
 
     training: Training
     steps_per_epoch: int
 
-    def learning_rate(self, step: int) -> float:
-        """Rate of new parameters at a step, counted from 0."""
+    def learning_rate(self, step: int, scale: float = 1.0) -> float:
+        """Rate of a group at a step, counted from 0, while it is not frozen.
+
+        Args:
+            scale: the group's factor on the peak.
+        """
         t = self.training
-        peak = t.lr * t.batch_size / t.lr_normalizer
+        peak = t.lr * t.batch_size / t.lr_normalizer * scale
         warmup = t.warmup_epochs * self.steps_per_epoch
         if step < warmup:
             return t.warmup_lr + (peak - t.warmup_lr) * step / warmup
+        # The cosine counts from step 0, not from the end of the warm-up.
         progress = step / (t.epochs * self.steps_per_epoch)
         return t.min_lr + 0.5 * (peak - t.min_lr) * (1 + math.cos(math.pi * progress))
 
     def apply(self, optimizer: torch.optim.Optimizer, step: int) -> float:
         """Set every group's rate for a step; returns the rate of new parameters."""
-        rate = self.learning_rate(step)
         frozen = step < self.training.backbone_freeze_epochs * self.steps_per_epoch
         for group in optimizer.param_groups:
-            group["lr"] = 0.0 if frozen and group["role"] == "backbone" else rate * group["scale"]
-        return rate
+            held = frozen and group["role"] == "backbone"
+            group["lr"] = 0.0 if held else self.learning_rate(step, group["scale"])
+        return self.learning_rate(step)
 
 
 def make_optimizer(model: nn.Module, training: Training) -> torch.optim.AdamW:

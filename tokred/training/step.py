@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from timm.utils import ModelEmaV3
@@ -12,7 +12,7 @@ from tokred.config import Hardware, Training
 from tokred.training import processes
 from tokred.training.device import autocast
 from tokred.training.losses import task_loss
-from tokred.training.mixing import Mix
+from tokred.training.mixing import StepMix
 from tokred.training.optimizer import make_optimizer
 from tokred.vit import ReducedVisionTransformer
 
@@ -47,31 +47,31 @@ class Stepper:
     def step(
         self,
         parts: Iterable[tuple[Tensor, Tensor]],
-        count: int,
+        places: Sequence[slice],
         inputs: Callable[[Tensor], Tensor],
-        mix: Mix | None,
+        mix: StepMix | None,
     ) -> Tensor:
         """Learn from a batch; returns the task's loss and the method's, (2,), of this process's part.
 
         Args:
             parts: micro-batches of equal size, images and labels.
-            count: how many there are.
+            places: where in the batch each of them lies.
             inputs: makes images the network's input.
-            mix: how pairs of images are mixed, None for not at all.
+            mix: how images are mixed, None for not at all.
         """
         self.optimizer.zero_grad(set_to_none=True)
         totals = torch.zeros(2, device=self.device)
-        for pixels, labels in parts:
+        for (pixels, labels), place in zip(parts, places, strict=True):
             images, targets = inputs(pixels.to(self.device)), labels.to(self.device)
             if mix is not None:
-                images, targets = mix.apply(images, targets, self.num_classes)
+                images, targets = mix.apply(images, targets, self.num_classes, place.start)
             with autocast(self.device, self.training.precision):
                 loss = self.loss(self.forward(images), targets)
             extra = self.model.extra_loss
             whole = loss if extra is None else loss + extra
-            self.scaler.scale(whole / count).backward()
+            self.scaler.scale(whole / len(places)).backward()
             method = torch.zeros((), device=self.device) if extra is None else extra.detach()
-            totals += torch.stack([loss.detach(), method]) / count
+            totals += torch.stack([loss.detach(), method]) / len(places)
         self._update()
         return totals
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tokred.datasets import registry
-from tokred.datasets.accept import accepted
+from tokred.datasets.accept import accepted, check_unreadable, name_error
 from tokred.datasets.info import Row, TableInfo
 from tokred.datasets.options import FileOptions
 from tokred.datasets.source import Census, Source
+from tokred.datasets.text import printable
 from tokred.datasets.writing import write
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def prepare(
     info = replace(info, dataset=name)
     total = None
     if isinstance(rows, Source):
-        total = _count(rows, info)
+        total = _count(rows, info, settings)
         rows = accepted(rows, info, settings, Path(output), threads)
     write(output, info, _shown(rows, f"{name} {split}", total))
     Path(output).with_suffix(".state.jsonl").unlink(missing_ok=True)
@@ -58,13 +59,16 @@ def _remove_unfinished(output: Path) -> None:
             path.unlink()
 
 
-def _count(source: Source, info: TableInfo) -> int | None:
-    """How many images there are; wrong numbers are found before hours of decoding where that costs little."""
+def _count(source: Source, info: TableInfo, options: FileOptions) -> int | None:
+    """How many images there are; wrong numbers and names are found before hours of decoding if possible."""
     if not source.listed:
         return source.total
-    census = Census(info)
-    for _ in census.counting(source):
-        pass
+    census, unnamed = Census(info), []
+    for row in census.counting(source):
+        error = name_error(row)
+        if error is not None:
+            unnamed.append(f"{printable(row.path)}\t{error}")
+    check_unreadable(unnamed, info, options)
     census.check(source)
     return census.images
 

@@ -21,7 +21,13 @@ log = logging.getLogger(__name__)
 
 
 def prepare(
-    adapter: str, name: str, split: str, options: Mapping[str, object], output: str, threads: int = 1
+    adapter: str,
+    name: str,
+    split: str,
+    options: Mapping[str, object],
+    output: str,
+    threads: int = 1,
+    for_training: bool = False,
 ) -> None:
     """Write the image table of a split.
 
@@ -35,6 +41,12 @@ def prepare(
         options: the adapter's options.
         output: path of the table.
         threads: how many images are read and decoded at a time.
+        for_training: whether models are to learn from the training split of a user's files: it must have two
+            classes or more, and images of each. With several labels an image, one class is enough, and a
+            class without images is only logged.
+
+    Raises:
+        ValueError: what the adapter expects is not there, or nothing can be learned from it.
     """
     _remove_unfinished(Path(output))
     spec = registry.get(adapter)
@@ -45,8 +57,11 @@ def prepare(
     info = replace(info, dataset=name)
     total = None
     if isinstance(rows, Source):
-        total = _count(rows, info, settings)
+        total = _count(rows, info, settings, for_training)
         rows = accepted(rows, info, settings, Path(output), threads)
+        if for_training and split == "train":  # again: some images may have been left out
+            census = Census(info)
+            rows = census.learnable(census.counting(rows))
     write(output, info, _shown(rows, f"{name} {split}", total))
     Path(output).with_suffix(".state.jsonl").unlink(missing_ok=True)
     log.info("%s: split %s of data set %s (%s)", output, split, name, adapter)
@@ -59,7 +74,7 @@ def _remove_unfinished(output: Path) -> None:
             path.unlink()
 
 
-def _count(source: Source, info: TableInfo, options: FileOptions) -> int | None:
+def _count(source: Source, info: TableInfo, options: FileOptions, for_training: bool) -> int | None:
     """How many images there are; wrong numbers and names are found before hours of decoding if possible."""
     if not source.listed:
         return source.total
@@ -70,6 +85,8 @@ def _count(source: Source, info: TableInfo, options: FileOptions) -> int | None:
             unnamed.append(f"{printable(row.path)}\t{error}")
     check_unreadable(unnamed, info, options)
     census.check(source)
+    if for_training and info.split == "train":
+        census.check_learnable()
     return census.images
 
 

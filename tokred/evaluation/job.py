@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from types import MappingProxyType
+
+from safetensors import safe_open
 
 from tokred import fingerprint
 from tokred.build import build_model
@@ -12,7 +15,7 @@ from tokred.config import Backbone, Hardware, ImageAccess
 from tokred.evaluation.extract import Outputs, extract
 from tokred.run import Run
 from tokred.training.device import keep_freed_memory, resolve
-from tokred.training.read import read_split
+from tokred.training.read import check_classes, read_split
 from tokred.weights import load_weights
 
 
@@ -34,7 +37,15 @@ def extract_run(
     split = read_split(test_table, backbone, ImageAccess(**images), machine.workers)
     network = build_model(identity, backbone, model["options"], model["locations"], split.num_classes)
     load_weights(network, checkpoint, whole=True)
+    check_classes(_learned_classes(checkpoint) or split.classes, split.classes, test_table, checkpoint)
     network.to(resolve(machine.device))
     facts = {"run": asdict(identity), "locations": list(model["locations"]), "grid": list(backbone.grid)}
     facts |= {"depth": backbone.depth, "checkpoint": fingerprint.file(checkpoint), "code": code}
     extract(network, identity, backbone, split, batch_size, Outputs(**outputs), facts, precision)
+
+
+def _learned_classes(checkpoint: str) -> list[str] | None:
+    """Names of the classes that a model was trained on; None for weights from elsewhere."""
+    with safe_open(checkpoint, "pt") as file:
+        stored = (file.metadata() or {}).get("tokred")
+    return None if stored is None else json.loads(stored).get("classes")

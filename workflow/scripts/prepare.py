@@ -11,6 +11,7 @@ run_job(
         "options": snakemake.params.options,
         "output": snakemake.output.table,
         "threads": snakemake.threads,
+        "for_training": True,
     },
     log=snakemake.log[0],
     threads=snakemake.threads,

@@ -68,7 +68,7 @@ def _path(module: str) -> Path:
 @cache
 def _imports(module: str) -> tuple[str, ...]:
     """tokred modules that a module imports anywhere in its code."""
-    tree = ast.parse(_path(module).read_text())
+    tree = ast.parse(_path(module).read_text(encoding="utf-8"))
     return tuple(name for node in ast.walk(tree) for name in _named(node) if _path(name).exists())
 
 

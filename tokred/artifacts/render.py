@@ -70,4 +70,4 @@ def render(name: str, frames: Mapping[str, pd.DataFrame], view: View, outputs: I
         else:
             text = {"csv": drawn.csv, "html": drawn.html, "md": drawn.markdown, "tex": drawn.latex}[suffix]()
             with atomic_path(output) as temporary:
-                temporary.write_text(text)
+                temporary.write_text(text, encoding="utf-8")

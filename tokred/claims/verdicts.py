@@ -126,4 +126,4 @@ def write(
     texts["html"] = to_html(groups, shown.study)
     for name, text in texts.items():
         with atomic_path(outputs[name]) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")

@@ -47,7 +47,7 @@ def write(config: Mapping[str, Any], inputs: Sequence[str], outputs: Mapping[str
         text = yaml.safe_dump(
             hyperparameters(study, rows), sort_keys=False, default_flow_style=None, width=110
         )
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
     log.info("%d trials of study %s", len(rows), study.study)
 
 

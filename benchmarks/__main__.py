@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
             print(_text(line), flush=True)
         results.write(folder, lines, list(registry.BENCHMARKS))
     if given.results is None:
-        results.show(_DOCUMENT, (folder / "benchmarks.md").read_text())
+        results.show(_DOCUMENT, (folder / "benchmarks.md").read_text(encoding="utf-8"))
 
 
 def _text(line: results.Line) -> str:

@@ -27,4 +27,4 @@ def reach(training: Mapping[str, object], started: float, found: str) -> None:
         try:
             job.train(**training)
         except _Reached:
-            Path(found).write_text(str(time.time() - started))
+            Path(found).write_text(str(time.time() - started), encoding="utf-8")

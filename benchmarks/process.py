@@ -52,5 +52,5 @@ def _measured(function: Callable, arguments: tuple[object, ...]) -> Run:
 def peak_memory() -> int:
     """Most bytes that this process had in memory so far, since it started its program (Linux)."""
     # Not `getrusage`, whose peak is that of the parent if that was higher.
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return 1024 * int(re.search(r"VmHWM:\s*(\d+) kB", status).group(1))

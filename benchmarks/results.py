@@ -39,18 +39,18 @@ def write(folder: Path, found: Sequence[Line], order: Sequence[str]) -> None:
     kept = [line for line in read(path) if line["benchmark"] not in measured and line["benchmark"] in order]
     lines = sorted([*kept, *found], key=lambda line: order.index(line["benchmark"]))
     folder.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)
-    (folder / "benchmarks.md").write_text(markdown(lines))
+    (folder / "benchmarks.md").write_text(markdown(lines), encoding="utf-8")
 
 
 def read(path: Path) -> list[Line]:
     """The lines of a table; none where it is not there yet."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -69,9 +69,9 @@ def show(document: Path, table: str) -> None:
 
     Raises ValueError for a document without them.
     """
-    text = document.read_text()
+    text = document.read_text(encoding="utf-8")
     if any(text.count(mark) != 1 for mark in _MARKS):
         raise ValueError(f"{document}: expected one line {_MARKS[0].strip()} and one {_MARKS[1].strip()}")
     before, _, rest = text.partition(_MARKS[0])
     _, _, after = rest.partition(_MARKS[1])
-    document.write_text(f"{before}{_MARKS[0]}{table}{_MARKS[1]}{after}")
+    document.write_text(f"{before}{_MARKS[0]}{table}{_MARKS[1]}{after}", encoding="utf-8")

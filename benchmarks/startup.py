@@ -51,7 +51,7 @@ def time_to_first_step(folder: Path, training: Mapping[str, object]) -> float:
     job = {"target": "benchmarks.first_step:reach", "arguments": arguments, "threads": 1}
     call = [sys.executable, "-c", _SCRIPT, json.dumps({**job, "log": str(folder / "log.txt")})]
     subprocess.run(call, check=True)
-    return float(found.read_text())
+    return float(found.read_text(encoding="utf-8"))
 
 
 def a_training(folder: Path) -> dict[str, object]:

@@ -17,7 +17,7 @@ from tokred.explorer.page import assets as page_assets
 from tokred.methods.registry import METHODS
 from tokred.published.settings import OWN, PUBLISHED
 from tokred.rule_code import LOOKS, RuleCode, facts_of_methods, facts_of_metrics
-from tokred.run import RUN_PATH, UNREDUCED, Run
+from tokred.run import PRETRAINING, RUN_PATH, UNREDUCED, Run
 from tokred.search import plan as search
 from tokred.workflow import explain_errors, give_package_to_jobs, look_for_jobs_when_one_ends
 
@@ -60,7 +60,7 @@ STUDY_ARTIFACTS = [name for name, artifact in ARTIFACTS.items() if artifact.obst
 
 
 wildcard_constraints:
-    dataset="|".join([*STUDY.settings.datasets, "pretraining"]),
+    dataset="|".join([*STUDY.settings.datasets, PRETRAINING]),
     backbone="|".join(STUDY.settings.backbones),
     method="|".join(METHODS),
     keep_rate=r"[01]\.[0-9][0-9]+",
@@ -108,7 +108,12 @@ def runs_of_slice(stage):
 
 def dataset_of(name):
     """Configuration of a data set of the study, or of the pretraining's."""
-    return STUDY.pretraining.dataset if name == "pretraining" else STUDY.settings.datasets[name]
+    return STUDY.pretraining.dataset if name == PRETRAINING else STUDY.settings.datasets[name]
+
+
+def images_of(name, backbone):
+    """How the images of a data set reach a backbone."""
+    return STUDY.images_of(dataset_of(name), backbone)
 
 
 def framing_of(name):
@@ -119,7 +124,8 @@ def framing_of(name):
 
 def streamed_datasets():
     """Data sets whose images are not of the backbones' size yet."""
-    return [name for name in STUDY.datasets if dataset_of(name).images.source == "stream"]
+    streamed = lambda name: any(images_of(name, backbone).source == "stream" for backbone in STUDY.backbones)
+    return [name for name in STUDY.datasets if streamed(name)]
 
 
 def check_data(wildcards):

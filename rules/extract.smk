@@ -24,7 +24,7 @@ rule extract:
     params:
         run=lambda w: asdict(run_of(w)),
         model=lambda w: model_of(run_of(w)),
-        images=lambda w: dataset_of(w.dataset).images.model_dump(),
+        images=lambda w: images_of(w.dataset, w.backbone).model_dump(),
         batch_size=STUDY.evaluation_batch_size,
         precision=STUDY.evaluation_precision,
         method=lambda w: PLAIN_METHOD_FACTS[w.method],

@@ -51,7 +51,7 @@ def load_of(run, table, epochs, batch_size, hardware=STUDY.hardware):
         epochs=epochs,
         batch_size=batch_size,
         backbone=STUDY.settings.backbones[run.backbone],
-        streamed=dataset_of(run.dataset).images.source == "stream",
+        streamed=images_of(run.dataset, run.backbone).source == "stream",
         hardware=hardware,
         gpus=gpus(hardware.processes * hardware.nodes),
     )

@@ -20,7 +20,7 @@ rule try_setting:
         model=lambda w: model_of(search.run_in_study(STUDY, cell_of(w))),
         training=lambda w: search.training(STUDY, cell_of(w)).model_dump(exclude=set(SEARCHED)),
         setting=setting_of_trial,
-        images=lambda w: dataset_of(w.dataset).images.model_dump(),
+        images=lambda w: images_of(w.dataset, w.backbone).model_dump(),
         method=lambda w: PLAIN_METHOD_FACTS[w.method],
         code=lambda w: CODE.run("try_setting", w.method),
         shipped=lambda w: shipped_weights(w.backbone),

@@ -19,7 +19,7 @@ rule pretrain:
     params:
         run=lambda w: asdict(STUDY.pretraining_run(w.backbone)),
         model=lambda w: model_of(STUDY.pretraining_run(w.backbone)),
-        images=STUDY.pretraining.dataset.images.model_dump() if STUDY.pretraining else {},
+        images=lambda w: images_of(PRETRAINING, w.backbone).model_dump(),
         phases=lambda w: STUDY.pretraining_for(w.backbone),
         code=lambda w: CODE.run("pretrain", UNREDUCED),
     script:
@@ -45,7 +45,7 @@ rule train:
         run=lambda w: asdict(run_of(w)),
         model=lambda w: model_of(run_of(w)),
         training=lambda w: training_of(run_of(w)).model_dump(),
-        images=lambda w: dataset_of(w.dataset).images.model_dump(),
+        images=lambda w: images_of(w.dataset, w.backbone).model_dump(),
         method=lambda w: PLAIN_METHOD_FACTS[w.method],
         code=lambda w: CODE.run("train", w.method),
         shipped=lambda w: shipped_weights(w.backbone),

@@ -15,6 +15,8 @@ from fractions import Fraction
 UNREDUCED_RATE = "1.00"
 #: Method name of the unreduced model.
 UNREDUCED = "none"
+#: Name of the data set that backbones are pretrained on; no other data set can have it.
+PRETRAINING = "pretraining"
 
 
 def canonical_rate(keep_rate: float | str) -> str:

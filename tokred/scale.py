@@ -167,4 +167,4 @@ def write(config: Mapping[str, Any], outputs: Mapping[str, str]) -> None:
     table = scale_table(parse(Study, config, "configuration of the study"))
     for name, text in (("csv", table.csv()), ("md", table.markdown())):
         with atomic_path(outputs[name]) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")

@@ -24,4 +24,4 @@ def path(backbone: str) -> Path:
 
 def manifest() -> dict[str, dict[str, object]]:
     """By backbone: "sha256" of its file, "recipe", "top1" in percent."""
-    return json.loads((_FOLDER / "manifest.json").read_text())
+    return json.loads((_FOLDER / "manifest.json").read_text(encoding="utf-8"))

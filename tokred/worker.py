@@ -149,7 +149,7 @@ def _execute(request: Mapping[str, object]) -> int:
 
 @contextmanager
 def _logging_to(path: Path):
-    handler = logging.FileHandler(path, mode="w")
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)

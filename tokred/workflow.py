@@ -24,6 +24,8 @@ def explain_errors() -> Iterator[None]:
 
 def give_package_to_jobs(folder: str) -> None:
     """Let all jobs import the package in `folder`, in whatever environment they run."""
+    # Text, names of files and messages are UTF-8 in every job, whatever the locale.
+    os.environ["PYTHONUTF8"] = "1"
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, before]))
 

@@ -108,7 +108,7 @@ def test_unknown_training_key_of_pretraining(changes: dict[str, Any]) -> None:
         ({"locations": [6, 3]}, "locations [6, 3]: expected rising"),
         ({"locations": [3, 3]}, "locations [3, 3]: expected rising"),
         ({"locations": [0, 3]}, "location 0 of method 'kmedoids': expected a block from 1 to 11"),
-        (at("training.warmup_epochs", 2), "training: warmup_epochs 2.0: expected less than epochs 2"),
+        (at("training.warmup_epochs", 2), "warmup_epochs 2.0: expected less than epochs 2"),
         (at("settings.datasets.digits.training.epochs", 0.5), "epochs: "),
         (at("training.selection", "best"), "training.selection: "),
         ({"study": "a/b"}, "study: "),

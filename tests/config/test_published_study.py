@@ -132,7 +132,7 @@ def test_default_study_has_none_below() -> None:
             "training of digits/vit_nano/none/1.00/0: flip, repeats: only for data sets with",
         ),
         (
-            at("settings.datasets.scenes.images.source", "stream"),
+            overlaid(at("settings.datasets.scenes.images.source", "stream"), at("training.max_shift", 2)),
             "training of scenes/vit_nano/none/1.00/0: max_shift: only for data sets with "
             "`images: {source: memory}`, found 'stream'",
         ),

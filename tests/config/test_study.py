@@ -33,8 +33,9 @@ def test_smoke_runs() -> None:
     parsed = parse(Study, values, SOURCE)
     assert len(list(parsed.runs())) == 2 * 2 * (7 * 2 + 1)
     assert parsed.study == "smoke"
-    assert parsed.training.epochs == 1
-    assert parsed.training.lr_normalizer == 32  # the default study's
+    training = parsed.training_for(next(iter(parsed.runs())))
+    assert training.epochs == 1
+    assert training.lr_normalizer == 32  # the default study's
     assert parsed.settings.datasets["digits"].options == {"num_train": 128, "num_test": 96}
     assert parsed.settings.datasets["digits"].adapter == "digits"
 
@@ -84,7 +85,8 @@ def test_later_layers_of_training_win(layers: tuple[str, ...], expected: float) 
     parsed = study(changes)
     training = parsed.training_for(Run("scenes", "vit_nano", "topk", "0.50", 0))
     assert training.lr == expected
-    assert training == parsed.training.model_copy(update={"lr": expected})
+    plain = study().training_for(Run("scenes", "vit_nano", "topk", "0.50", 0))
+    assert training == plain.model_copy(update={"lr": expected})
 
 
 def test_layers_touch_only_their_own_runs() -> None:

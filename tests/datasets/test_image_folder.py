@@ -77,7 +77,7 @@ def test_layouts_that_cannot_be(root: Path) -> None:
         table_of("image_folder", root)
     for number in range(12):
         save(root / "train" / f"{number:02}.jpg", b"")
-    with pytest.raises(ValueError, match=r"one folder a class, found 00\.jpg, .*09\.jpg, and 2 more$"):
+    with pytest.raises(ValueError, match=r"one folder per class, found 00\.jpg, .*09\.jpg, and 2 more$"):
         table_of("image_folder", root)
 
 

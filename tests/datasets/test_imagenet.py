@@ -123,7 +123,7 @@ def test_unsorted_validation_images(folders: Path) -> None:
         if not any(path.parent.iterdir()):
             path.parent.rmdir()
     with pytest.raises(
-        ValueError, match=r"val: expected one folder a class, found ILSVRC2012_val_00000001.JPEG"
+        ValueError, match=r"val: expected one folder per class, found ILSVRC2012_val_00000001.JPEG"
     ):
         table_of("imagenet", folders, "test", **SMALL)
 

@@ -150,7 +150,9 @@ def nabirds(root: Path) -> Path:
     columns = {"images.txt": 1, "image_class_labels.txt": 2, "train_test_split.txt": 3}
     for name, column in columns.items():
         (root / name).write_text("".join(f"{bird[0]} {bird[column]}\n" for bird in BIRDS), encoding="utf-8")
-    (root / "classes.txt").write_text("".join(f"{key} {name}\n" for key, name in BIRD_NAMES.items()))
+    (root / "classes.txt").write_text(
+        "".join(f"{key} {name}\n" for key, name in BIRD_NAMES.items()), encoding="utf-8"
+    )
     (root / "hierarchy.txt").write_text("95 0\n817 0\n860 0\n")
     return root
 

@@ -73,7 +73,7 @@ def test_methods_and_keep_rates_can_be_fewer_than_the_study_s() -> None:
 def test_backbone_is_the_first_of_the_tables(count: int) -> None:
     names = ["vit_nano", "vit_micro", "vit_mini"][:count]
     mini = at("settings.backbones.vit_mini", default()["settings"]["backbones"]["vit_micro"])
-    mini["settings"]["backbones"]["vit_mini"]["weights"] = "pretrain"
+    mini["settings"]["backbones"]["vit_mini"] |= {"weights": "pretrain", "label": "ViT-Mini"}
     study = searching(overlaid(mini, {"backbones": names}))
     assert planning.backbone(study) == backbone_order(study.view())[0]
     chosen = searching(overlaid(mini, {"backbones": names, "search": {"backbone": names[-1]}}))

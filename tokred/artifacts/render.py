@@ -56,7 +56,9 @@ def render(name: str, frames: Mapping[str, pd.DataFrame], view: View, outputs: I
         if frames[table].empty:
             raise ValueError(f"{name}: its table {table!r} has no rows in study {view.study!r}")
     module = artifact.load()
-    drawn = module.draw(frames, view) if artifact.kind == "figure" else module.make(frames, view)
+    drawn = (
+        module.draw(frames, view.for_figures()) if artifact.kind == "figure" else module.make(frames, view)
+    )
     for output in outputs:
         suffix = Path(output).suffix.removeprefix(".")
         if suffix not in artifact.formats:
@@ -68,4 +70,4 @@ def render(name: str, frames: Mapping[str, pd.DataFrame], view: View, outputs: I
         else:
             text = {"csv": drawn.csv, "html": drawn.html, "md": drawn.markdown, "tex": drawn.latex}[suffix]()
             with atomic_path(output) as temporary:
-                temporary.write_text(text)
+                temporary.write_text(text, encoding="utf-8")

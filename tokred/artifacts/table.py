@@ -8,6 +8,7 @@ from html import escape
 
 import pandas as pd
 
+from tokred.artifacts import markup
 from tokred.artifacts.page import page
 
 #: Marks of the three best and worst of a column: LaTeX colour, HTML value, and sign in plain text.
@@ -64,14 +65,14 @@ class Table:
         """A table for people to read as text or rendered; the note says what the signs mean."""
         heads = [" ".join(part for part in pair if part) for pair in self.values.columns]
         lines = [
-            f"**{self.title}**",
+            f"**{markup.markdown(self.title)}**",
             "",
-            _line([self.corner, *heads]),
+            _line([self.corner, *map(markup.markdown, heads)]),
             _line(["---"] + ["---:"] * len(heads)),
         ]
         for name in self.values.index:
             cells = [self._markdown_cell(name, column) for column in self.values.columns]
-            lines.append(_line([self.plain_index.get(name, name), *cells]))
+            lines.append(_line([markup.markdown(self.plain_index.get(name, name)), *cells]))
         return "\n".join([*lines, "", self.note, ""])
 
     def html(self) -> str:
@@ -96,10 +97,12 @@ class Table:
         colors = [f"\\definecolor{{{name}}}{{HTML}}{{{value}}}" for name, value, _ in MARKS.values()]
         groups = list(dict.fromkeys(group for group, _ in self.values.columns))
         sizes = {group: sum(g == group for g, _ in self.values.columns) for group in groups}
-        top = " & ".join(["", *(f"\\multicolumn{{{sizes[g]}}}{{c}}{{{_escape(g)}}}" for g in groups)])
-        heads = " & ".join([_escape(self.corner), *(_escape(head) for _, head in self.values.columns)])
+        top = " & ".join(["", *(f"\\multicolumn{{{sizes[g]}}}{{c}}{{{markup.latex(g)}}}" for g in groups)])
+        heads = " & ".join(map(markup.latex, [self.corner, *(head for _, head in self.values.columns)]))
         rows = [
-            " & ".join([_escape(name), *(self._latex_cell(name, column) for column in self.values.columns)])
+            " & ".join(
+                [markup.latex(name), *(self._latex_cell(name, column) for column in self.values.columns)]
+            )
             for name in self.values.index
         ]
         body = [f"{row} \\\\" for row in (top, heads)] + ["\\midrule"] + [f"{row} \\\\" for row in rows]
@@ -136,7 +139,7 @@ class Table:
         return f" {sign} {self.half_width.loc[name, column]:.{self.decimals}f}"
 
     def _markdown_cell(self, name: str, column: tuple[str, str]) -> str:
-        text, mark = self._number(name, column), self._mark(name, column)
+        text, mark = markup.markdown(self._number(name, column)), self._mark(name, column)
         text = f"**{text}**" if self._is_bold(name, column) else text
         return text + (MARKS[mark][2] if mark else "") + self._interval(name, column, "±")
 
@@ -148,7 +151,7 @@ class Table:
         return f"<td{style}>{text}{sign}{self._interval(name, column, '±')}</td>"
 
     def _latex_cell(self, name: str, column: tuple[str, str]) -> str:
-        text, mark = _escape(self._number(name, column)), self._mark(name, column)
+        text, mark = markup.latex(self._number(name, column)), self._mark(name, column)
         text = f"\\textbf{{{text}}}" if self._is_bold(name, column) else text
         text += self._interval(name, column, r"$\pm$")
         return f"\\cellcolor{{{MARKS[mark][0]}}}{text}" if mark else text
@@ -156,9 +159,3 @@ class Table:
 
 def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
-
-
-def _escape(text: str) -> str:
-    """LaTeX of a label; what stands between dollar signs is mathematics already."""
-    parts = re.split(r"(\$[^$]*\$)", text)
-    return "".join(part if part.startswith("$") else re.sub(r"([%&_#])", r"\\\1", part) for part in parts)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from tokred.artifacts.markup import mathtext
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,14 @@ class View:
     searched: bool = False
     reference: str | None = None
     table_intervals: bool = False
+
+    def for_figures(self) -> View:
+        """The view with labels in which every sign stands for itself in matplotlib's text."""
+        datasets, backbones = (
+            {name: mathtext(label) for name, label in labels.items()}
+            for labels in (self.datasets, self.backbones)
+        )
+        return replace(self, datasets=datasets, backbones=backbones)
 
     @classmethod
     def of(cls, values: Mapping[str, object]) -> View:

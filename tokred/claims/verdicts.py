@@ -12,6 +12,7 @@ from html import escape
 import pandas as pd
 
 from tokred import tables
+from tokred.artifacts.markup import markdown
 from tokred.artifacts.page import page
 from tokred.artifacts.render import SCHEMAS
 from tokred.artifacts.view import View
@@ -97,8 +98,9 @@ def to_markdown(groups: Mapping[str, Sequence[Verdict]], study: str) -> str:
         lines.append("| --- " * (1 + len(_HEADS)) + "|")
         for verdict in verdicts:
             cells = [f"{_SIGN[verdict.verdict]} {verdict.verdict}", verdict.section, verdict.text]
-            cells += [verdict.rule, verdict.basis, verdict.numbers]
-            lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
+            cells = [cell.replace("|", r"\|") for cell in (*cells, verdict.rule, verdict.basis)]
+            # The numbers name data sets and backbones by the labels that users gave them.
+            lines.append("| " + " | ".join([*cells, markdown(verdict.numbers)]) + " |")
     return "\n".join([*lines, ""])
 
 
@@ -142,4 +144,4 @@ def write(
     texts["html"] = to_html(groups, shown.study)
     for name, text in texts.items():
         with atomic_path(outputs[name]) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")

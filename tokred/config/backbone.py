@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, PositiveInt, model_validator
 
-from tokred.config.base import Strict
+from tokred.config.base import Label, Strict
 
 
 class Backbone(Strict):
@@ -17,7 +17,7 @@ class Backbone(Strict):
     """
 
     model: str = Field(description="name in timm, of a VisionTransformer; may have a tag, as in 'name.tag'")
-    label: str | None = Field(None, description="what figures and tables call it; default: its name")
+    label: Label | None = Field(None, description="what figures and tables call it; default: its name")
     image_size: PositiveInt
     patch_size: PositiveInt
     depth: PositiveInt = 12

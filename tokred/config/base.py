@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from tokred.names import nearest
 from tokred.run import canonical_rate
@@ -13,6 +13,16 @@ from tokred.run import canonical_rate
 Model = TypeVar("Model", bound=BaseModel)
 Rate = Annotated[str, BeforeValidator(canonical_rate)]
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_]+$")]
+
+
+def _one_line(label: str) -> str:
+    if not label.strip() or not label.isprintable():
+        raise ValueError(f"expected text in one line, found {label!r}")
+    return label
+
+
+#: What figures and tables print for a name; every sign stands for itself.
+Label = Annotated[str, AfterValidator(_one_line)]
 
 
 class Strict(BaseModel):

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from tokred.config.backbone import Backbone
-from tokred.config.base import Name, Rate, Strict
-from tokred.config.images import ImageAccess
+from tokred.config.base import Label, Name, Rate, Strict
+from tokred.config.images import DatasetImages
 from tokred.config.training import Training
 from tokred.datasets import registry as datasets
 
@@ -22,9 +22,13 @@ class Dataset(Strict):
     """One data set: the adapter that prepares it, the adapter's options, and training settings of its own."""
 
     adapter: str
-    label: str | None = Field(None, description="what figures and tables call it; default: the adapter's")
+    label: Label | None = Field(
+        None,
+        description="what figures and tables call it; default: the adapter's, or the data set's name where "
+        "the adapter reads any data set or several data sets have the same one",
+    )
     options: dict[str, Any] = {}
-    images: ImageAccess = ImageAccess()
+    images: DatasetImages = DatasetImages()
     training: Annotated[dict[str, Any], BeforeValidator(or_empty)] = Field(
         {}, description="overrides of the study's `training`"
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,17 +13,27 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_
 import tokred.published.settings as hyperparameters
 from tokred.artifacts.view import View
 from tokred.budget import token_budget
+from tokred.config import defaults
 from tokred.config.base import Name, Rate, Strict, parse
 from tokred.config.hardware import Hardware
+from tokred.config.images import ImageAccess
 from tokred.config.parts import Dataset, Method, Pretraining, Settings, or_empty
 from tokred.config.search import Search
 from tokred.config.training import Precision, Training
 from tokred.datasets import registry as datasets
 from tokred.methods import registry as methods
 from tokred.names import nearest
-from tokred.run import RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
+from tokred.run import PRETRAINING, RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
 
 Unique = Field(min_length=1)
+
+
+class PartialTraining(Training):
+    """Settings of all runs: what is left out comes from below, so that they are checked with it, by run."""
+
+    @model_validator(mode="after")
+    def _warm_up_fits(self) -> PartialTraining:
+        return self
 
 
 class Study(Strict):
@@ -51,8 +62,15 @@ class Study(Strict):
         description="settings below the study's own: 'own': none, 'published': the paper's, by data set "
         "adapter, method and keep rate, or a file of the form of tokred/published/hyperparameters.yaml",
     )
-    training: Annotated[Training, BeforeValidator(or_empty)] = Field(
-        Training(), description="null: nothing but the settings that `hyperparameters` names"
+    training: Annotated[PartialTraining, BeforeValidator(or_empty)] = Field(
+        PartialTraining(),
+        description="settings of all runs, above those of `hyperparameters` or the data set's defaults",
+    )
+    built_in_training: Annotated[dict[str, Any], BeforeValidator(or_empty)] = Field(
+        {},
+        description="training settings that built-in data sets (adapters digits and scenes) in memory start "
+        "from; not used with `hyperparameters`. All others start from defaults that fit images of any kind "
+        "(tokred/config/defaults.py)",
     )
     evaluation_batch_size: PositiveInt = 128
     evaluation_precision: Precision = "float32"
@@ -71,6 +89,7 @@ class Study(Strict):
                 raise ValueError(f"{axis}: {values} names something twice")
         for axis in ("datasets", "backbones"):
             _check_defined(axis, getattr(self, axis), getattr(self.settings, axis))
+        self._check_names()
         for name in {*self.methods, *self.settings.methods}:
             methods.get(name).check_options(self.method(name).options)
         if UNREDUCED in self.methods:
@@ -95,8 +114,39 @@ class Study(Strict):
         if self.pretraining is not None:
             _check_defined("pretraining.backbones", self.pretraining.backbones, self.settings.backbones)
             for name in self.backbones:
-                self.pretraining_for(name)
+                phases = self.pretraining_for(name)
+                if self.settings.backbones[name].weights == "pretrain":
+                    source = self.images_of(self.pretraining.dataset, name).source
+                    for phase in phases:
+                        _check_augmentation(f"pretraining of {name}", Training(**phase["training"]), source)
         return self
+
+    def _check_names(self) -> None:
+        """No name is reserved, and no two names or labels can be taken for each other."""
+        for name in self.settings.datasets:
+            if name.lower() == PRETRAINING:
+                raise ValueError(
+                    f"settings.datasets.{name}: the name is reserved for the images of `pretraining`; call "
+                    "the data set otherwise"
+                )
+        for axis in ("datasets", "backbones"):
+            lower: dict[str, str] = {}
+            for name in getattr(self, axis):
+                other = lower.setdefault(name.lower(), name)
+                if other != name:
+                    raise ValueError(
+                        f"{axis}: {other!r} and {name!r} are one folder where files ignore case; expected "
+                        "names that differ otherwise"
+                    )
+        for axis, labels in (("datasets", self.dataset_labels()), ("backbones", self.backbone_labels())):
+            named: dict[str, str] = {}
+            for name, label in labels.items():
+                other = named.setdefault(label, name)
+                if other != name:
+                    raise ValueError(
+                        f"settings.{axis}.{name}.label: {label!r} is what {other!r} is called, too; figures "
+                        "and tables could not tell them apart"
+                    )
 
     def _check_backbone(self, name: str) -> None:
         backbone = self.settings.backbones[name]
@@ -112,12 +162,14 @@ class Study(Strict):
             )
 
     def _check_run(self, run: Run) -> None:
-        training, source = self.training_for(run), self.settings.datasets[run.dataset].images.source
-        other = "memory" if source == "stream" else "stream"
-        if training.needing(other):
+        training, described = self.training_for(run), self.settings.datasets[run.dataset]
+        source = self.images_of(described, run.backbone).source
+        _check_augmentation(f"training of {run.key}", training, source)
+        made, needed = datasets.get(described.adapter).size, self.settings.backbones[run.backbone].image_size
+        if source == "memory" and made not in (None, needed):
             raise ValueError(
-                f"training of {run.key}: {', '.join(training.needing(other))}: only for data sets with "
-                f"`images: {{source: {other}}}`, found {source!r}"
+                f"settings.datasets.{run.dataset}.images.source: 'memory', but its pictures are {made} x "
+                f"{made} and backbone {run.backbone!r} takes {needed} x {needed}; expected 'stream' or 'auto'"
             )
         if training.epochs == 0 and not self.keeps_head(run):
             raise ValueError(
@@ -155,24 +207,28 @@ class Study(Strict):
     def training_for(self, run: Run) -> Training:
         """Training settings of a run: the study's, its data set's, its method's, its keep rate's.
 
-        Below them all lie those that `hyperparameters` names.
+        Below them all lie those that `hyperparameters` names, or those that fit the data set.
         """
         method = self.method(run.method)
-        merged = {
-            **self.dataset_settings(run.dataset, run.method, run.keep_rate),
-            **method.training,
-            **method.keep_rates.get(run.keep_rate, {}),
-        }
-        return parse(Training, merged, f"training of {run.key}")
+        own = {**method.training, **method.keep_rates.get(run.keep_rate, {})}
+        return parse(Training, self.settings_below(run, own), f"training of {run.key}")
 
-    def dataset_settings(self, dataset: str, method: str, keep_rate: str) -> dict[str, Any]:
-        """Training settings of a run as far as they are not its method's or its keep rate's own."""
-        described = self.settings.datasets[dataset]
-        return {
-            **hyperparameters.layer(self.hyperparameters, described.adapter, method, keep_rate),
-            **self.training.model_dump(exclude_unset=True),
-            **described.training,
-        }
+    def settings_below(self, run: Run, own: Mapping[str, Any]) -> dict[str, Any]:
+        """Training settings of a run from given ones of its method and all that lies below them."""
+        described, backbone = self.settings.datasets[run.dataset], self.settings.backbones[run.backbone]
+        chosen = {**self.training.model_dump(exclude_unset=True), **described.training, **own}
+        if self.hyperparameters != hyperparameters.OWN:
+            named = hyperparameters.layer(self.hyperparameters, described.adapter, run.method, run.keep_rate)
+            return {**named, **chosen}
+        source = self.images_of(described, run.backbone).source
+        if source == "memory" and datasets.get(described.adapter).size is not None:
+            return {**self.built_in_training, **chosen}
+        return {**defaults.own_images(backbone, source, chosen), **chosen}
+
+    def images_of(self, dataset: Dataset, backbone: str) -> ImageAccess:
+        """How the images of a data set reach a backbone."""
+        made = datasets.get(dataset.adapter).size
+        return dataset.images.access(made, self.settings.backbones[backbone].image_size)
 
     def keeps_head(self, run: Run) -> bool:
         """Whether the classifier of the backbone's weights knows the classes of the run's data set."""
@@ -181,7 +237,7 @@ class Study(Strict):
 
     def pretraining_run(self, backbone: str) -> Run:
         """Identity under which a backbone is pretrained."""
-        return Run("pretraining", backbone, UNREDUCED, UNREDUCED_RATE, 0)
+        return Run(PRETRAINING, backbone, UNREDUCED, UNREDUCED_RATE, 0)
 
     def pretraining_for(self, backbone: str) -> list[dict[str, Any]]:
         """The phases in which a backbone is pretrained: "depth" and "training" of each."""
@@ -200,13 +256,29 @@ class Study(Strict):
             return "the paper" if self.scores == "trained" else None
         return self.compare_with and f"study {self.compare_with}"
 
+    def dataset_labels(self) -> dict[str, str]:
+        """What figures and tables call each data set.
+
+        Without a label of its own that is the adapter's label, unless other data sets have the same one.
+        """
+        described = {name: self.settings.datasets[name] for name in self.datasets}
+        labels = {name: d.label or datasets.get(d.adapter).label or name for name, d in described.items()}
+        shared = {label for label, count in Counter(labels.values()).items() if count > 1}
+        return {
+            name: name if label in shared and described[name].label is None else label
+            for name, label in labels.items()
+        }
+
+    def backbone_labels(self) -> dict[str, str]:
+        """What figures and tables call each backbone."""
+        return {name: self.settings.backbones[name].label or name for name in self.backbones}
+
     def view(self) -> View:
         """What figures and tables need to know."""
-        described = {name: self.settings.datasets[name] for name in self.datasets}
         return View(
             study=self.study,
-            datasets={name: d.label or datasets.get(d.adapter).label for name, d in described.items()},
-            backbones={name: self.settings.backbones[name].label or name for name in self.backbones},
+            datasets=self.dataset_labels(),
+            backbones=self.backbone_labels(),
             methods=tuple(name for name in methods.METHODS if name in self.methods),
             keep_rates=tuple(sorted(self.keep_rates)),
             seeds=tuple(self.seeds),
@@ -217,6 +289,16 @@ class Study(Strict):
             searched=self.hyperparameters != hyperparameters.OWN,
             reference=self._reference(),
             table_intervals=self.table_intervals,
+        )
+
+
+def _check_augmentation(what: str, training: Training, source: str) -> None:
+    """Raises ValueError for an augmentation that images from a source cannot have."""
+    other = "memory" if source == "stream" else "stream"
+    if training.needing(other):
+        raise ValueError(
+            f"{what}: {', '.join(training.needing(other))}: only for data sets with "
+            f"`images: {{source: {other}}}`, found {source!r}"
         )
 
 

@@ -16,6 +16,7 @@ from tokred.datasets.info import Row, TableInfo
 from tokred.datasets.ledger import Ledger
 from tokred.datasets.options import FileOptions
 from tokred.datasets.source import Census, Source
+from tokred.datasets.text import is_utf8, printable
 
 log = logging.getLogger(__name__)
 #: Images that are under way at a time, for each thread: a few, since they may be large.
@@ -49,19 +50,32 @@ def accepted(
             if looked.error is None:
                 yield looked.row
                 continue
-            unreadable.append(f"{looked.row.path}\t{looked.error}")
-            log.warning("unreadable: %s: %s", looked.row.path, looked.error)
-            if len(unreadable) > options.max_unreadable:
-                raise _too_many(unreadable, info, options)
+            unreadable.append(f"{printable(looked.row.path)}\t{looked.error}")
+            log.warning("unreadable: %s: %s", printable(looked.row.path), looked.error)
+            check_unreadable(unreadable, info, options)
     census.check(source)
     listing.unlink(missing_ok=True)
     if unreadable:
-        listing.write_text("".join(f"{line}\n" for line in unreadable))
+        listing.write_text("".join(f"{line}\n" for line in unreadable), encoding="utf-8")
 
 
-def _too_many(unreadable: list[str], info: TableInfo, options: FileOptions) -> ValueError:
+def name_error(row: Row) -> str | None:
+    """Why a table cannot name an image; None where it can."""
+    if is_utf8(row.path) and is_utf8(row.image_id):
+        return None
+    return "its name is not UTF-8; rename the file"
+
+
+def check_unreadable(unreadable: list[str], info: TableInfo, options: FileOptions) -> None:
+    """ValueError for more unreadable images than there may be.
+
+    Args:
+        unreadable: path and error of each, separated by a tab.
+    """
+    if len(unreadable) <= options.max_unreadable:
+        return
     shown = "".join("\n  " + line.replace("\t", ": ") for line in unreadable[-_SHOWN:])
-    return ValueError(
+    raise ValueError(
         f"data set {info.dataset!r} in {options.root}: {len(unreadable)} images of split {info.split!r} "
         f"cannot be read, expected at most {options.max_unreadable} (option max_unreadable):{shown}"
     )
@@ -90,7 +104,9 @@ def _look_at_all(rows: Iterable[Row], options: FileOptions, ledger: Ledger, thre
 
 def _look_at(row: Row, options: FileOptions, known: str | None) -> Looked:
     """Read an image; decode it unless it still has the stamp with which it was decoded before."""
-    data = row.data
+    data, wrong_name = row.data, name_error(row)
+    if wrong_name is not None:
+        return Looked(replace(row, data=None), None, wrong_name)
     try:
         stamp = f"{options.verify}:{_stamp(row)}"
         if options.store == "pack" and data is None:

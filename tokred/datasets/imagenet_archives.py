@@ -13,6 +13,7 @@ import numpy as np
 
 from tokred.datasets.info import Row
 from tokred.datasets.layout import require
+from tokred.datasets.text import decoded
 
 #: The archive of each split; the validation images' classes are in the development kit.
 FILES = {"train": "ILSVRC2012_img_train.tar", "test": "ILSVRC2012_img_val.tar"}
@@ -81,17 +82,29 @@ def _synsets(root: Path) -> dict[int, str]:
 
     path = require(root, [DEVKIT]) / DEVKIT
     with _explained(path), tarfile.open(path) as archive:
-        synsets = loadmat(_member(archive, "data/meta.mat", root), squeeze_me=True)["synsets"]
-    synsets = np.atleast_1d(synsets)
-    leaves = synsets[synsets["num_children"].astype(int) == 0]
-    return {int(synset["ILSVRC2012_ID"]): str(synset["WNID"]) for synset in leaves}
+        member = _member(archive, "data/meta.mat", root)
+        try:
+            synsets = np.atleast_1d(loadmat(member, squeeze_me=True)["synsets"])
+            leaves = synsets[synsets["num_children"].astype(int) == 0]
+            return {int(synset["ILSVRC2012_ID"]): str(synset["WNID"]) for synset in leaves}
+        # What scipy raises for other bytes, and NumPy for an array without these fields.
+        except (ValueError, KeyError, TypeError, IndexError, NotImplementedError) as error:
+            raise ValueError(
+                f"{path}: expected an array 'synsets' with fields ILSVRC2012_ID, WNID and num_children in "
+                f"data/meta.mat: {type(error).__name__}: {error}"
+            ) from error
 
 
 def _truth(root: Path) -> list[str]:
     """The WordNet id of every validation image."""
     synsets = _synsets(root)
-    with tarfile.open(root / DEVKIT) as archive:
-        numbers = [int(line) for line in _member(archive, _TRUTH, root)]
+    with _explained(root / DEVKIT), tarfile.open(root / DEVKIT) as archive:
+        text = decoded(_member(archive, _TRUTH, root).read(), f"{root / DEVKIT}: {_TRUTH}")
+    lines = text.split()
+    odd = next((line for line in lines if not line.isdecimal()), None)
+    if odd is not None:
+        raise ValueError(f"{root / DEVKIT}: {_TRUTH}: expected a number a line, found {odd!r}")
+    numbers = [int(line) for line in lines]
     unknown = sorted(set(numbers) - set(synsets))
     if unknown:
         raise ValueError(f"{root / DEVKIT}: {_TRUTH} names class {unknown[0]}, expected one of data/meta.mat")

@@ -6,12 +6,16 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
+from tokred.datasets.text import is_utf8, printable
+
 _SHOWN = 10
 
 
 def check_root(root: str | Path) -> Path:
-    """The data set's folder; ValueError where there is none."""
+    """The data set's folder; ValueError where there is none, or its name is not UTF-8."""
     root = Path(root)
+    if not is_utf8(str(root)):
+        raise ValueError(f"data set folder {printable(str(root))}: its name is not UTF-8; rename the folder")
     if root.is_dir():
         return root
     if root.exists():
@@ -35,7 +39,7 @@ def wrong(root: Path, expected: str) -> ValueError:
 
 def contents(folder: Path) -> str:
     """The first few names in a folder, for a message."""
-    entries = sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in folder.iterdir())
+    entries = sorted(printable(f"{e.name}/" if e.is_dir() else e.name) for e in folder.iterdir())
     shown = ", ".join(islice(entries, _SHOWN))
     more = f", and {len(entries) - _SHOWN} more" if len(entries) > _SHOWN else ""
     return f"{shown}{more}" if entries else "nothing"

@@ -17,6 +17,7 @@ from tokred.datasets.info import Row, TableInfo, check_split
 from tokred.datasets.layout import require
 from tokred.datasets.options import NABirdsOptions
 from tokred.datasets.source import Source
+from tokred.datasets.text import read_text
 
 _FILES = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "classes.txt")
 _IN_TRAIN = {"train": "1", "test": "0"}
@@ -40,6 +41,12 @@ def rows(split: str, options: NABirdsOptions) -> tuple[TableInfo, Source]:
 
 def _rows(root: Path, in_train: str, labels: dict[str, int]) -> Iterator[Row]:
     splits = _of_same_images(root, "train_test_split.txt", set(labels))
+    odd = next((image for image, value in splits.items() if value not in _IN_TRAIN.values()), None)
+    if odd is not None:
+        raise ValueError(
+            f"{root / 'train_test_split.txt'}: image {odd!r}: expected 1 (training) or 0 (test), "
+            f"found {splits[odd]!r}"
+        )
     for image_id, path in _pairs(root / "images.txt").items():
         if splits[image_id] == in_train:
             yield Row(image_id, None, str(root / "images" / path), labels[image_id])
@@ -65,14 +72,21 @@ def _of_same_images(root: Path, name: str, images: set[str]) -> dict[str, str]:
 
 
 def _pairs(path: Path) -> dict[str, str]:
-    """What stands after the first word of each line, by that word; ValueError where one occurs twice."""
+    """What stands after the first word of each line, by that word.
+
+    Raises:
+        ValueError: not UTF-8, a line of a single word, or a first word that occurs twice.
+    """
     pairs: dict[str, str] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.strip():
-            key, _, value = line.strip().partition(" ")
-            if key in pairs:
-                raise ValueError(f"{path}: {key!r} occurs twice")
-            pairs[key] = value
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if not line.strip():
+            continue
+        key, *rest = line.strip().split(maxsplit=1)
+        if not rest:
+            raise ValueError(f"{path}, line {number}: expected two words or more, found {key!r} only")
+        if key in pairs:
+            raise ValueError(f"{path}: {key!r} occurs twice")
+        pairs[key] = rest[0]
     return pairs
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import io
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from tokred.datasets.info import Row, TableInfo, check_split
 from tokred.datasets.layout import require
 from tokred.datasets.options import NUSWideOptions
 from tokred.datasets.source import Source
+from tokred.datasets.text import read_text
 
 _SPLITS = {"train": "train", "test": "val"}
 _COLUMNS = ("filepath", "label", "split_name")
@@ -43,10 +45,11 @@ def _lines(path: Path) -> Iterator[tuple[str, list[str], str]]:
     """File, names of labels and split of each line.
 
     Raises:
-        ValueError: a column is missing, a label is no list of names, or a split has another name.
+        ValueError: not UTF-8, not CSV, a column is missing, a label is no list of names, or a split has
+            another name.
     """
-    with path.open(encoding="utf-8-sig", newline="") as stored:
-        reader = csv.DictReader(stored)
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    try:
         lacking = [name for name in _COLUMNS if name not in (reader.fieldnames or [])]
         if lacking:
             raise ValueError(f"{path}: expected columns {', '.join(_COLUMNS)}; found {reader.fieldnames}")
@@ -58,12 +61,14 @@ def _lines(path: Path) -> Iterator[tuple[str, list[str], str]]:
                     f"found {filepath!r} and {split!r}"
                 )
             yield filepath, _names(label, f"{path}, line {reader.line_num}"), split
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.line_num}: not CSV: {error}") from None
 
 
-def _names(text: str, where: str) -> list[str]:
+def _names(text: str | None, where: str) -> list[str]:
     try:
-        names = ast.literal_eval(text)
-    except (ValueError, SyntaxError) as error:
+        names = ast.literal_eval(text or "")
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise ValueError(f"{where}: expected a list of names, found {text!r}") from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{where}: expected a list of names, found {text!r}")

@@ -11,10 +11,11 @@ from types import MappingProxyType
 from tqdm import tqdm
 
 from tokred.datasets import registry
-from tokred.datasets.accept import accepted
+from tokred.datasets.accept import accepted, check_unreadable, name_error
 from tokred.datasets.info import Row, TableInfo
 from tokred.datasets.options import FileOptions
 from tokred.datasets.source import Census, Source
+from tokred.datasets.text import printable
 from tokred.datasets.writing import write
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ def prepare(
     output: str,
     threads: int = 1,
     code: Mapping[str, str] = MappingProxyType({}),
+    for_training: bool = False,
 ) -> None:
     """Write the image table of a split.
 
@@ -42,6 +44,12 @@ def prepare(
         output: path of the table.
         threads: how many images are read and decoded at a time.
         code: by stage, the fingerprint of the code that does it, stored with the table.
+        for_training: whether models are to learn from the training split of a user's files: it must have two
+            classes or more, and images of each. With several labels an image, one class is enough, and a
+            class without images is only logged.
+
+    Raises:
+        ValueError: what the adapter expects is not there, or nothing can be learned from it.
     """
     _remove_unfinished(Path(output))
     spec = registry.get(adapter)
@@ -52,8 +60,11 @@ def prepare(
     info = replace(info, dataset=name)
     total = None
     if isinstance(rows, Source):
-        total = _count(rows, info)
+        total = _count(rows, info, settings, for_training)
         rows = accepted(rows, info, settings, Path(output), threads)
+        if for_training and split == "train":  # again: some images may have been left out
+            census = Census(info)
+            rows = census.learnable(census.counting(rows))
     write(output, info, _shown(rows, f"{name} {split}", total), code)
     Path(output).with_suffix(".state.jsonl").unlink(missing_ok=True)
     log.info("%s: split %s of data set %s (%s)", output, split, name, adapter)
@@ -66,14 +77,19 @@ def _remove_unfinished(output: Path) -> None:
             path.unlink()
 
 
-def _count(source: Source, info: TableInfo) -> int | None:
-    """How many images there are; wrong numbers are found before hours of decoding where that costs little."""
+def _count(source: Source, info: TableInfo, options: FileOptions, for_training: bool) -> int | None:
+    """How many images there are; wrong numbers and names are found before hours of decoding if possible."""
     if not source.listed:
         return source.total
-    census = Census(info)
-    for _ in census.counting(source):
-        pass
+    census, unnamed = Census(info), []
+    for row in census.counting(source):
+        error = name_error(row)
+        if error is not None:
+            unnamed.append(f"{printable(row.path)}\t{error}")
+    check_unreadable(unnamed, info, options)
     census.check(source)
+    if for_training and info.split == "train":
+        census.check_learnable()
     return census.images
 
 

@@ -19,16 +19,18 @@ class Adapter:
 
     Attributes:
         name: key in configurations.
-        label: what figures and tables call it.
+        label: what figures and tables call it; None: it reads data sets of any kind, which go by their names.
         target: "module:function" of `(split, options) -> (TableInfo, rows)`: an iterator of rows, or a
             `Source` of images that lie in a user's files.
         options: frozen dataclass of its options, with defaults.
+        size: height and width of the pictures of a built-in data set, which are made; None: a user's files.
     """
 
     name: str
-    label: str
+    label: str | None
     target: str
     options: type
+    size: int | None = None
 
     @property
     def code(self) -> tuple[str, ...]:
@@ -46,14 +48,14 @@ class Adapter:
 
 
 _ALL = [
-    Adapter("digits", "Digits", "tokred.datasets.digits:rows", opt.CountOptions),
-    Adapter("scenes", "Scenes", "tokred.datasets.scenes:rows", opt.CountOptions),
+    Adapter("digits", "Digits", "tokred.datasets.digits:rows", opt.CountOptions, size=32),
+    Adapter("scenes", "Scenes", "tokred.datasets.scenes:rows", opt.CountOptions, size=32),
     Adapter("imagenet", "ImageNet", "tokred.datasets.imagenet:rows", opt.ImageNetOptions),
     Adapter("nabirds", "NABirds", "tokred.datasets.nabirds:rows", opt.NABirdsOptions),
     Adapter("coco", "COCO", "tokred.datasets.coco:rows", opt.COCOOptions),
     Adapter("nuswide", "NUS-WIDE", "tokred.datasets.nuswide:rows", opt.NUSWideOptions),
-    Adapter("image_folder", "Images", "tokred.datasets.image_folder:rows", opt.ImageFolderOptions),
-    Adapter("huggingface", "Images", "tokred.datasets.huggingface:rows", opt.HuggingFaceOptions),
+    Adapter("image_folder", None, "tokred.datasets.image_folder:rows", opt.ImageFolderOptions),
+    Adapter("huggingface", None, "tokred.datasets.huggingface:rows", opt.HuggingFaceOptions),
 ]
 
 #: Every adapter by name.

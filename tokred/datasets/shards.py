@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tokred.datasets.folders import Walk
 from tokred.datasets.layout import wrong
+from tokred.datasets.text import shortened
 
 
 def find(root: Path, splits: Sequence[str]) -> list[Path]:
@@ -20,9 +22,10 @@ def find(root: Path, splits: Sequence[str]) -> list[Path]:
     Raises:
         ValueError: there are none, or not all of them.
     """
+    files = [Path(path) for path in Walk().files(root, (".parquet",))]
     for split in splits:
         name = re.compile(rf"{re.escape(split)}(-(\d+)-of-(\d+)(-\w+)?)?\.parquet")
-        found = {path: name.fullmatch(path.name) for path in sorted(root.rglob("*.parquet"))}
+        found = {path: name.fullmatch(path.name) for path in sorted(files)}
         numbers = {path: match for path, match in found.items() if match}
         if numbers:
             _check_complete(
@@ -43,33 +46,108 @@ def _check_complete(root: Path, split: str, numbers: Sequence[tuple[int, int] | 
         )
 
 
+def schema(file: Path) -> pa.Schema:
+    """The schema of a Parquet file; ValueError that names the file where it is none."""
+    try:
+        return pq.read_schema(file)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"{file}: not a Parquet file: {error}") from error
+
+
 def has_lists(file: Path, column: str) -> bool:
     """Whether an image has a list of labels."""
-    kind = pq.read_schema(file).field(column).type
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    return _is_list(schema(file).field(column).type)
 
 
-def classes(files: Sequence[Path], column: str) -> tuple[tuple[str, ...], list[object]]:
-    """Names of the classes, and the values of the label column that stand for them, in that order."""
-    names = _names(files[0], column)
-    if names is not None:
-        return tuple(names), list(range(len(names)))
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def classes(files: Sequence[Path], column: str) -> tuple[str, ...]:
+    """Names of the classes, decided from the shards of the training split.
+
+    They are the names in the shards' metadata, in the order of the first shard, followed by names that only
+    later shards have. Where there are none, they are the sorted values of the label column.
+
+    Raises:
+        ValueError: some shards have names and others only numbers, a label is missing, or labels are of types
+            that cannot be class names.
+    """
+    named = [names(file, column) for file in files]
+    if any(found is not None for found in named):
+        return tuple(dict.fromkeys(name for found in named for name in found or ()))
     values: set[object] = set()
     for file in files:
         stored = pq.read_table(file, columns=[column])[column]
-        flat = pc.list_flatten(stored) if has_lists(file, column) else stored
+        flat = pc.list_flatten(stored) if _is_list(stored.type) else stored
         values |= set(pc.unique(flat).to_pylist())
     if None in values:
         raise ValueError(f"{files[0].parent}: expected a label for every image, found nulls")
-    ordered = sorted(values)
-    return tuple(map(str, ordered)), ordered
+    if len({isinstance(value, str) for value in values}) > 1:
+        raise ValueError(f"{files[0].parent}: labels are text in some shards and numbers in others")
+    return tuple(map(str, sorted(values)))
 
 
-def _names(file: Path, column: str) -> list[str] | None:
-    """Names in the metadata: of a class label, or of a list of them."""
-    stored = (pq.read_schema(file).metadata or {}).get(b"huggingface")
-    feature = json.loads(stored)["info"]["features"].get(column) if stored else None
-    while feature is not None and "names" not in feature:
-        inner = feature[0] if isinstance(feature, list) else feature.get("feature")
-        feature = inner
-    return None if feature is None else feature["names"]
+def meaning(file: Path, column: str, labels: Mapping[str, int], named: bool) -> dict[object, int | None]:
+    """The class index of every value that the label column of one shard may have.
+
+    A number counts in the list of names of its own shard, whatever the order in other shards.
+
+    Args:
+        labels: class index by name.
+        named: whether the names come from metadata.
+
+    Returns:
+        None stands for a class that the training split does not have.
+
+    Raises:
+        ValueError: a shard with numbers lacks the names that others have, or the column has another type.
+    """
+    found, kind = names(file, column), schema(file).field(column).type
+    inner = kind.value_type if _is_list(kind) else kind
+    inner = inner.value_type if pa.types.is_dictionary(inner) else inner
+    is_text = pa.types.is_string(inner) or pa.types.is_large_string(inner)
+    if not (is_text or pa.types.is_integer(inner) or pa.types.is_boolean(inner)):
+        raise ValueError(
+            f"{file}: column {column!r}: expected class numbers or names, or lists of them, found {kind}"
+        )
+    if found is not None and not is_text:
+        return {number: labels.get(name) for number, name in enumerate(found)}
+    if named and not is_text:
+        raise ValueError(
+            f"{file}: column {column!r} has numbers and no class names in its metadata, while other shards "
+            "have names: which class a number means is unknown"
+        )
+    if is_text:
+        return dict(labels)
+    return {value: labels.get(str(value)) for value in _distinct(file, column)}
+
+
+def _distinct(file: Path, column: str) -> list[object]:
+    stored = pq.read_table(file, columns=[column])[column]
+    flat = pc.list_flatten(stored) if _is_list(stored.type) else stored
+    return pc.unique(flat).drop_null().to_pylist()
+
+
+def names(file: Path, column: str) -> list[str] | None:
+    """Class names in the metadata of one shard, of a class label or of a list of them; None without any.
+
+    Raises:
+        ValueError: the metadata are not what the library `datasets` writes.
+    """
+    stored = (schema(file).metadata or {}).get(b"huggingface")
+    if stored is None:
+        return None
+    try:
+        feature = json.loads(stored)["info"]["features"].get(column)
+        while feature is not None and "names" not in feature:
+            feature = feature[0] if isinstance(feature, list) else feature.get("feature")
+        found = None if feature is None else feature["names"]
+        if found is None or (isinstance(found, list) and all(isinstance(name, str) for name in found)):
+            return found
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        pass
+    raise ValueError(
+        f"{file}: its metadata 'huggingface' do not say what column {column!r} is: "
+        f"{shortened(stored.decode(errors='replace'))}"
+    )

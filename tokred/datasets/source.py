@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from tokred.datasets.info import Row, TableInfo
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,26 @@ class Census:
             self._labels.update([row.label] if self._info.task == "single" else row.label)
             self.images += 1
             yield row
+
+    def learnable(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Rows that are being counted; ValueError at their end where nothing can be learned from them."""
+        yield from rows
+        self.check_learnable()
+
+    def check_learnable(self) -> None:
+        """ValueError where no model can learn the classes from the rows that were counted."""
+        where = f"data set {self._info.dataset!r}, split {self._info.split!r}"
+        names = self._info.classes
+        if len(names) < 2 and self._info.task == "single":
+            raise ValueError(f"{where}: expected two classes or more, found only {names[0]!r}")
+        absent = [name for label, name in enumerate(names) if not self._labels[label]]
+        if absent and self._info.task == "single":
+            raise ValueError(
+                f"{where}: expected images of each of the {len(names)} classes, found none of {absent[0]!r}"
+                + (f" and of {len(absent) - 1} others" if len(absent) > 1 else "")
+            )
+        if absent:
+            log.warning("%s: no image of class %s: nothing is learned of it", where, ", ".join(absent))
 
     def check(self, source: Source) -> None:
         """ValueError where the rows that were counted are not as many as they must be."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from types import MappingProxyType
+from typing import Any
 
 from safetensors import safe_open
 
@@ -15,7 +16,7 @@ from tokred.config import Backbone, Hardware, ImageAccess
 from tokred.evaluation.extract import Outputs, extract
 from tokred.run import Run
 from tokred.training.device import keep_freed_memory, resolve
-from tokred.training.read import read_split
+from tokred.training.read import check_classes, read_split
 from tokred.weights import load_weights
 
 
@@ -37,16 +38,22 @@ def extract_run(
     split = read_split(test_table, backbone, ImageAccess(**images), machine.workers)
     network = build_model(identity, backbone, model["options"], model["locations"], split.num_classes)
     load_weights(network, checkpoint, whole=True)
+    learned = _facts_of(checkpoint)
+    check_classes(learned.get("classes", split.classes), split.classes, test_table, checkpoint)
     network.to(resolve(machine.device))
     facts = {"run": asdict(identity), "locations": list(model["locations"]), "grid": list(backbone.grid)}
     facts |= {"depth": backbone.depth, "checkpoint": fingerprint.file(checkpoint)}
-    facts["code"] = {**_code_of(checkpoint), **code}
+    facts["code"] = {**_code_of(learned), **code}
     extract(network, identity, backbone, split, batch_size, Outputs(**outputs), facts, precision)
 
 
-def _code_of(checkpoint: str) -> dict[str, str]:
-    """The code that made a checkpoint, by stage; nothing where its file does not say."""
+def _facts_of(checkpoint: str) -> dict[str, Any]:
+    """What a checkpoint says of itself; empty for weights from elsewhere."""
     with safe_open(checkpoint, framework="pt") as stored:
-        facts = json.loads((stored.metadata() or {}).get("tokred", "{}"))
+        return json.loads((stored.metadata() or {}).get("tokred", "{}"))
+
+
+def _code_of(facts: Mapping[str, Any]) -> dict[str, str]:
+    """The code that made a checkpoint, by stage; nothing where its facts do not say."""
     stated = facts.get("code", {})
     return {"train": stated} if isinstance(stated, str) else dict(stated)  # a text in tokred 0.1

@@ -45,4 +45,4 @@ def hyperparameters() -> dict[str, Any]:
     "selected_source" (6), "fixed": what the text gives for all, and "searched": the data set of (4). Not to
     be changed.
     """
-    return yaml.safe_load((_FOLDER / "hyperparameters.yaml").read_text())
+    return yaml.safe_load((_FOLDER / "hyperparameters.yaml").read_text(encoding="utf-8"))

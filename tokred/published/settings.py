@@ -143,7 +143,7 @@ def _read(source: str) -> dict[str, Any]:
     if not Path(source).is_file():
         raise ValueError(f"hyperparameters: expected {OWN!r}, {PUBLISHED!r} or a file, found {source!r}")
     try:
-        tables = yaml.safe_load(Path(source).read_text())
+        tables = yaml.safe_load(Path(source).read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ValueError(f"hyperparameters: {source} is not YAML: {error}") from None
     expected = set(published.hyperparameters()) - _OPTIONAL

@@ -44,7 +44,7 @@ def attempt(
     given, machine = dict(locals()), Hardware(**hardware)
     if launch.needed(machine):
         return launch.run("tokred.search.attempt:attempt", given, machine, Path(history).parent)
-    setting = json.loads(Path(chosen).read_text()) if setting is None else setting
+    setting = json.loads(Path(chosen).read_text(encoding="utf-8")) if setting is None else setting
     settings = {**training, **setting}
     given = {k: v for k, v in given.items() if k not in ("setting", "chosen")}
     checkpoint = Path(history).with_suffix(".safetensors")

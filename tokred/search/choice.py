@@ -60,4 +60,4 @@ def choose(names: Sequence[str], histories: Sequence[str], last: bool, output: s
     for place, (name, value) in enumerate(zip(names, scores, strict=True)):
         log.info("%6.2f  %s%s", value, name, "  (chosen)" if place == found else "")
     with atomic_path(output) as temporary:
-        temporary.write_text(json.dumps(setting(histories[found])) + "\n")
+        temporary.write_text(json.dumps(setting(histories[found])) + "\n", encoding="utf-8")

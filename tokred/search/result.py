@@ -16,7 +16,17 @@ from tokred.config.search import SEARCHED, Grid, Setting, plain
 from tokred.config.study import Study
 from tokred.files import atomic_path
 from tokred.search import choice
-from tokred.search.plan import OF_FIRST, Cell, backbone, baseline, methods, plan, rates, takes_last
+from tokred.search.plan import (
+    OF_FIRST,
+    Cell,
+    backbone,
+    baseline,
+    methods,
+    plan,
+    rates,
+    run_in_study,
+    takes_last,
+)
 
 log = logging.getLogger(__name__)
 _DECIDES = {"holdout": "a held-out part of the training split", "test": "the test split"}
@@ -44,7 +54,7 @@ def write(
         text = yaml.safe_dump(
             hyperparameters(study, rows), sort_keys=False, default_flow_style=None, width=110
         )
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
     log.info("%d trials of study %s", len(rows), study.study)
 
 
@@ -108,7 +118,8 @@ def _source(row: Mapping[str, Any]) -> str:
 def _own(study: Study, dataset: str) -> dict[str, Any]:
     """All training settings of a data set's reduced models, but for the searched ones and methods' own."""
     method = methods(study)[0]
-    found = study.dataset_settings(dataset, method, rates(study, method)[0])
+    run = run_in_study(study, Cell(dataset, method, rates(study, method)[0]))
+    found = study.settings_below(run, {})
     named = parse(Training, found, f"training on {dataset}").model_dump(exclude=set(SEARCHED))
     return {**named, "augmentation": []}  # which the fields say already
 

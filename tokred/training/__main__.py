@@ -24,14 +24,14 @@ def main(request: Path) -> None:
     if rank == 0:
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
         log.info("%s processes, %s on each node", os.environ["WORLD_SIZE"], os.environ["LOCAL_WORLD_SIZE"])
-    asked = json.loads(request.read_text())
+    asked = json.loads(request.read_text(encoding="utf-8"))
     module, _, name = asked["target"].partition(":")
     hardware = Hardware(**asked["arguments"]["hardware"])
     try:
         processes.join(resolve(hardware.device))
         getattr(importlib.import_module(module), name)(**asked["arguments"])
     except Exception as error:
-        request.with_name(f"error-{rank}").write_text(str(error))
+        request.with_name(f"error-{rank}").write_text(str(error), encoding="utf-8")
         raise
     processes.leave()
 

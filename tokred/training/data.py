@@ -25,12 +25,14 @@ class Source(Protocol):
         task: "single" or "multi".
         num_classes: C.
         ids: stable image ids.
+        classes: names of the classes, in the order of labels.
     """
 
     labels: Tensor
     task: str
     num_classes: int
     ids: list[str]
+    classes: tuple[str, ...]
 
     def __len__(self) -> int: ...
 
@@ -57,6 +59,7 @@ class Images:
         task: "single" or "multi".
         num_classes: C.
         ids: stable image ids.
+        classes: names of the classes, in the order of labels; empty where nobody named them.
     """
 
     pixels: Tensor
@@ -64,6 +67,7 @@ class Images:
     task: str
     num_classes: int
     ids: list[str]
+    classes: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: str, image_size: int) -> Images:
@@ -75,7 +79,8 @@ class Images:
         labels = torch.from_numpy(np.asarray(table.labels))
         if table.info.task == "multi":
             labels = labels.float()
-        return cls(pixels, labels, table.info.task, len(table.info.classes), list(table.image_ids))
+        info = table.info
+        return cls(pixels, labels, info.task, len(info.classes), list(table.image_ids), info.classes)
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -87,7 +92,8 @@ class Images:
     def subset(self, index: Tensor) -> Images:
         """The images at some positions."""
         ids = [self.ids[i] for i in index.tolist()]
-        return Images(self.pixels[index], self.labels[index], self.task, self.num_classes, ids)
+        pixels, labels = self.pixels[index], self.labels[index]
+        return Images(pixels, labels, self.task, self.num_classes, ids, self.classes)
 
     def batches(self, batch_size: int, share: Share = WHOLE) -> Iterator[tuple[Tensor, Tensor]]:
         """All images in order; of several processes each gets every so many-th batch."""

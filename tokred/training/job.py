@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -16,11 +17,14 @@ from tokred.run import Run
 from tokred.training import launch, processes
 from tokred.training.data import Source, hold_out
 from tokred.training.device import keep_freed_memory
+from tokred.training.fit import describe, fitted
 from tokred.training.growth import deepen
 from tokred.training.loop import Trainer
-from tokred.training.read import read_split
+from tokred.training.read import check_classes, read_split
 from tokred.vit import ReducedVisionTransformer
 from tokred.weights import give_weights, load_weights, save_weights, timm_weights
+
+log = logging.getLogger(__name__)
 
 
 def train(
@@ -56,9 +60,11 @@ def train(
         return launch.run("tokred.training.job:train", given, machine, Path(checkpoint).parent)
     keep_freed_memory()
     identity, settings = Run(**run), Training(**training)
-    backbone = Backbone(**model["backbone"])
-    read = partial(read_split, backbone=backbone, access=ImageAccess(**images), workers=machine.workers)
+    backbone, access = Backbone(**model["backbone"]), ImageAccess(**images)
+    read = partial(read_split, backbone=backbone, access=access, workers=machine.workers)
     train_images, test_images = read(train_table), None if test_table is None else read(test_table)
+    if test_images is not None:
+        check_classes(train_images.classes, test_images.classes, test_table, train_table)
     network = build_model(
         identity,
         backbone,
@@ -72,10 +78,13 @@ def train(
         reset_classifier(network, identity)
     facts = {"run": asdict(identity), "model": dict(model), "training": dict(training)}
     facts |= {"images": dict(images), "code": {**_code_of(train_table), **code}}
+    facts["classes"] = list(train_images.classes)
     files = {"train": train_table, "test": test_table}
     facts["inputs"] = {name: fingerprint.file(path) for name, path in files.items() if path is not None}
     facts["inputs"]["pretrained"] = source
     split = _split(identity, settings, train_images, test_images)
+    settings = fitted(settings, len(split[0]), machine, processes.count())
+    log.info("%s", describe(settings, access, backbone.image_size, len(split[0])))
     trainer = Trainer(network, identity, backbone, settings, *split, machine)
     state = Path(checkpoint).with_suffix(".state.safetensors")
     network.load_state_dict(trainer.fit(state, json.dumps(facts, sort_keys=True)))
@@ -124,6 +133,7 @@ def pretrain(
             deepen(learned, network)
         states.append(Path(checkpoint).with_suffix(f".state{index}.safetensors"))
         parts = _split(identity, settings, split, None)
+        settings = fitted(settings, len(parts[0]), machine, processes.count())
         trainer = Trainer(network, identity, shape, settings, *parts, machine)
         network.load_state_dict(trainer.fit(states[-1], json.dumps([facts, index], sort_keys=True)))
         rows += [{**row, "epoch": len(rows) + row["epoch"]} for row in trainer.history]

@@ -48,7 +48,9 @@ def run(target: str, arguments: Mapping[str, object], hardware: Hardware, folder
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".processes-", dir=folder) as shared:
         request = Path(shared).absolute() / "request.json"
-        request.write_text(json.dumps({"target": target, "arguments": dict(arguments)}, default=dict))
+        request.write_text(
+            json.dumps({"target": target, "arguments": dict(arguments)}, default=dict), encoding="utf-8"
+        )
         # The processes watch their standard input, which closes when this process is gone.
         with subprocess.Popen(
             [*_torchrun(hardware, request.parent.name), "-m", "tokred.training", str(request)],
@@ -56,14 +58,14 @@ def run(target: str, arguments: Mapping[str, object], hardware: Hardware, folder
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
         ) as started:
             for line in started.stdout:
                 log.info("%s", line.rstrip())
         if started.returncode:
             # The first to fail knows why; the others lost their connection to it.
             failed = sorted(request.parent.glob("error-*"), key=lambda path: path.stat().st_mtime_ns)
-            errors = [path.read_text() for path in failed]
+            errors = [path.read_text(encoding="utf-8") for path in failed]
             raise ValueError(
                 errors[0] if errors else f"{target}: a process ended without a word, see the log"
             )

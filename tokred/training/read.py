@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import zip_longest
+
 from tokred.config import Backbone, ImageAccess
 from tokred.training.data import Images, Source
 from tokred.training.stream import Stream
@@ -12,3 +15,25 @@ def read_split(path: str, backbone: Backbone, access: ImageAccess, workers: int)
     if access.source == "memory":
         return Images.read(path, backbone.image_size)
     return Stream.read(path, backbone, access, workers)
+
+
+def check_classes(expected: Sequence[str], found: Sequence[str], path: str, source: str) -> None:
+    """Labels mean the same classes in two places, or there is an error.
+
+    Args:
+        expected: names of the classes that a model learned, in the order of labels.
+        found: names of the classes of another table.
+        path: that table.
+        source: where the expected names come from.
+
+    Raises:
+        ValueError: names or their order differ.
+    """
+    if list(expected) == list(found):
+        return
+    pairs = zip_longest(expected, found)
+    place, (known, other) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
+    raise ValueError(
+        f"{path}: its classes are not those of {source}: label {place} is {other!r}, expected {known!r} "
+        f"({len(found)} and {len(expected)} classes); prepare both splits anew"
+    )

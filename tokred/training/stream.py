@@ -60,6 +60,11 @@ class Stream:
         return len(self.table.info.classes)
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of labels."""
+        return self.table.info.classes
+
+    @property
     def ids(self) -> list[str]:
         """Stable image ids."""
         return [str(self.table.image_ids[i]) for i in self.index.tolist()]

@@ -5,8 +5,8 @@ import sys
 
 command = [sys.executable, "-u", "-m", "benchmarks"]
 with (
-    open(snakemake.log[0], "w") as log,
-    subprocess.Popen(command, cwd=snakemake.params.root, stdout=subprocess.PIPE, text=True) as process,
+    open(snakemake.log[0], "w", encoding="utf-8") as log,
+    subprocess.Popen(command, cwd=snakemake.params.root, stdout=subprocess.PIPE, encoding="utf-8") as process,
 ):
     for line in process.stdout:
         print(line, end="", flush=True)

@@ -12,6 +12,7 @@ run_job(
         "output": snakemake.output.table,
         "threads": snakemake.threads,
         "code": snakemake.params.code,
+        "for_training": True,
     },
     log=snakemake.log[0],
     threads=snakemake.threads,

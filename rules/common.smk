@@ -4,7 +4,6 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 
 from tokred import fingerprint, provenance, shipped, worker
 from tokred.artifacts.registry import ARTIFACTS
@@ -19,11 +18,11 @@ from tokred.published.settings import OWN, PUBLISHED
 from tokred.rule_code import LOOKS, RuleCode, facts_of_methods, facts_of_metrics
 from tokred.run import PRETRAINING, RUN_PATH, UNREDUCED, Run
 from tokred.search import plan as search
-from tokred.workflow import explain_errors, give_package_to_jobs, look_for_jobs_when_one_ends
+from tokred.workflow import StudyError, explain_errors, give_package_to_jobs, look_for_jobs_when_one_ends
 
 give_package_to_jobs(workflow.basedir)
 with explain_errors():
-    STUDY = parse_config(Study, config, "configuration of the study")
+    STUDY = parse_config(Study, config, f"study {config.get('study', '')}")
 
 VIEW = STUDY.view()
 #: The configuration without what says how and where to compute.
@@ -81,9 +80,9 @@ def run_of(wildcards):
     """The run that a rule's wildcards name; an error where the study has no such run."""
     run = Run.of(wildcards)
     if not VIEW.trained:
-        raise WorkflowError(f"study {STUDY.study!r} trains nothing: its performance is the published one")
+        raise StudyError(f"study {STUDY.study!r} trains nothing: its performance is the published one")
     if run not in ALL_RUNS:
-        raise WorkflowError(f"study {STUDY.study!r} has no run {run.key}: see its axes in the configuration")
+        raise StudyError(f"study {STUDY.study!r} has no run {run.key}: see its axes in the configuration")
     return run
 
 
@@ -243,7 +242,7 @@ def scores_of_study(name):
         return []
     found = sorted(map(str, Path(f"results/{name}/scores").rglob("*.parquet")))
     if not found:
-        raise WorkflowError(f"compare_with: study {name!r} has no performance under results/{name}/scores")
+        raise StudyError(f"compare_with: study {name!r} has no performance under results/{name}/scores")
     return found
 
 
@@ -282,5 +281,9 @@ def tables_of(name):
     """The files of each table that an artifact needs; an error where the study cannot have it."""
     obstacle = ARTIFACTS[name].obstacle(VIEW)
     if obstacle is not None:
-        raise WorkflowError(obstacle)
+        raise StudyError(obstacle)
     return {table: table_files(table) for table in ARTIFACTS[name].needs}
+
+
+# Said here and not when its files are needed: an error of an input function comes with more than the message.
+scores_of_study(STUDY.compare_with)

@@ -17,7 +17,7 @@ def trials():
     Checked only here: whoever runs a part of a study shall not have to fit its search to the part.
     """
     if STUDY.search is None:
-        raise WorkflowError(f"study {STUDY.study!r} has no key `search`: see docs/search.md")
+        raise StudyError(f"study {STUDY.study!r} has no key `search`: see docs/search.md")
     with explain_errors():
         search.check(STUDY)
     return search.plan(STUDY)
@@ -27,9 +27,7 @@ def cell_of(wildcards):
     """The model of the study's search that a rule's wildcards name; an error where it has no such model."""
     cell = search.Cell(wildcards.dataset, wildcards.method, wildcards.keep_rate)
     if cell not in trials() or wildcards.backbone != search.backbone(STUDY):
-        raise WorkflowError(
-            f"the search of study {STUDY.study!r} has no model {'/'.join(map(str, wildcards))}"
-        )
+        raise StudyError(f"the search of study {STUDY.study!r} has no model {'/'.join(map(str, wildcards))}")
     return cell
 
 
@@ -37,9 +35,7 @@ def setting_of_trial(wildcards):
     """The setting that a trial tries; None where another model's trials decide it."""
     options = trials()[cell_of(wildcards)]
     if wildcards.trial not in options:
-        raise WorkflowError(
-            f"the search of study {STUDY.study!r} has no trial {'/'.join(map(str, wildcards))}"
-        )
+        raise StudyError(f"the search of study {STUDY.study!r} has no trial {'/'.join(map(str, wildcards))}")
     found = options[wildcards.trial]
     return None if isinstance(found, search.Cell) else found
 

@@ -34,7 +34,7 @@ def resources_of_training():
     asked = {"gpus": lambda wildcards: gpus(hardware.processes * hardware.nodes), "nodes": hardware.nodes}
     limit = workflow.global_resources.get("nodes").value  # None where there is none
     if limit is not None and limit < hardware.nodes:
-        raise WorkflowError(
+        raise StudyError(
             f"hardware.nodes: {hardware.nodes}, but `--resources nodes={limit}` lets a job have fewer: give "
             f"--resources short_jobs=4 nodes={hardware.nodes}"
         )

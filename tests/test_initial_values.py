@@ -14,10 +14,10 @@ import tokred
 from tests.models import REDUCING, small_vit
 from tests.training.pictures import PLAIN, SMALL, table
 from tokred.build import build_model, reset_classifier
-from tokred.jobs import train
 from tokred.methods.base import Reducer, Stage
 from tokred.methods.registry import METHODS, Family, Method
 from tokred.run import Run
+from tokred.training.job import train
 from tokred.weights import save_weights
 
 

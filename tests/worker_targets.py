@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import time
 from pathlib import Path
 
 import torch
@@ -22,9 +21,3 @@ def report(path: str) -> None:
 def fail(reason: str) -> None:
     """Fail as a job does."""
     raise ValueError(reason)
-
-
-def hang(path: str) -> None:
-    """Say who runs this, and go on until killed."""
-    Path(path).write_text(str(os.getpid()))
-    time.sleep(600)

@@ -1,9 +1,10 @@
 """Run a job's function, in a process that has the slow libraries loaded already where there is one.
 
 Importing torch and timm takes longer than many of the built-in study's jobs. While the workflow runs on one
-machine, a *worker* imports them once; a job asks it to fork, and the copy runs the job's function. Each job
-is still a process of its own with its own outputs and log; it dies with the job's own process, and the
-worker dies with the workflow's. Without a worker (clusters, conda environments) the job runs in place.
+machine, a *worker* (`tokred.fork_server`) imports them once; a job asks it to fork, and the copy runs the
+job's function. Each job is still a process of its own with its own outputs and log; it dies with the job's
+own process, and the worker dies with the workflow's. Without a worker (clusters, conda environments), and
+where anything is wrong with it, the job's own process runs the function.
 """
 
 from __future__ import annotations
@@ -13,17 +14,16 @@ import importlib
 import json
 import logging
 import os
-import selectors
+import shutil
 import signal
 import socket
 import sys
-import time
+import tempfile
 import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -36,17 +36,16 @@ ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
-_LIBRARIES = (
-    "tokred.training.job",
-    "tokred.evaluation.job",
-    "tokred.compare",
-    "tokred.artifacts.render",
-    "matplotlib.backends.backend_agg",
-)
+#: Seconds that a job waits for the worker to take it: the worker may still be loading its libraries.
+PATIENCE = 60.0
+
+
+class NoWorkerError(Exception):
+    """The job cannot run in the worker; the message says why."""
 
 
 def run_job(target: str, arguments: Mapping[str, object], log: str | Path, threads: int) -> None:
-    """Call `module:function` with JSON-like arguments; exits with status 1 where it fails.
+    """Call `module:function` with JSON-like arguments; exits with a nonzero status where it fails.
 
     Args:
         target: what to call.
@@ -55,8 +54,11 @@ def run_job(target: str, arguments: Mapping[str, object], log: str | Path, threa
         threads: threads that the job may use.
     """
     request = {"target": target, "arguments": arguments, "log": str(log), "threads": threads}
-    connection = _connect()
-    status = _execute(request) if connection is None else _delegate(connection, request)
+    address = os.environ.get(VARIABLE)
+    try:
+        status = execute(request) if address is None else _delegate(address, request)
+    except NoWorkerError as reason:
+        status = execute(request, note=f"not in the worker ({reason}): this job loads its libraries itself")
     if status:
         sys.exit(status)
 
@@ -64,20 +66,57 @@ def run_job(target: str, arguments: Mapping[str, object], log: str | Path, threa
 def start(python: str = sys.executable) -> Popen | None:
     """Start a worker in the background and tell this process's children about it; returns the worker.
 
-    Does nothing where the system has no process descriptors (other than Linux).
+    Where there can be none, this says so on stderr and returns None. Only on Linux: elsewhere a process that
+    has loaded such libraries cannot be relied on to fork.
     """
-    if not hasattr(os, "pidfd_open"):
+    if sys.platform != "linux":
         return None
-    import subprocess
-    import tempfile
-
-    address = Path(tempfile.mkdtemp(prefix="tokred-")) / "socket"
-    environment = {**os.environ, **ONE_THREAD}
-    command = [python, "-m", "tokred.worker", str(address)]
-    # A session of its own: an interrupt from the keyboard is for the workflow, which ends the worker.
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        listener, address = _listen()
+        with listener:
+            process = _serve(python, listener, address)
+    except OSError as error:
+        print(f"tokred: no worker ({error}): each job loads its libraries itself", file=sys.stderr)
+        return None
     os.environ[VARIABLE] = f"{python}:{process.pid}:{address}"
     return process
+
+
+def _listen() -> tuple[socket.socket, str]:
+    """A listening socket, and its path in a new folder that other users cannot enter.
+
+    Raises:
+        OSError: there is no place for one: such paths have at most 107 bytes, and not every file system
+            has sockets.
+    """
+    for parent in (tempfile.gettempdir(), "/tmp"):
+        folder = tempfile.mkdtemp(prefix="tokred-", dir=parent)
+        listener, address = socket.socket(socket.AF_UNIX), f"{folder}/socket"
+        try:
+            listener.bind(address)
+            listener.listen(64)
+            return listener, address
+        except OSError as error:
+            listener.close()
+            shutil.rmtree(folder)
+            refused = OSError(f"{address}: {error}")
+    raise refused
+
+
+def _serve(python: str, listener: socket.socket, address: str) -> Popen:
+    """Start the process that serves on a socket."""
+    import subprocess
+
+    # -P: modules of the working folder must not stand in for the libraries.
+    command = [python, "-P", "-m", "tokred.fork_server", str(listener.fileno()), address, str(os.getpid())]
+    return subprocess.Popen(
+        command,
+        env={**os.environ, **ONE_THREAD},
+        stdin=subprocess.DEVNULL,
+        pass_fds=[listener.fileno()],
+        # A session of its own: an interrupt from the keyboard is for the workflow, which ends the worker.
+        start_new_session=True,
+    )
 
 
 def load(*modules: str) -> None:
@@ -96,45 +135,71 @@ def load(*modules: str) -> None:
             gc.enable()
 
 
-def _connect(patience: float = 60.0) -> socket.socket | None:
-    """A connection to the worker, None where there is none for this process."""
-    value = os.environ.get(VARIABLE)
-    if value is None:
-        return None
-    python, pid, address = value.split(":")
-    if python != sys.executable:
-        return None
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline and Path(f"/proc/{pid}").exists():
-        connection = socket.socket(socket.AF_UNIX)
-        try:
-            connection.connect(address)
-            return connection
-        except (FileNotFoundError, ConnectionRefusedError):  # still importing
-            connection.close()
-            time.sleep(0.05)
-    return None
+def _delegate(worker: str, request: Mapping[str, object]) -> int:
+    """Have the worker run the request on this process's terminal; returns its exit status.
+
+    Args:
+        worker: value of the environment variable.
+
+    Raises:
+        NoWorkerError: nothing of the request has been run, or what ran has been ended.
+    """
+    prefix = f"{sys.executable}:"
+    if not worker.startswith(prefix):
+        raise NoWorkerError(f"it is of another Python: {worker}")
+    _, _, address = worker.removeprefix(prefix).partition(":")
+    with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rb") as answers:
+        job = _hand_over(request, address, connection, answers)
+        connection.settimeout(None)
+        status = answers.readline()
+    if not status:
+        with suppress(ProcessLookupError):
+            os.killpg(job, signal.SIGKILL)
+        raise NoWorkerError("it ended before the job did")
+    if int(status) < 0:
+        print(f"{request['target']}: {signal.strsignal(-int(status))}", file=sys.stderr, flush=True)
+    return abs(int(status))
 
 
-def _delegate(connection: socket.socket, request: Mapping[str, object]) -> int:
-    """Have the worker run the request on this process's terminal; returns its exit status."""
+def _hand_over(
+    request: Mapping[str, object], address: str, connection: socket.socket, answers: IO[bytes]
+) -> int:
+    """Send the worker a request; returns the process group that runs it."""
     message = json.dumps({**request, "folder": os.getcwd()}).encode()
-    with connection:
+    connection.settimeout(PATIENCE)
+    try:
+        if os.stat(address).st_uid != os.getuid():
+            raise NoWorkerError(f"{address} is another user's")
+        connection.connect(address)
+        if not answers.readline():  # "ready": until then the worker may be loading, and holds nothing of ours
+            raise NoWorkerError("it ended before it took the job")
         socket.send_fds(connection, [len(message).to_bytes(8)], [1, 2])
         connection.sendall(message)
-        answer = connection.recv(1)
-    if not answer:
-        print("tokred: the worker ended before the job did", file=sys.stderr)
-        return 1
-    return answer[0]
+        started = answers.readline()
+    except TimeoutError:
+        with suppress(OSError):
+            os.unlink(address)  # no other job shall wait for it; the worker ends when it sees that
+        raise NoWorkerError(f"{address}: no answer in {PATIENCE:g} s") from None
+    except OSError as error:
+        raise NoWorkerError(f"{address}: {error}") from None
+    if not started:
+        raise NoWorkerError("it could not take the job")
+    return int(started.removeprefix(b"started "))
 
 
-def _execute(request: Mapping[str, object]) -> int:
-    """Run a request in this process; errors go to the log in full and to stderr in one line."""
+def execute(request: Mapping[str, object], note: str | None = None) -> int:
+    """Run a request in this process; errors go to the log in full and to stderr in one line.
+
+    Args:
+        request: the arguments of `run_job`.
+        note: first line of the log.
+    """
     log = Path(request["log"])
     log.parent.mkdir(parents=True, exist_ok=True)
     module, _, name = request["target"].partition(":")
     with _logging_to(log):
+        if note is not None:
+            logging.getLogger(__name__).warning("%s", note)
         try:
             load(module)
             if "torch" in sys.modules:
@@ -148,7 +213,7 @@ def _execute(request: Mapping[str, object]) -> int:
 
 
 @contextmanager
-def _logging_to(path: Path):
+def _logging_to(path: Path) -> Iterator[None]:
     handler = logging.FileHandler(path, mode="w", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()
@@ -159,82 +224,3 @@ def _logging_to(path: Path):
     finally:
         root.removeHandler(handler)
         handler.close()
-
-
-class _Worker:
-    """The server: one thread, so that its forks are safe; a child for each connection."""
-
-    def __init__(self, address: str) -> None:
-        self.parent = os.getppid()
-        self.address = Path(address)
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.selector = selectors.DefaultSelector()
-        self.jobs: dict[int, socket.socket] = {}
-
-    def serve(self, libraries: Sequence[str]) -> None:
-        """Load the libraries, then answer until the process that started the worker is gone."""
-        load(*libraries)
-        self.listener.bind(str(self.address))
-        self.listener.listen(64)
-        self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
-        while os.getppid() == self.parent:
-            for key, _ in self.selector.select(timeout=0.5):
-                key.data()
-        for pid in self.jobs:
-            os.kill(pid, signal.SIGKILL)
-        self.address.unlink()
-        self.address.parent.rmdir()
-
-    def _accept(self) -> None:
-        connection, _ = self.listener.accept()
-        header, descriptors, _, _ = socket.recv_fds(connection, 8, 2)
-        size, message = int.from_bytes(header), b""
-        while len(message) < size:
-            message += connection.recv(size - len(message))
-        pid = os.fork()
-        if pid == 0:
-            self._run(json.loads(message), descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
-        self.jobs[pid] = connection
-        ended = os.pidfd_open(pid)
-        self.selector.register(connection, selectors.EVENT_READ, partial(self._abandon, pid))
-        self.selector.register(ended, selectors.EVENT_READ, partial(self._finish, pid, ended))
-
-    def _run(self, request: dict[str, object], descriptors: list[int]) -> None:
-        """The child: never returns."""
-        status = 1
-        try:
-            self.listener.close()
-            for target, descriptor in zip((1, 2), descriptors, strict=True):
-                os.dup2(descriptor, target)
-            os.chdir(request["folder"])
-            status = _execute(request)
-        finally:
-            sys.stdout.flush()
-            os._exit(status)
-
-    def _abandon(self, pid: int) -> None:
-        """The job's own process is gone: so must its work be."""
-        connection = self.jobs.pop(pid, None)
-        if connection is not None:
-            os.kill(pid, signal.SIGKILL)
-            self._hang_up(connection)
-
-    def _finish(self, pid: int, ended: int) -> None:
-        """The work is done: tell the job's own process how it went."""
-        self.selector.unregister(ended)
-        os.close(ended)
-        _, status = os.waitpid(pid, 0)
-        connection = self.jobs.pop(pid, None)
-        if connection is not None:
-            connection.sendall(bytes([min(255, abs(os.waitstatus_to_exitcode(status)))]))
-            self._hang_up(connection)
-
-    def _hang_up(self, connection: socket.socket) -> None:
-        self.selector.unregister(connection)
-        connection.close()
-
-
-if __name__ == "__main__":
-    _Worker(sys.argv[1]).serve(_LIBRARIES)

@@ -13,13 +13,20 @@ if TYPE_CHECKING:
     from snakemake.workflow import Workflow
 
 
+class StudyError(WorkflowError):
+    """A mistake in a study or in what was asked of it; Snakemake prints the message without lines of code."""
+
+    # Snakemake reads the lines from here.
+    __traceback__ = property(lambda self: None, lambda self, value: None)
+
+
 @contextmanager
 def explain_errors() -> Iterator[None]:
     """Turn a ValueError into a message without a traceback."""
     try:
         yield
     except ValueError as error:
-        raise WorkflowError(str(error)) from None
+        raise StudyError(str(error)) from None
 
 
 def give_package_to_jobs(folder: str) -> None:

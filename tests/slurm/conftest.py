@@ -80,7 +80,7 @@ class Slurm:
         """Start Snakemake on the study in this folder; its output goes to `printed.txt`."""
         config = self.folder / "tiny.yaml"
         config.write_text(yaml.safe_dump(TINY))
-        profile = ("--workflow-profile", str(ROOT / "workflow/profiles/slurm"))
+        profile = ("--workflow-profile", str(ROOT / "profiles/slurm"))
         where = ("--snakefile", str(ROOT / "Snakefile"), "--directory", str(self.folder))
         command = [PYTHON, "-m", "snakemake", *arguments, *where, *profile, *QUICK]
         with (self.folder / "printed.txt").open("w") as printed:

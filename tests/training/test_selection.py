@@ -11,8 +11,9 @@ from tests.training.pictures import PLAIN, SMALL, table, trainer
 from tokred import tables
 from tokred.build import build_model
 from tokred.config import Hardware
-from tokred.jobs import extract_run, train
+from tokred.evaluation.job import extract_run
 from tokred.run import Run
+from tokred.training.job import train
 from tokred.weights import save_weights
 
 RUN = {"dataset": "d", "backbone": "b", "method": "topk", "keep_rate": "0.50", "seed": 0}

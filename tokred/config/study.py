@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 import tokred.published.settings as hyperparameters
+from tokred import shipped
 from tokred.artifacts.view import View
 from tokred.budget import token_budget
 from tokred.config import defaults
@@ -96,6 +98,11 @@ class Study(Strict):
             raise ValueError(f"methods: {UNREDUCED!r} is always part of a study, and must not be listed")
         for backbone in self.backbones:
             self._check_backbone(backbone)
+        if self.scores == "trained":
+            for backbone in self.backbones:
+                _check_weights(backbone, self.settings.backbones[backbone].weights)
+        for axis in ("datasets", "backbones"):
+            _check_periods(axis, getattr(self, axis))
         grids = {self.settings.backbones[name].grid for name in self.backbones}
         if len(grids) > 1:
             raise ValueError(f"backbones: expected one grid of input tokens for all, got {sorted(grids)}")
@@ -300,6 +307,32 @@ def _check_augmentation(what: str, training: Training, source: str) -> None:
             f"{what}: {', '.join(training.needing(other))}: only for data sets with "
             f"`images: {{source: {other}}}`, found {source!r}"
         )
+
+
+def _check_weights(backbone: str, source: str) -> None:
+    """Raises ValueError for weights that are not there; paths are relative to the working folder."""
+    key = f"settings.backbones.{backbone}.weights"
+    if source == "shipped":
+        try:
+            shipped.path(backbone)
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}; expected one of these, 'pretrain', 'timm' or a file") from None
+    elif source not in ("pretrain", "timm") and not Path(source).is_file():
+        hint = nearest(source, ("shipped", "pretrain", "timm"))
+        raise ValueError(
+            f"{key}: there is no file {source!r}{hint}; expected 'shipped', 'pretrain', 'timm' or a "
+            "safetensors file"
+        )
+
+
+def _check_periods(axis: str, names: Iterable[str]) -> None:
+    """Raises ValueError for a name that Snakemake takes for the trace of an endless recursion."""
+    for name in names:
+        if re.search(r"(.+)\1{19}$", name):
+            raise ValueError(
+                f"{axis}: {name!r} ends with twenty or more equal parts, which Snakemake refuses; "
+                "expected another name"
+            )
 
 
 def _check_published(runs: Iterable[Run]) -> None:

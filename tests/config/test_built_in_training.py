@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +52,14 @@ def test_settings_of_the_built_in_studies() -> None:
             assert access.model_dump() == {"source": "memory", "crop_pct": None}
 
 
+@pytest.fixture
+def weights(tmp_path: Path) -> str:
+    """A file that a configuration may name; nobody reads it."""
+    path = tmp_path / "w.safetensors"
+    path.touch()
+    return str(path)
+
+
 def test_nothing_of_them_reaches_other_data_sets() -> None:
     parsed = own()
     expected = {"warmup_epochs": 3, "batch_size": 32, "lr_normalizer": 32, "clip_grad": 1.0, "drop_path": 0.0}
@@ -60,8 +69,8 @@ def test_nothing_of_them_reaches_other_data_sets() -> None:
         assert parsed.images_of(parsed.settings.datasets["pets"], run.backbone).source == "stream"
 
 
-def test_foreign_weights_learn_slowly() -> None:
-    foreign = {"model": "vit_tiny_patch16_224", "image_size": 32, "patch_size": 4, "weights": "w.safetensors"}
+def test_foreign_weights_learn_slowly(weights: str) -> None:
+    foreign = {"model": "vit_tiny_patch16_224", "image_size": 32, "patch_size": 4, "weights": weights}
     foreign |= {"mean": [0.5] * 3, "std": [0.5] * 3}
     values = {"backbones": ["other"], "settings": {"backbones": {"other": foreign}}}
     (found,) = {parsed.lr for parsed in map(own(values).training_for, own(values).runs())}
@@ -91,8 +100,8 @@ def test_own_images_in_memory_are_shifted() -> None:
     assert (found.max_shift, found.crop, found.flip) == (2, "whole", 0.0)
 
 
-def test_made_pictures_are_streamed_to_larger_backbones() -> None:
-    larger = {"model": "vit_tiny_patch16_224", "image_size": 64, "patch_size": 8, "weights": "w.safetensors"}
+def test_made_pictures_are_streamed_to_larger_backbones(weights: str) -> None:
+    larger = {"model": "vit_tiny_patch16_224", "image_size": 64, "patch_size": 8, "weights": weights}
     larger |= {"mean": [0.5] * 3, "std": [0.5] * 3}
     changes = overlaid({"backbones": ["larger"]}, at("settings.backbones.larger", larger))
     parsed = study(changes)

@@ -164,7 +164,7 @@ CLAIMS = [
     Claim(
         "ats_manages_with_fewer",
         "4",
-        "ATS does so with fewer tokens than the other methods.",
+        "ATS does well with fewer tokens than the other methods use.",
         "at keep rates of 70 and 90 % its average rank is better than the mean of all methods, and it keeps "
         "fewer tokens than any other method, mean over stages",
         Basis.OURS,

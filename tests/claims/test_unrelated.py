@@ -63,7 +63,6 @@ def test_agreement_of_unrelated_patterns_is_zero(table: str, study: dict[str, pd
     assert not rows["degenerate"].any()
     agreement = chance_adjusted(rows["mean"], rows["chance"])
     keys = [rows["metric"], rows["keep_rate"], rows["stage"]]
-    assert agreement.groupby(keys).mean().abs().max() < 0.08
-    assert agreement.abs().max() < 0.3
+    assert agreement.groupby(keys).mean().abs().max() < 0.03
     assert rows["mean"].max() > 0.75
     assert set(rows["metric"]) <= {name for name, metric in METRICS.items() if metric.kind != "maps"}

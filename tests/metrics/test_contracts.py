@@ -94,3 +94,17 @@ def test_examples() -> None:
     results = [doctest.testmod(importlib.import_module(f"tokred.metrics.{name}")) for name in names]
     assert sum(result.failed for result in results) == 0
     assert sum(result.attempted for result in results) >= 15
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_metrics_of_sets_alone_have_an_expected_value(name: str) -> None:
+    """It is the mean over shuffled tokens; clusterings are permuted instead, maps and features have none."""
+    metric = METRICS[name]
+    if metric.kind != "sets":
+        with pytest.raises(ValueError, match=f"metric '{name}' has no function of its expected value"):
+            metric.load_expected()
+        return
+    a, b = RNG.random((2, 5000, 64)) < RNG.random((2, 5000, 1))
+    difference = metric.load()(RNG.permuted(a, axis=1), b) - metric.load_expected()(a, b)
+    assert abs(difference.mean()) < 4 * difference.std() / np.sqrt(len(difference))
+    assert 0 < metric.load_expected()(a, b).mean() < 1

@@ -130,7 +130,7 @@ CLAIMS = [
     Claim(
         "others_fall_over_stages",
         "5.1",
-        "Their agreement drops from stage to stage.",
+        "The agreement of ATS and of the centers over keep rates drops from stage to stage.",
         "mean agreement (IoA) of ATS, K-Medoids and DPC-KNN; lower at every next stage, and by at least 0.05 "
         "from the first to the last",
         Basis.OURS,
@@ -140,7 +140,7 @@ CLAIMS = [
     Claim(
         "others_fall_towards_the_bound",
         "5.1",
-        "It drops towards the lower bound.",
+        "The IoA of ATS and of the centers drops towards the lower bound.",
         "mean agreement (IoA) of ATS, K-Medoids and DPC-KNN at the last stage; below 0.5, so nearer to that "
         "of unrelated patterns, which is as near to the bound as one can expect to come",
         Basis.OURS,

@@ -123,7 +123,7 @@ CLAIMS = [
     Claim(
         "proxies_hold_for_each_backbone",
         "5.5",
-        "All this holds for every capacity of the backbone.",
+        "Procrustes, NMI and IoU are such proxies for every capacity of the backbone.",
         _RULE + "on each backbone by itself at least 0.7 (high) for Procrustes and NMI, from 0.5 to 0.7 "
         "(moderate) for IoU",
         Basis.PAPER,

@@ -83,6 +83,8 @@ def ats_manages_with_fewer(study: Evidence) -> Finding:
     rows = study.tables["summary"]
     rows = rows[(rows["metric"] == "actual_keep_rate") & rows["keep_rate"].isin(["0.70", "0.90"])]
     left = rows.groupby("method")["mean"].mean()
+    if len(left) < 2:
+        raise NotTestableError("the study has no other method with kept tokens")
     others = left.drop("ats").min()
     told = f"average rank {found['ats']:.2f}, that of all methods {middle:.2f}; tokens left {left['ats']:.2f}"
     holds = found["ats"] < middle and left["ats"] < others
@@ -162,7 +164,7 @@ CLAIMS = [
     Claim(
         "ats_manages_with_fewer",
         "4",
-        "ATS does so with fewer tokens than the other methods.",
+        "ATS does well with fewer tokens than the other methods use.",
         "at keep rates of 70 and 90 % its average rank is better than the mean of all methods, and it keeps "
         "fewer tokens than any other method, mean over stages",
         Basis.OURS,

@@ -15,9 +15,11 @@ import csv
 import io
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
 from pathlib import Path
 
 from tokred import tables
+from tokred.artifacts.page import page
 from tokred.files import atomic_path
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,7 @@ Codes = dict[str, list[str]]
 Lineage = dict[str, dict[str, list[str]]]
 #: Stage and fingerprint of tables that do not say, such as those of tokred 0.1.
 _UNKNOWN = "unknown"
+_HEADS = ("stage", "fingerprint", "tables", "which")
 
 
 def codes(metadata: Mapping[str, object]) -> Codes:
@@ -86,24 +89,33 @@ def _by_number(made: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def write(study: str, inputs: Mapping[str, Sequence[str]], outputs: Mapping[str, str]) -> None:
-    """The job: from all tables of a study ("tables") to a page for people ("html", "md") and one row a table,
-    stage and fingerprint ("csv")."""
-    import pandas as pd
-
-    from tokred.artifacts.table import Table
-
+    """The job: from all tables of a study ("tables") to a page ("html", "md") and a list ("csv")."""
     found = lineage(inputs["tables"])
-    rows = list(_rows(found, study))
-    values = pd.DataFrame([row[1:] for row in rows], index=[row[0] for row in rows])
-    values.columns = pd.MultiIndex.from_product([[""], ["fingerprint", "tables", "which"]])
-    note = f"Mixed: results of different code are side by side: {sentence(found)}."
-    if not mixed(found):
-        note = "Each stage was done by one code."
-    page = Table(f"Code that made study {study}", note, values, corner="stage")
-    texts = {"csv": _csv(found, study), "html": page.html(), "md": page.markdown()}
+    rows, title = list(_rows(found, study)), f"Code that made study {study}"
+    note = "Each stage was done by one code."
+    if mixed(found):
+        note = f"Mixed: results of different code are side by side: {sentence(found)}."
+    texts = {
+        "csv": _csv(found, study),
+        "md": _markdown(rows, title, note),
+        "html": _html(rows, title, note),
+    }
     for name, text in texts.items():
         with atomic_path(outputs[name]) as temporary:
             temporary.write_text(text, encoding="utf-8")
+
+
+def _markdown(rows: Iterable[Sequence[str]], title: str, note: str) -> str:
+    table = [_HEADS, ["---"] * len(_HEADS), *rows]
+    return "\n".join([f"# {title}", "", note, "", *(f"| {' | '.join(row)} |" for row in table), ""])
+
+
+def _html(rows: Iterable[Sequence[str]], title: str, note: str) -> str:
+    heads = "".join(f"<th>{head}</th>" for head in _HEADS)
+    cells = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
+    table = f'<table class="text"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+    return page(title, f"<p>{escape(note)}</p>{table}")
 
 
 def _rows(found: Lineage, study: str) -> Iterator[tuple[str, str, str, str]]:

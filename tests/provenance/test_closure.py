@@ -114,7 +114,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("jobs")
 
 
-METHODS_RUN = ("topk", "kmedoids", "dynamicvit")
+METHODS_RUN = ("topk", "kmedoids")
 
 
 def run_of(method: str) -> Run:

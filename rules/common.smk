@@ -178,10 +178,15 @@ def training_of(run):
 
 
 def training_inputs(wildcards):
-    """Tables and weights of a run; the test split only where the study chooses epochs on it."""
+    """Tables and weights of a run; the test split is read only where the study chooses epochs on it.
+
+    A training waits for both splits, so that what is wrong with the data is said before the first one. A test
+    split that was prepared anew (`ancient`) is no reason to train again.
+    """
     run = run_of(wildcards)
     tables = f"{RESULTS}/datasets/{run.dataset}"
     files = {"train": f"{tables}/train.parquet", **pretrained_weights(run.backbone)}
+    files["prepared"] = ancient(f"{tables}/test.parquet")
     if training_of(run).selection == "test":
         files["test"] = f"{tables}/test.parquet"
     return files

@@ -1,18 +1,27 @@
-"""A study of a user's own images: three lines of configuration, and what may be wrong."""
+"""A study of a user's own images: five lines of configuration, and what may be wrong."""
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from tests.datasets import trees
-from tests.workflow.conftest import ROOT, call, overlay
+from tests.workflow.conftest import ROOT, call, overlay, planned
+from tokred import tables
 from tokred.datasets.table import ImageTable
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 PETS = {"adapter": "image_folder", "options": {"root": "my pets"}}
 TABLE = "results/mine/datasets/{}/train.parquet"
+TABLE_1 = "results/{}/tables/table1.csv"
 
 
 @pytest.fixture
@@ -51,3 +60,98 @@ def test_missing_folder_is_an_error_before_any_job(tmp_path: Path, arguments: li
     printed = done.stdout + done.stderr
     assert f"data set folder {tmp_path}/data/my pets does not exist; {tmp_path}/data has nothing" in printed
     assert "Job stats" not in printed
+
+
+def block(marker: str) -> str:
+    """The one YAML example of the README that contains a text."""
+    (found,) = [text for text in re.findall(r"```yaml\n(.*?)```", README, re.S) if marker in text]
+    return found
+
+
+def assorted(folder: Path) -> Path:
+    """Pictures of two classes, dark and bright, of all sizes and in several formats."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 9), ("test", 4)):
+        for level, name in ((60, "cat"), (190, "größer dog")):
+            for index in range(count):
+                size = (int(rng.integers(1, 90)), int(rng.integers(1, 90)), 3)
+                picture = Image.fromarray(rng.normal(level, 20, size).clip(0, 255).astype(np.uint8))
+                suffix, mode = [("jpg", "RGB"), ("png", "RGBA"), ("png", "L"), ("jpg", "CMYK")][index % 4]
+                path = folder / "pets" / split / name / f"{index}.{suffix}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                picture.convert(mode).save(path)
+    return folder
+
+
+#: Less of it, for a test: two methods and one keep rate in the smaller backbone.
+FEW = {"methods": ["topk", "tome"], "keep_rates": [0.5], "backbones": ["vit_nano"]}
+
+
+def test_the_readmes_own_images_train(tmp_path: Path) -> None:
+    assorted(tmp_path)
+    text = block("adapter: image_folder")
+    assert len(text.splitlines()) == 5
+    (tmp_path / "pets.yaml").write_text(text, encoding="utf-8")
+    planned_alone = call(tmp_path, "--dry-run", "--configfile", "pets.yaml")
+    assert planned_alone.returncode == 0, planned_alone.stdout + planned_alone.stderr
+    assert planned(planned_alone.stdout + planned_alone.stderr)["train"] == 78
+    few = overlay(tmp_path, "few", FEW)
+    done = call(tmp_path, TABLE_1.format("pets"), "--configfile", "pets.yaml", few)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    scores = tables.read(sorted((tmp_path / "results/pets/scores").rglob("*.parquet")), tables.SCORES)
+    assert sorted(scores["method"]) == ["none", "tome", "topk"]
+    assert set(scores["n"]) == {8}
+    # Of thirty epochs with dark and bright pictures; a guess has 50 %.
+    assert scores["score"].min() > 80
+    history = pd.read_parquet(tmp_path / "results/pets/history/pets/vit_nano/topk/0.50/0.parquet")
+    assert (len(history), bool(np.isfinite(history["train_loss"]).all())) == (30, True)
+    log = (tmp_path / "results/pets/logs/train/pets/vit_nano/topk/0.50/0.log").read_text(encoding="utf-8")
+    assert "batch_size 32, but only 18 images to learn from: batches of 18" in log
+    assert "18 images streamed from their files, resized to 32 x 32; 30 epochs in batches of 18" in log
+    assert "augmentation: crop random, flip 0.5" in log
+    again = call(tmp_path, TABLE_1.format("pets"), "--dry-run", "--configfile", "pets.yaml", few)
+    assert "Nothing to be done" in again.stdout + again.stderr
+    # Another test split is evaluated, and trains nothing.
+    forced = ("--forcerun", "results/pets/datasets/pets/test.parquet")
+    anew = call(tmp_path, TABLE_1.format("pets"), "--dry-run", *forced, "--configfile", "pets.yaml", few)
+    jobs = planned(anew.stdout + anew.stderr)
+    assert ("train" in jobs, jobs["extract"], jobs["prepare"]) == (False, 3, 1)
+
+
+def test_two_folders_without_labels(tmp_path: Path) -> None:
+    assorted(tmp_path / "one")
+    assorted(tmp_path / "two")
+    described = {name: {**PETS, "options": {"root": f"{name}/pets"}} for name in ("one", "two")}
+    study = {**FEW, "study": "own", "datasets": ["one", "two"], "settings": {"datasets": described}}
+    study["training"] = {"epochs": 1}
+    targets = [f"results/own/tables/table{number}.csv" for number in (1, 3)]
+    done = call(tmp_path, *targets, "--configfile", overlay(tmp_path, "own", study))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    found = [list(pd.read_csv(tmp_path / target, index_col=0).columns) for target in targets]
+    assert found == [["one 50%", "two 50%"], ["one", "two"]]
+
+
+@pytest.mark.parametrize(
+    ("split", "folder", "message"),
+    [
+        ("train", "größer dog", "expected two classes or more, found only 'cat'"),
+        ("train", None, "pets/train: expected one folder per class, found nothing"),
+        ("test", "cow", "folder 'cow' is none of the 2 classes of the data set: cat, größer dog"),
+    ],
+)
+def test_what_cannot_be_learned_is_said_before_the_first_training(
+    tmp_path: Path, split: str, folder: str | None, message: str
+) -> None:
+    assorted(tmp_path)
+    if split == "test":
+        (tmp_path / "pets/test/cat").rename(tmp_path / "pets/test" / folder)
+    else:
+        for name in ("cat", "größer dog") if folder is None else (folder,):
+            for part in ("train", "test"):
+                shutil.rmtree(tmp_path / "pets" / part / name)
+    (tmp_path / "pets.yaml").write_text(block("adapter: image_folder"), encoding="utf-8")
+    files = ("--configfile", "pets.yaml", overlay(tmp_path, "few", FEW))
+    done = call(tmp_path, TABLE_1.format("pets"), "--keep-going", *files)
+    assert done.returncode == 1
+    assert message in done.stdout + done.stderr
+    assert not (tmp_path / "results/pets/logs/train").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -16,9 +17,11 @@ def check_root(root: str | Path) -> Path:
     root = Path(root)
     if not is_utf8(str(root)):
         raise ValueError(f"data set folder {printable(str(root))}: its name is not UTF-8; rename the folder")
-    if root.is_dir():
+    # Snakemake's own process may have another locale than jobs, in which names of files are UTF-8.
+    name = str(root).encode()
+    if os.path.isdir(name):
         return root
-    if root.exists():
+    if os.path.exists(name):
         raise ValueError(f"data set folder {root}: expected a folder, found a file")
     parent = next((folder for folder in root.absolute().parents if folder.is_dir()), Path("/"))
     raise ValueError(f"data set folder {root} does not exist; {parent} has {contents(parent)}")

@@ -30,8 +30,11 @@ JOB += "worker.run_job(**json.loads(sys.argv[1]))"
 
 
 def environment(address: str | None) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if name != worker.VARIABLE}
-    extra = {} if address is None else {worker.VARIABLE: address}
+    """Variables of a job's process; the address may end with "@<process id of the workflow>"."""
+    ours = (worker.VARIABLE, worker.WORKFLOW_VARIABLE)
+    inherited = {name: value for name, value in os.environ.items() if name not in ours}
+    where, _, workflow = (address or "").partition("@")
+    extra = {name: value for name, value in zip(ours, (where, workflow), strict=True) if value}
     return {**inherited, **extra, "PYTHONPATH": str(ROOT)}
 
 
@@ -327,12 +330,20 @@ def test_worker_without_process_descriptors(patched: Callable[[str], str], tmp_p
         assert parent_of_job(address, tmp_path) == int(address.split(":")[1])
 
 
-def test_worker_of_a_workflow_that_dies_at_once() -> None:
+def test_worker_of_a_workflow_that_dies_at_once(tmp_path: Path) -> None:
     with running() as workflow:
         address = workflow.stdout.readline().strip()
-        workflow.kill()
         pid = int(address.split(":")[1])
+        process = job(f"{address}@{workflow.pid}", "tell_parent", tmp_path, path=str(tmp_path / "parent"))
+        workflow.kill()
+        workflow.wait()
         assert alive(pid), "it is loading its libraries"
+        _, printed = process.communicate(timeout=90)
+        assert (process.returncode, printed) == (
+            1,
+            "tests.light_targets:tell_parent: the workflow has ended\n",
+        )
+        assert not (tmp_path / "parent").exists()
         assert wait_for(lambda: not alive(pid))
         assert not Path(address.split(":")[2]).parent.exists()
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Environment variable with the worker's address: "<python>:<process id>:<socket>".
 VARIABLE = "TOKRED_WORKER"
+#: Environment variable with the process id of the workflow that has started the worker.
+WORKFLOW_VARIABLE = "TOKRED_WORKFLOW"
 #: One thread a job, as Snakemake tells libraries.
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -58,6 +60,8 @@ def run_job(target: str, arguments: Mapping[str, object], log: str | Path, threa
     try:
         status = execute(request) if address is None else _delegate(address, request)
     except NoWorkerError as reason:
+        if _workflow_is_gone():
+            sys.exit(f"{target}: the workflow has ended")
         status = execute(request, note=f"not in the worker ({reason}): this job loads its libraries itself")
     if status:
         sys.exit(status)
@@ -79,7 +83,19 @@ def start(python: str = sys.executable) -> Popen | None:
         print(f"tokred: no worker ({error}): each job loads its libraries itself", file=sys.stderr)
         return None
     os.environ[VARIABLE] = f"{python}:{process.pid}:{address}"
+    os.environ[WORKFLOW_VARIABLE] = str(os.getpid())
     return process
+
+
+def _workflow_is_gone() -> bool:
+    """Whether the worker ended because the workflow did, for which nobody needs to work any more."""
+    try:
+        os.kill(int(os.environ.get(WORKFLOW_VARIABLE, os.getpid())), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _listen() -> tuple[socket.socket, str]:

@@ -47,8 +47,7 @@ def printed(folder: Path, changes: dict[str, Any], *arguments: str) -> str:
                      at("settings.backbones.vit_nano.mean", [0.5] * 3)),
             [
                 "study default: configuration is not valid",
-                "  settings.backbones.vit_nano.weights: there is no file 'mine.safetensors'; "
-                "expected 'shipped', ",
+                "  settings.backbones.vit_nano.weights: there is no file 'mine.safetensors'; expected ",
             ],
         ),
         (

@@ -45,7 +45,7 @@ class Metric:
     @property
     def code(self) -> tuple[str, ...]:
         """What computes the metric, as "module:name"."""
-        return (f"tokred.metrics.{self.target}",)
+        return tuple(f"tokred.metrics.{target}" for target in (self.target, self.expected) if target)
 
     def load(self) -> Callable:
         """The metric's function."""

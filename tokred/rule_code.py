@@ -44,12 +44,12 @@ class RuleCode:
 
     def prepare(self, adapter: str) -> Stages:
         """Of a data set's preparation."""
-        own = self._package.code(*ADAPTERS[adapter].code)
+        own = self._package.code(*ADAPTERS[adapter].code, ADAPTERS=[])
         return {"prepare": self._of("prepare", ADAPTERS=[]), f"prepare {adapter}": own}
 
     def run(self, stage: str, method: str) -> Stages:
         """Of what a model goes through: "pretrain", "train", "extract" or "try_setting"."""
-        own = self._package.code(*METHODS[method].code)
+        own = self._package.code(*METHODS[method].code, METHODS=[])
         return {stage: self._of(stage, METHODS=[]), f"{stage} {method}": own}
 
     def compare(self, rule: str, job: str, *targets: str) -> Stages:

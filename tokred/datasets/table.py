@@ -40,9 +40,9 @@ class ImageTable:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         facts = tables.metadata(path)
-        facts.pop("code", None)  # that prepared the table
-        if set(facts) != {"dataset", "split", "task", "classes"}:
+        if set(facts) - {"code"} != {"dataset", "split", "task", "classes"}:
             raise ValueError(f"{path}: not an image table (its metadata are {sorted(facts)})")
+        facts.pop("code", None)  # that prepared it: says nothing about the images
         try:
             self.info = TableInfo(**{**facts, "classes": tuple(facts["classes"])})
             # Neither `pq.read_table` nor `to_numpy`: they load pandas, which takes as long as ten steps of a

@@ -66,7 +66,7 @@ def train(
     network = _build(identity, backbone, model, train_images.num_classes, settings.drop_path)
     source = _start_from(network, backbone, pretrained, keep_head)
     if not keep_head:
-        reset_classifier(network, identity)
+        reset_classifier(network, identity, settings.classifier_init)
     facts = {"run": asdict(identity), "model": dict(model), "training": dict(training), "code": code}
     facts["images"] = dict(images)
     files = {"train": train_table, "test": test_table}

@@ -91,10 +91,13 @@ def test_new_classifier() -> None:
     assert all(torch.equal(value, first[name]) for name, value in model.head.state_dict().items())
     reset_classifier(model, Run("d", "b", "none", "1.00", 1))
     assert not torch.equal(model.head.weight, first["weight"])
+    reset_classifier(model, run, "zeros")
+    assert not model.head.weight.any()
+    assert not model.head.bias.any()
 
 
-@pytest.mark.parametrize("keep_head", [True, False])
-def test_a_training_starts_with_a_new_classifier(keep_head: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("keep_head", "values"), [(True, "linear"), (False, "linear"), (False, "zeros")])
+def test_a_training_starts_with_a_new_classifier(keep_head: bool, values: str, tmp_path: Path) -> None:
     """A job without epochs writes what it starts with."""
     path = table(tmp_path / "train.parquet", 10)
     vit = build_model(Run("d", "b", "none", "1.00", 0), SMALL, {}, (1, 2), 5)
@@ -102,7 +105,7 @@ def test_a_training_starts_with_a_new_classifier(keep_head: bool, tmp_path: Path
     save_weights(vit, tmp_path / "vit.safetensors", {})
     run = {"dataset": "d", "backbone": "b", "method": "none", "keep_rate": "1.00", "seed": 0}
     model = {"backbone": SMALL.model_dump(mode="json"), "options": {}, "locations": [1, 2]}
-    training = {**PLAIN, "epochs": 0, "warmup_epochs": 0}
+    training = {**PLAIN, "epochs": 0, "warmup_epochs": 0, "classifier_init": values}
     checkpoint = tmp_path / "run.safetensors"
     files = (path, None, str(checkpoint), str(tmp_path / "history.parquet"))
     weights, images = str(tmp_path / "vit.safetensors"), {"source": "stream"}
@@ -111,6 +114,8 @@ def test_a_training_starts_with_a_new_classifier(keep_head: bool, tmp_path: Path
     assert torch.equal(found["blocks.0.attn.qkv.weight"], vit.blocks[0].attn.qkv.weight)
     if keep_head:
         assert (found["head.weight"] == 0.5).all()
+    elif values == "zeros":
+        assert not found["head.weight"].any()
     else:
         assert found["head.weight"].abs().max() <= 1 / math.sqrt(24)
         assert found["head.weight"].std().item() == pytest.approx(1 / math.sqrt(3 * 24), rel=0.2)

@@ -50,11 +50,17 @@ def build_model(
     return reduce(vit, run.method, run.keep_rate, locations, **options)
 
 
-def reset_classifier(model: VisionTransformer, run: Run) -> None:
+def reset_classifier(model: VisionTransformer, run: Run, values: str = "linear") -> None:
     """Initial values of a classifier that is trained for other classes than the pretrained weights know.
 
-    They are drawn from the run's seed, and those of PyTorch's `nn.Linear`, as in the published code. timm
-    gives a ViT's classifier others: a truncated normal, or zero (`weight_init: jax`).
+    timm gives a ViT's classifier others: a truncated normal, or zeros (`weight_init: jax`).
+
+    Args:
+        values: "linear": those of PyTorch's `nn.Linear`, as in the published code, drawn from the run's seed;
+            "zeros".
     """
     torch.manual_seed(run.seed_for("classifier"))
     model.head.reset_parameters()
+    if values == "zeros":
+        torch.nn.init.zeros_(model.head.weight)
+        torch.nn.init.zeros_(model.head.bias)

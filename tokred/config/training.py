@@ -38,6 +38,11 @@ class Training(Augmentation):
     backbone_freeze_epochs: NonNegativeInt = 0
     weight_decay: NonNegativeFloat = 0.05
     clip_grad: PositiveFloat | None = Field(None, description="largest norm of the gradient; null: no limit")
+    classifier_init: Literal["linear", "zeros"] = Field(
+        "linear",
+        description="a classifier for other classes than the pretrained one's starts as PyTorch's nn.Linear "
+        "(as published), or with zeros: for trainings of so few steps that AdamW cannot undo random values",
+    )
     drop_path: float = Field(0.1, ge=0, lt=1, description="stochastic depth, rising linearly to this")
     ema_decay: float | None = Field(0.9999, gt=0, lt=1, description="null: no moving average of the weights")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="single-label data sets only")

@@ -75,7 +75,7 @@ def train(
     )
     source = _start_from(network, backbone, pretrained, keep_head)
     if not keep_head:
-        reset_classifier(network, identity)
+        reset_classifier(network, identity, settings.classifier_init)
     facts = {"run": asdict(identity), "model": dict(model), "training": dict(training)}
     facts |= {"images": dict(images), "code": {**_code_of(train_table), **code}}
     facts["classes"] = list(train_images.classes)

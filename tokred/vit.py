@@ -411,7 +411,7 @@ class ReducedVisionTransformer(VisionTransformer):
     def _pools_by_weight(self, global_pool: str) -> bool:
         """Whether the pooling looks at tokens, which may weigh differently."""
         looks_at_tokens = self.attn_pool is not None or global_pool not in ("", "token")
-        return looks_at_tokens and any(reducer.weighs for reducer in self.reducers)
+        return looks_at_tokens and any(reducer.weighs_now for reducer in self.reducers)
 
     def _weighted_pool(self, x: Tensor, weight: Tensor, pool_type: str | None = None) -> Tensor:
         pool_type = self.global_pool if pool_type is None else pool_type

@@ -17,12 +17,8 @@ class ATS(Reducer):
     """
 
     site = Site.WITHIN
+    weighs = True
     pads = True
-
-    @property
-    def weighs(self) -> bool:
-        """Padding counts nothing."""
-        return True
 
     @torch.no_grad()
     def forward(self, x: Tensor, context: Context) -> Reduction:

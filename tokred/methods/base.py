@@ -103,11 +103,13 @@ class Reducer(nn.Module):
         site: where in its block the stage acts.
         parameters_per_slot: whether shapes of its parameters depend on the number of tokens that it leaves,
             which then cannot change.
+        weighs: whether slots may weigh differently (`Reduction.weight`, `Reduction.policy`).
         pads: whether it may leave more tokens of one image than of another, so that some slots are padding.
     """
 
     site: ClassVar[Site] = Site.BEFORE
     parameters_per_slot: ClassVar[bool] = False
+    weighs: ClassVar[bool] = False
     pads: ClassVar[bool] = False
 
     def __init__(self, stage: Stage, options: object) -> None:
@@ -116,9 +118,9 @@ class Reducer(nn.Module):
         self.options = options
 
     @property
-    def weighs(self) -> bool:
-        """Whether its slots may weigh differently from now on (`Reduction.weight` or `Reduction.policy`)."""
-        return False
+    def weighs_now(self) -> bool:
+        """Whether slots may weigh differently in the mode that it is in, training or evaluation."""
+        return self.weighs
 
     def set_stage(self, stage: Stage) -> None:
         """Act on another grid, or leave another number of tokens, from now on."""

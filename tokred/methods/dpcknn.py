@@ -22,10 +22,16 @@ class DPCKNN(Reducer):
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
         centers, assign = self._cluster(x)
-        weight = at_least_float32(self.score(x)).exp()
         slots = assign.unsqueeze(-1)
-        total = weight.new_zeros(x.shape[0], centers.shape[1], 1).scatter_add(1, slots, weight)
-        share = weight / (total.gather(1, slots) + 1e-6)
+        score = at_least_float32(self.score(x))
+        # exp(score) / (sum of the cluster's + 1e-6), above and below less the cluster's highest score, which
+        # exp cannot hold where it is large.
+        highest = score.new_zeros(x.shape[0], centers.shape[1], 1).scatter_reduce(
+            1, slots, score.detach(), "amax"
+        )
+        weight = (score - highest.gather(1, slots)).exp()
+        total = torch.zeros_like(highest).scatter_add(1, slots, weight) + 1e-6 * (-highest).exp()
+        share = weight / total.gather(1, slots)
         tokens = x.new_zeros(x.shape[0], centers.shape[1], x.shape[2])
         tokens = tokens.scatter_add(1, slots.expand_as(x), (x * share).to(x.dtype))
         return Reduction(tokens=tokens, anchor=centers, assign=assign)

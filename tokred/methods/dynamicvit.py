@@ -18,6 +18,8 @@ class DynamicViT(Reducer):
     `ratio_weight * mean over stages of (mean decision - r**s)**2`.
     """
 
+    weighs = True
+
     def __init__(self, stage: Stage, options: object) -> None:
         super().__init__(stage, options)
         width = stage.embed_dim
@@ -32,7 +34,7 @@ class DynamicViT(Reducer):
         )
 
     @property
-    def weighs(self) -> bool:
+    def weighs_now(self) -> bool:
         """While training, dropped tokens stay and count nothing."""
         return self.training
 

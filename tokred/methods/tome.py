@@ -19,11 +19,7 @@ class ToMe(Reducer):
     """
 
     site = Site.AFTER
-
-    @property
-    def weighs(self) -> bool:
-        """Merged tokens count as many as they are."""
-        return True
+    weighs = True
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
         # Sizes need more digits than half precision has.

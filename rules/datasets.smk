@@ -17,6 +17,7 @@ rule prepare:
     params:
         adapter=lambda w: dataset_of(w.dataset).adapter,
         options=lambda w: STUDY.options_of(dataset_of(w.dataset)),
+        size=lambda w: size_in_memory(w.dataset),
         code=lambda w: code_of("tokred.datasets.prepare", adapter_module(w.dataset)),
     script:
         "../workflow/scripts/prepare.py"

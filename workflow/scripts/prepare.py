@@ -12,6 +12,7 @@ run_job(
         "output": snakemake.output.table,
         "threads": snakemake.threads,
         "for_training": True,
+        "size": snakemake.params.size,
     },
     log=snakemake.log[0],
     threads=snakemake.threads,

@@ -107,12 +107,22 @@ def runs_of_slice(stage):
 
 def dataset_of(name):
     """Configuration of a data set of the study, or of the pretraining's."""
+    if name == PRETRAINING and STUDY.pretraining is None:
+        raise WorkflowError(f"study {STUDY.study!r} pretrains nothing: it has no key `pretraining`")
     return STUDY.pretraining.dataset if name == PRETRAINING else STUDY.settings.datasets[name]
 
 
 def images_of(name, backbone):
     """How the images of a data set reach a backbone."""
     return STUDY.images_of(dataset_of(name), backbone)
+
+
+def size_in_memory(name):
+    """Height and width that all images of a data set must have, as they are read into memory; None: any."""
+    for backbone in STUDY.backbones:
+        if images_of(name, backbone).source == "memory":
+            return STUDY.settings.backbones[backbone].image_size
+    return None
 
 
 def framing_of(name):

@@ -18,5 +18,6 @@ rule prepare:
         adapter=lambda w: dataset_of(w.dataset).adapter,
         options=lambda w: STUDY.options_of(dataset_of(w.dataset)),
         code=lambda w: CODE.prepare(dataset_of(w.dataset).adapter),
+        size=lambda w: size_in_memory(w.dataset),
     script:
         "../workflow/scripts/prepare.py"

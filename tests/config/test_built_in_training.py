@@ -156,6 +156,10 @@ def test_labels_of_data_sets() -> None:
             at("settings.backbones.vit_nano.label", "ViT-Micro"),
             r"settings\.backbones\.vit_micro\.label: 'ViT-Micro' is what 'vit_nano' is called, too",
         ),
+        (
+            {"datasets": ["all"], "settings": {"datasets": {"all": PETS}}},
+            r"settings\.datasets\.all\.label: 'all' is what 'the sum over all data sets' is called, too",
+        ),
         (at("settings.datasets.digits.label", " "), r"datasets\.digits\.label: expected text in one line"),
         (at("settings.datasets.digits.label", "a\nb"), r"datasets\.digits\.label: expected text in one line"),
         (

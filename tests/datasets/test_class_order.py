@@ -90,6 +90,14 @@ def test_named_class_of_the_test_split_alone(tmp_path: Path) -> None:
         table_of("huggingface", root, "test")
 
 
+def test_names_of_folders_may_be_composed_differently(tmp_path: Path) -> None:
+    root = tmp_path / "pets"
+    trees.class_folders(root / "train", {"caf\u00e9": ["1.jpg"], "dog": ["1.jpg"]})
+    trees.class_folders(root / "test", {"cafe\u0301": ["1.jpg"]})
+    test = table_of("image_folder", root, "test")
+    assert (test.info.classes, test.labels.tolist()) == (("caf\u00e9", "dog"), [0])
+
+
 def test_folders_are_classes_by_name(tmp_path: Path) -> None:
     root = tmp_path / "pets"
     trees.class_folders(root / "train", {"cat": ["1.jpg"], "dog": ["1.jpg"], "owl": ["1.jpg"]})

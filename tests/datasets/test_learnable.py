@@ -59,3 +59,17 @@ def test_made_data_sets_may_be_tiny(tmp_path: Path) -> None:
     output = str(tmp_path / "train.parquet")
     prepare("digits", "digits", "train", {"num_train": 1, "num_test": 1}, output, for_training=True)
     assert len(ImageTable(output)) == 1
+
+
+@pytest.mark.parametrize("store", ["reference", "pack"])
+def test_images_in_memory_are_of_one_size(tmp_path: Path, store: str) -> None:
+    trees.class_folders(tmp_path / "pets/train", {"cat": ["1.jpg"], "dog": ["2.jpg"]})
+    (tmp_path / "pets/train/dog/2.jpg").write_bytes(trees.jpeg(0, (20, 20)))
+    options = {"root": str(tmp_path / "pets"), "store": store}
+    with pytest.raises(
+        ValueError, match=r"1\.jpg is of 20 x 16 pixels, expected 20 x 20 for `images: {source: m"
+    ):
+        prepare("image_folder", "pets", "train", options, str(tmp_path / "out.parquet"), size=20)
+    (tmp_path / "pets/train/cat/1.jpg").write_bytes(trees.jpeg(1, (20, 20)))
+    prepare("image_folder", "pets", "train", options, str(tmp_path / "out.parquet"), size=20)
+    assert len(ImageTable(tmp_path / "out.parquet")) == 2

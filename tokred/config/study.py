@@ -146,7 +146,8 @@ class Study(Strict):
                         "names that differ otherwise"
                     )
         for axis, labels in (("datasets", self.dataset_labels()), ("backbones", self.backbone_labels())):
-            named: dict[str, str] = {}
+            # The scale of a study has a row of this name.
+            named: dict[str, str] = {"all": "the sum over all data sets"} if axis == "datasets" else {}
             for name, label in labels.items():
                 other = named.setdefault(label, name)
                 if other != name:

@@ -26,27 +26,50 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Looked:
-    """What came of looking at an image: its row, a stamp of what was there, what is wrong with it."""
+    """What came of looking at an image.
+
+    Attributes:
+        row: the image's row.
+        stamp: of what was there; None where it cannot be read.
+        error: what is wrong with it; None: nothing.
+        size: (width, height) where it was decoded.
+    """
 
     row: Row
     stamp: str | None
     error: str | None
+    size: tuple[int, int] | None = None
 
 
 def accepted(
-    source: Source, info: TableInfo, options: FileOptions, output: Path, threads: int
+    source: Source,
+    info: TableInfo,
+    options: FileOptions,
+    output: Path,
+    threads: int,
+    size: int | None = None,
 ) -> Iterator[Row]:
     """The rows that go into the table, in the source's order and in bounded memory.
 
     Images that cannot be read are left out, and listed in `<output>.unreadable.txt`.
 
+    Args:
+        size: height and width that every image must have, as far as images are decoded; None: any.
+
     Raises:
-        ValueError: not the images that there must be, or more unreadable ones than `max_unreadable`.
+        ValueError: not the images that there must be, an image of another size, or more unreadable ones than
+            `max_unreadable`.
     """
     census, unreadable = Census(info), []
     state, listing = output.with_suffix(".state.jsonl"), output.with_suffix(".unreadable.txt")
     with Ledger(state) as ledger:
         for looked in _look_at_all(census.counting(source), options, ledger, threads):
+            if size is not None and looked.size not in (None, (size, size)):
+                width, height = looked.size
+                raise ValueError(
+                    f"data set {info.dataset!r}: {looked.row.path} is of {height} x {width} pixels, "
+                    f"expected {size} x {size} for `images: {{source: memory}}`; 'stream' resizes images"
+                )
             if looked.error is None:
                 yield looked.row
                 continue
@@ -104,7 +127,7 @@ def _look_at_all(rows: Iterable[Row], options: FileOptions, ledger: Ledger, thre
 
 def _look_at(row: Row, options: FileOptions, known: str | None) -> Looked:
     """Read an image; decode it unless it still has the stamp with which it was decoded before."""
-    data, wrong_name = row.data, name_error(row)
+    data, wrong_name, size = row.data, name_error(row), None
     if wrong_name is not None:
         return Looked(replace(row, data=None), None, wrong_name)
     try:
@@ -112,11 +135,11 @@ def _look_at(row: Row, options: FileOptions, known: str | None) -> Looked:
         if options.store == "pack" and data is None:
             data = Path(row.path).read_bytes()
         if options.verify == "decode" and stamp != known:
-            decode(row.path if data is None else data)
+            size = decode(row.path if data is None else data).size
     except (OSError, ValueError) as error:
         return Looked(replace(row, data=None), None, str(error))
     path = row.path if data is None else Path(row.path).name
-    return Looked(replace(row, data=data, path=path), stamp, None)
+    return Looked(replace(row, data=data, path=path), stamp, None, size)
 
 
 def _stamp(row: Row) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -111,13 +112,17 @@ def class_rows(folder: Path, names: Sequence[str]) -> Iterator[Row]:
     Raises:
         ValueError: a folder that is no class, or one without images; see also `Walk`.
     """
-    labels, prefix = {name: label for label, name in enumerate(names)}, os.path.join(folder, "")
+    prefix = os.path.join(folder, "")
+    # One name may be composed in two ways (macOS takes accents apart); the exact one comes first.
+    labels = {unicodedata.normalize("NFC", name): label for label, name in enumerate(names)}
+    labels |= {name: label for label, name in enumerate(names)}
     walk = Walk()
     for name in class_names(folder):
-        if name not in labels:
+        label = labels.get(name, labels.get(unicodedata.normalize("NFC", name)))
+        if label is None:
             raise ValueError(
                 f"{folder}: folder {name!r} is none of the {len(names)} classes of the data set: "
                 f"{', '.join(names[:10])}{' and others' if len(names) > 10 else ''}"
             )
         for path in images_below(folder / name, walk):
-            yield Row(path[len(prefix) :], None, path, labels[name])
+            yield Row(path[len(prefix) :], None, path, label)

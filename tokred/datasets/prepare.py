@@ -30,6 +30,7 @@ def prepare(
     threads: int = 1,
     code: Mapping[str, str] = MappingProxyType({}),
     for_training: bool = False,
+    size: int | None = None,
 ) -> None:
     """Write the image table of a split.
 
@@ -47,6 +48,7 @@ def prepare(
         for_training: whether models are to learn from the training split of a user's files: it must have two
             classes or more, and images of each. With several labels an image, one class is enough, and a
             class without images is only logged.
+        size: height and width that every image of a user's files must have; None: any.
 
     Raises:
         ValueError: what the adapter expects is not there, or nothing can be learned from it.
@@ -61,7 +63,7 @@ def prepare(
     total = None
     if isinstance(rows, Source):
         total = _count(rows, info, settings, for_training)
-        rows = accepted(rows, info, settings, Path(output), threads)
+        rows = accepted(rows, info, settings, Path(output), threads, size)
         if for_training and split == "train":  # again: some images may have been left out
             census = Census(info)
             rows = census.learnable(census.counting(rows))

@@ -13,6 +13,7 @@ run_job(
         "threads": snakemake.threads,
         "code": snakemake.params.code,
         "for_training": True,
+        "size": snakemake.params.size,
     },
     log=snakemake.log[0],
     threads=snakemake.threads,

@@ -13,6 +13,7 @@ from snakemake.settings.enums import Quietness
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
 from tests.config.studies import default, overlaid
+from tokred.workflow import StudyError
 
 ROOT = Path(__file__).parents[2]
 #: Names that a user may give, some of which mean something elsewhere.
@@ -211,15 +212,19 @@ def graph(overlay: dict[str, Any], folder: Path, *targets: str) -> dict[str, int
     In this process, which is many times faster than the command line; without targets: for `all`.
 
     Raises:
-        Exception: whatever Snakemake raises where there is no such graph.
+        ValueError: the configuration is refused.
+        WorkflowError: there is no such graph.
     """
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-        workflow = api.workflow(
-            resource_settings=ResourceSettings(cores=1),
-            config_settings=ConfigSettings(config=overlay),
-            snakefile=ROOT / "Snakefile",
-            workdir=folder,
-        )
+        try:
+            workflow = api.workflow(
+                resource_settings=ResourceSettings(cores=1),
+                config_settings=ConfigSettings(config=overlay),
+                snakefile=ROOT / "Snakefile",
+                workdir=folder,
+            )
+        except StudyError as error:  # pytest needs errors with tracebacks
+            raise ValueError(str(error)) from None
         dag = workflow.dag(dag_settings=DAGSettings(targets=set(targets)))
         try:
             dag.execute_workflow(executor="dryrun")

@@ -216,18 +216,16 @@ def graph(overlay: dict[str, Any], folder: Path, *targets: str) -> dict[str, int
         WorkflowError: there is no such graph.
     """
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=1),
+            config_settings=ConfigSettings(config=overlay),
+            snakefile=ROOT / "Snakefile",
+            workdir=folder,
+        )
         try:
-            workflow = api.workflow(
-                resource_settings=ResourceSettings(cores=1),
-                config_settings=ConfigSettings(config=overlay),
-                snakefile=ROOT / "Snakefile",
-                workdir=folder,
-            )
+            workflow.dag(dag_settings=DAGSettings(targets=set(targets))).execute_workflow(executor="dryrun")
         except StudyError as error:  # pytest needs errors with tracebacks
             raise ValueError(str(error)) from None
-        dag = workflow.dag(dag_settings=DAGSettings(targets=set(targets)))
-        try:
-            dag.execute_workflow(executor="dryrun")
         finally:
             workflow._workflow.sourcecache.runtime_cache.cleanup()  # Snakemake leaves it to the end of Python
         return dict(Counter(job.rule.name for job in workflow._workflow.dag.jobs))

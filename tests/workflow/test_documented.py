@@ -5,13 +5,9 @@ The graphs of jobs are real. What the jobs do is tried by the studies of the oth
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,7 +17,7 @@ import yaml
 
 from benchmarks.registry import BENCHMARKS
 from tests.search.test_result import write_search
-from tests.workflow.conftest import ROOT
+from tests.workflow.conftest import ROOT, call_each
 from tests.workflow.documented import PROGRAMS, Block, blocks
 from tests.workflow.random_studies import graph, whole
 
@@ -47,19 +43,6 @@ OTHER_PYTHON = {
     'Method("evenly"': "test_readme.py::test_adding_a_method",
 }
 STUDIES = [block for block in BLOCKS if block.kind == "yaml" and "default-resources" not in block.text]
-#: Runs Snakemake's command line for each list of arguments, and says how each ended.
-DRIVER = """
-import json, sys
-from snakemake.cli import main
-for arguments in json.load(sys.stdin):
-    try:
-        main(arguments)
-        status = 0
-    except SystemExit as exit:
-        status = exit.code or 0
-    sys.stderr.flush()
-    print(f"=== ended with {status} ===", flush=True)
-"""
 
 
 def commands() -> list[str]:
@@ -118,18 +101,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def outcomes(clone: Path) -> dict[str, tuple[int, str]]:
     """Exit status of each documented call of Snakemake, and what it printed."""
     home = {"HOME": str(clone / "home"), "XDG_CONFIG_HOME": str(clone / "home/.config")}
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER],
-        input=json.dumps([arguments_of(command) for command in SNAKEMAKE]),
-        cwd=clone, env={**os.environ, "PYTHONPATH": str(ROOT), **home},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=590,
-    )  # fmt: skip
-    *parts, rest = re.split(r"=== ended with (\d+) ===\n", done.stdout)
-    assert len(parts) == 2 * len(SNAKEMAKE), rest[-3000:]
-    return {
-        command: (int(status), printed)
-        for command, printed, status in zip(SNAKEMAKE, parts[::2], parts[1::2], strict=True)
-    }
+    calls = [arguments_of(command) for command in SNAKEMAKE]
+    return dict(zip(SNAKEMAKE, call_each(clone, calls, **home), strict=True))
 
 
 @pytest.mark.parametrize("command", SNAKEMAKE)

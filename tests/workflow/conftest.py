@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +23,36 @@ def call(folder: Path, *arguments: str, root: Path = ROOT) -> subprocess.Complet
     command = [*snakemake, "--directory", str(folder), "--cores", "2", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     return subprocess.run(command, capture_output=True, text=True, timeout=900, env=environment, cwd=folder)
+
+
+#: Runs Snakemake's command line for each list of arguments, and says how each call ended.
+_ONE_AFTER_THE_OTHER = """
+import json, sys
+from snakemake.cli import main
+for arguments in json.load(sys.stdin):
+    try:
+        main(arguments)
+        status = 0
+    except SystemExit as exit:
+        status = exit.code or 0
+    sys.stderr.flush()
+    print(f"=== ended with {status} ===", flush=True)
+"""
+
+
+def call_each(folder: Path, calls: list[list[str]], **variables: str) -> list[tuple[int, str]]:
+    """Exit status and output of several calls of Snakemake, in one process, which is much faster.
+
+    For calls that run no jobs.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", _ONE_AFTER_THE_OTHER],
+        input=json.dumps(calls), cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900,
+    )  # fmt: skip
+    *parts, rest = re.split(r"=== ended with (\d+) ===\n", done.stdout)
+    assert len(parts) == 2 * len(calls), rest[-3000:]
+    return [(int(status), printed) for printed, status in zip(parts[::2], parts[1::2], strict=True)]
 
 
 def overlay(folder: Path, name: str, values: dict[str, object]) -> str:

@@ -13,6 +13,7 @@ from snakemake.settings.enums import Quietness
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
 from tests.config.studies import default, overlaid
+from tokred.workflow import StudyError
 
 ROOT = Path(__file__).parents[2]
 #: Names that a user may give, some of which mean something elsewhere.
@@ -211,7 +212,8 @@ def graph(overlay: dict[str, Any], folder: Path, *targets: str) -> dict[str, int
     In this process, which is many times faster than the command line; without targets: for `all`.
 
     Raises:
-        Exception: whatever Snakemake raises where there is no such graph.
+        ValueError: the configuration is refused.
+        WorkflowError: there is no such graph.
     """
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         workflow = api.workflow(
@@ -220,9 +222,10 @@ def graph(overlay: dict[str, Any], folder: Path, *targets: str) -> dict[str, int
             snakefile=ROOT / "Snakefile",
             workdir=folder,
         )
-        dag = workflow.dag(dag_settings=DAGSettings(targets=set(targets)))
         try:
-            dag.execute_workflow(executor="dryrun")
+            workflow.dag(dag_settings=DAGSettings(targets=set(targets))).execute_workflow(executor="dryrun")
+        except StudyError as error:  # pytest needs errors with tracebacks
+            raise ValueError(str(error)) from None
         finally:
             workflow._workflow.sourcecache.runtime_cache.cleanup()  # Snakemake leaves it to the end of Python
         return dict(Counter(job.rule.name for job in workflow._workflow.dag.jobs))

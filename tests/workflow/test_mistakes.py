@@ -2,101 +2,99 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.config.studies import at, overlaid
-from tests.workflow.conftest import call, overlay
+from tests.workflow.conftest import ROOT, call_each, overlay
 
-#: A user's own images, below a folder that is not there.
-PETS = {
-    "datasets": ["pets"],
-    **at("settings.datasets.pets", {"adapter": "image_folder", "options": {"root": "pets"}}),
-    "training": {"max_shift": 0},
+SETTINGS = "settings.backbones.vit_nano"
+REFUSED = "study default: configuration is not valid"
+#: By name: changes of the default study, and how the lines of the message begin.
+WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "wrong key": (
+        {"study": "mine", "sedes": [1]},
+        [
+            "study mine: configuration is not valid",
+            "  sedes: unknown key (did you mean 'seeds'?); known: study, datasets, backbones, ",
+        ],
+    ),
+    "wrong value": (
+        at("training.batch_size", "many"),
+        [REFUSED, "  training.batch_size: Input should be a valid integer, unable to parse string as an "],
+    ),
+    "missing weights": (
+        overlaid(at(f"{SETTINGS}.weights", "mine.safetensors"), at(f"{SETTINGS}.mean", [0.5] * 3)),
+        [REFUSED, f"  {SETTINGS}.weights: there is no file 'mine.safetensors'; expected 'shipped', "],
+    ),
+    "missing hyperparameters": (
+        {"hyperparameters": "mine.yaml"},
+        [REFUSED, "  hyperparameters: expected 'own', 'published' or a file, found 'mine.yaml'"],
+    ),
+    "missing study": (
+        {"compare_with": "nothing"},
+        ["compare_with: study 'nothing' has no performance under results/nothing/scores"],
+    ),
+}
+PETS = {"adapter": "image_folder", "options": {"root": "pets"}}
+#: By name: changes of the default study, what is asked of it, and the message.
+IMPOSSIBLE: dict[str, tuple[dict[str, Any], str, str]] = {
+    "missing images": (
+        {**at("settings.datasets.pets", PETS), "datasets": ["pets"], "training": {"max_shift": 0}},
+        "results/default/datasets/pets/train.parquet",
+        "data set folder pets does not exist",
+    ),
+    "impossible figure": (
+        {"methods": ["topk"]},
+        "results/default/figures/figure40.pdf",
+        "figure40 needs at least",
+    ),
+    "no search": ({}, "search", "study 'default' has no key `search`: see docs/search.md"),
+    "wrong search": (
+        {"methods": ["l1", "topk"], "search": {"methods": ["nix"]}},
+        "search",
+        "search.methods: the study has no 'nix'; it has: l1, topk",
+    ),
+    "no run": (
+        {},
+        "results/default/scores/digits/vit_nano/topk/0.90/0.parquet",
+        "study 'default' has no run digits/vit_nano/topk/0.90/0",
+    ),
 }
 
 
-def printed(folder: Path, changes: dict[str, Any], *arguments: str) -> str:
-    """What Snakemake says of a changed default study that it refuses, apart from how it was called."""
-    done = call(folder, *arguments, "--configfile", overlay(folder, "changed", changes))
-    assert done.returncode == 1
-    return done.stdout + done.stderr
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """By name of a mistake, what Snakemake prints; each is refused."""
+    folder = tmp_path_factory.mktemp("mistakes")
+    asked = {name: (changes, "all") for name, (changes, _) in WRONG.items()}
+    asked |= {name: (changes, target) for name, (changes, target, _) in IMPOSSIBLE.items()}
+    common = ["--snakefile", str(ROOT / "Snakefile"), "--cores", "1"]
+    calls = [
+        [*common, target, "--configfile", overlay(folder, name.replace(" ", "_"), changes)]
+        for name, (changes, target) in asked.items()
+    ]
+    outcomes = dict(zip(asked, call_each(folder, calls), strict=True))
+    assert [status for status, _ in outcomes.values()] == [1] * len(asked)
+    assert not (folder / "results").exists()
+    return {name: printed for name, (_, printed) in outcomes.items()}
 
 
-@pytest.mark.parametrize(
-    ("changes", "lines"),
-    [
-        (
-            {"study": "mine", "sedes": [1]},
-            [
-                "study mine: configuration is not valid",
-                "  sedes: unknown key (did you mean 'seeds'?); known: study, datasets, backbones, ",
-            ],
-        ),
-        (
-            at("training.batch_size", "many"),
-            [
-                "study default: configuration is not valid",
-                "  training.batch_size: Input should be a valid integer, unable to parse string as an ",
-            ],
-        ),
-        (
-            overlaid(at("settings.backbones.vit_nano.weights", "mine.safetensors"),
-                     at("settings.backbones.vit_nano.mean", [0.5] * 3)),
-            [
-                "study default: configuration is not valid",
-                "  settings.backbones.vit_nano.weights: there is no file 'mine.safetensors'; expected ",
-            ],
-        ),
-        (
-            {"hyperparameters": "mine.yaml"},
-            [
-                "study default: configuration is not valid",
-                "  hyperparameters: expected 'own', 'published' or a file, found 'mine.yaml'",
-            ],
-        ),
-        (
-            {"compare_with": "nothing"},
-            ["compare_with: study 'nothing' has no performance under results/nothing/scores"],
-        ),
-    ],
-    ids=["wrong key", "wrong value", "missing weights", "missing hyperparameters", "missing study"],
-)  # fmt: skip
-def test_wrong_configuration(changes: dict[str, Any], lines: list[str], tmp_path: Path) -> None:
-    shown = printed(tmp_path, changes, "--dry-run").splitlines()
-    begin = shown.index("StudyError:") + 1
-    for found, expected in zip(shown[begin : begin + len(lines)], lines, strict=True):
-        assert found.startswith(expected)
-    # Only that Snakemake has read the configuration and the profile.
-    others = [*shown[: begin - 1], *shown[begin + len(lines) :]]
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_configuration(name: str, shown: dict[str, str]) -> None:
+    lines, expected = shown[name].splitlines(), WRONG[name][1]
+    begin = lines.index("StudyError:") + 1
+    for found, start in zip(lines[begin : begin + len(expected)], expected, strict=True):
+        assert found.startswith(start)
+    # Besides, only that Snakemake has read the configuration and the profile.
+    others = [*lines[: begin - 1], *lines[begin + len(expected) :]]
     assert all(line.startswith(("Config file ", "Using workflow specific profile ")) for line in others)
 
 
-@pytest.mark.parametrize(
-    ("changes", "target", "message"),
-    [
-        (PETS, "results/default/datasets/pets/train.parquet", "data set folder pets does not exist"),
-        ({}, "results/default/figures/figure40.pdf", "figure40 needs at least"),
-        ({}, "search", "study 'default' has no key `search`: see docs/search.md"),
-        (
-            {"search": {"methods": ["nix"]}},
-            "search",
-            "search.methods: the study has no 'nix'; it has: l1, topk",
-        ),
-        (
-            {},
-            "results/default/scores/digits/vit_nano/topk/0.90/0.parquet",
-            "study 'default' has no run digits/vit_nano/topk/0.90/0",
-        ),
-    ],
-    ids=["missing images", "impossible figure", "no search", "wrong search", "no run"],
-)
-def test_what_cannot_be_had(changes: dict[str, Any], target: str, message: str, tmp_path: Path) -> None:
-    changes = changes if target.endswith("train.parquet") else {"methods": ["l1", "topk"], **changes}
-    shown = printed(tmp_path, changes, target)
-    assert shown.count(message) == 1
-    assert "Job stats" not in shown
-    assert '  File "' not in shown
-    assert "most recent call" not in shown
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_what_cannot_be_had(name: str, shown: dict[str, str]) -> None:
+    assert shown[name].count(IMPOSSIBLE[name][2]) == 1
+    assert "Job stats" not in shown[name]
+    assert '  File "' not in shown[name]
+    assert "most recent call" not in shown[name]

@@ -14,7 +14,8 @@ def test_appears_at_the_end(tmp_path: Path) -> None:
     with atomic_path(path) as temporary:
         assert temporary.parent == path.parent
         assert temporary != path
-        assert temporary.suffix == ".parquet"
+        assert temporary.name.startswith(".table.parquet.")
+        assert temporary.suffix == ".part"
         temporary.write_text("all of it")
         assert not path.exists()
     assert [file.name for file in path.parent.iterdir()] == ["table.parquet"]

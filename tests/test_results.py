@@ -48,7 +48,7 @@ def test_only_the_files_of_chosen_runs_are_read(study: Results) -> None:
     damaged = study.folder / "scores" / f"{RUNS[0].key}.parquet"
     damaged.write_bytes(b"no Parquet")
     assert study.table("scores", method="topk")["score"].tolist() == [52, 53]
-    with pytest.raises(pa.ArrowInvalid):
+    with pytest.raises(ValueError, match=r"evit/0\.50/0\.parquet: damaged, or no Parquet file"):
         study.table("scores", method="evit")
 
 

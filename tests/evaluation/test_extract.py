@@ -40,7 +40,7 @@ def test_tables_hold_what_the_model_does(method: str, dataset: str, tmp_path: Pa
     rate = "1.00" if method == "none" else "0.70"
     run = Run(dataset, "tiny", method, rate, 3)
     model = build_model(run, BACKBONE, {}, (3, 6), 10).eval()
-    save_weights(model, checkpoint, {})
+    save_weights(model, checkpoint, {"run": asdict(run), "model": MODEL})
     files = outputs(tmp_path)
     extract_run(asdict(run), MODEL, 8, "code", checkpoint, table, asdict(files))
 
@@ -106,7 +106,7 @@ def test_checkpoint_of_another_architecture(tmp_path: Path) -> None:
     prepare("digits", "digits", "test", {"num_test": 5}, table)
     run = Run("digits", "tiny", "topk", "0.70", 0)
     wide = BACKBONE.model_copy(update={"kwargs": {"embed_dim": 48, "num_heads": 3}})
-    save_weights(build_model(run, wide, {}, (3, 6), 10), checkpoint, {})
+    save_weights(build_model(run, wide, {}, (3, 6), 10), checkpoint, {"run": asdict(run), "model": MODEL})
     with pytest.raises(
         ValueError, match=r"model.safetensors: weights of another architecture\n  cls_token: found"
     ):

@@ -22,7 +22,7 @@ def compare(axis: str, inputs: Files, outputs: Mapping[str, str]) -> None:
         outputs: "rows", a `tables.PAIRS` table.
     """
     module = importlib.import_module(f"tokred.compare.{axis}")
-    _write(outputs["rows"], module.compare(open_runs(inputs["runs"])), tables.PAIRS)
+    _write(outputs["rows"], module.compare(open_runs(inputs["runs"])), tables.PAIRS, {"axis": axis})
 
 
 def summarize(inputs: Files, outputs: Mapping[str, str]) -> None:
@@ -39,7 +39,7 @@ def compare_datasets(grid: Sequence[int], inputs: Files, outputs: Mapping[str, s
     from tokred.compare.datasets import compare as compare_maps
 
     maps = tables.read(inputs["depth"], tables.DEPTH)
-    _write(outputs["rows"], compare_maps(maps, tuple(grid)), tables.PAIRS)
+    _write(outputs["rows"], compare_maps(maps, tuple(grid)), tables.PAIRS, {"axis": "datasets"})
 
 
 def compare_proxies(inputs: Files, outputs: Mapping[str, str]) -> None:
@@ -56,9 +56,10 @@ def choose_pictures(
 ) -> None:
     """From the test split ("table") to `tables.PICTURES` ("rows")."""
     from tokred.compare.examples import picture_rows
-    from tokred.datasets.table import ImageTable
+    from tokred.datasets.table import ImageTable, check_table
 
     (table,) = inputs["table"]
+    check_table(table, dataset, "test")
     _write(outputs["rows"], picture_rows(ImageTable(table), dataset, size, crop_pct), tables.PICTURES)
 
 
@@ -81,7 +82,7 @@ def collect(compare_with: str, inputs: Files, outputs: Mapping[str, str]) -> Non
     _write(outputs["rows"], found.to_dict("records"), tables.SCORES)
 
 
-def _write(path: str, rows: object, schema: object) -> None:
+def _write(path: str, rows: object, schema: object, facts: Mapping[str, str] | None = None) -> None:
     rows = list(rows)
-    tables.write_rows(path, rows, schema)
+    tables.write_rows(path, rows, schema, facts)
     log.info("%s: %d rows", path, len(rows))

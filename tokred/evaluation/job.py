@@ -31,9 +31,10 @@ def extract_run(
     """Pass the test split through a trained model and write its four tables (`tokred.evaluation.extract`)."""
     keep_freed_memory()
     identity, backbone, machine = Run(**run), Backbone(**model["backbone"]), Hardware(**hardware)
-    split = read_split(test_table, backbone, ImageAccess(**images), machine.workers)
+    access = ImageAccess(**images)
+    split = read_split(test_table, backbone, access, machine.workers, identity.source, "test")
     network = build_model(identity, backbone, model["options"], model["locations"], split.num_classes)
-    load_weights(network, checkpoint, whole=True)
+    load_weights(network, checkpoint, whole=True, expected={"run": asdict(identity), "model": dict(model)})
     network.to(resolve(machine.device))
     facts = {"run": asdict(identity), "locations": list(model["locations"]), "grid": list(backbone.grid)}
     facts |= {"depth": backbone.depth, "checkpoint": fingerprint.file(checkpoint), "code": code}

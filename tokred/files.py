@@ -145,7 +145,7 @@ def _walk(folder: Path, suffix: str, above: tuple[str, ...]) -> Iterator[Path]:
     with os.scandir(folder) as found:
         entries = sorted((entry for entry in found if entry.name[0] != "."), key=lambda entry: entry.name)
     for entry in entries:
-        if entry.is_dir():
-            yield from _walk(Path(entry.path), suffix, (*above, real))
-        elif entry.name.endswith(suffix):
+        if entry.name.endswith(suffix):
             yield Path(entry.path)
+        elif entry.is_dir():
+            yield from _walk(Path(entry.path), suffix, (*above, real))

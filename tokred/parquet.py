@@ -61,8 +61,11 @@ def opened(
     """
     expected = "a table that tokred wrote" if kind is None else f"a table of {kind}"
     with explained(path, expected), pq.ParquetFile(path, page_checksum_verification=True) as file:
-        stored = file.schema_arrow
+        stored, footer = file.schema_arrow, file.metadata
         facts_of(stored, path, kind)
+        rows = sum(footer.row_group(index).num_rows for index in range(footer.num_row_groups))
+        if rows != footer.num_rows:
+            raise ValueError(f"{path}: is damaged: row groups of {rows} rows, expected {footer.num_rows}")
         missing = [name for name in columns if name not in stored.names]
         if missing:
             raise ValueError(f"{path}: has columns {stored.names}, expected {', '.join(missing)} among them")
@@ -100,6 +103,7 @@ def table(path: str | Path, schema: pa.Schema, expected: Mapping[str, object]) -
         if file.schema_arrow.names != schema.names:
             raise ValueError(f"{path}: has columns {file.schema_arrow.names}, expected {schema.names}")
         stored = file.read().cast(schema)
+        stored.validate(full=True)  # a damaged footer may have led to wrong pages
     check_run(path, kind_of(schema), stored)
     return stored
 

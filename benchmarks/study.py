@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from benchmarks.synthetic import SIDE, STAGES, TOKENS, clusters, survivors
-from tokred import streams, tables
+from tokred import parquet, streams, tables
 from tokred.methods.registry import METHODS, Family
 from tokred.patterns import pattern_schema
 from tokred.run import RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
@@ -62,7 +62,7 @@ def write_features(folder: Path, run: Run, images: int, width: int) -> str:
     names = [f"cls_{stage}" for stage in range(1, STAGES + 2)]
     cls = pa.list_(pa.float32(), width)
     identity = [*tables.identity_fields(), ("image_id", pa.string())]
-    schema = pa.schema([*identity, *((name, cls) for name in names)])
+    schema = pa.schema([*identity, *((name, cls) for name in names)], metadata=parquet.kind("features"))
     path = folder / f"features/{run.key}.parquet"
     with streams.stream(path, schema, facts(run)) as writer:
         for ids in _batches(images):

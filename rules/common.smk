@@ -13,6 +13,7 @@ from tokred.config.study import Study
 from tokred.datasets.layout import check_root
 from tokred.datasets.registry import ADAPTERS
 from tokred.explorer.page import assets as page_assets
+from tokred.files import visible_files
 from tokred.methods.registry import METHODS
 from tokred.published.settings import OWN, PUBLISHED
 from tokred.rule_code import LOOKS, RuleCode, facts_of_methods, facts_of_metrics
@@ -255,7 +256,9 @@ def scores_of_study(name):
     """Files of performance of another study; an error where there are none."""
     if name in (None, "published"):
         return []
-    found = sorted(map(str, Path(f"results/{name}/scores").rglob("*.parquet")))
+    folder = Path(f"results/{name}/scores")
+    with explain_errors():
+        found = list(map(str, visible_files(folder, ".parquet"))) if folder.is_dir() else []
     if not found:
         raise StudyError(f"compare_with: study {name!r} has no performance under results/{name}/scores")
     return found

@@ -48,8 +48,24 @@ def test_only_the_files_of_chosen_runs_are_read(study: Results) -> None:
     damaged = study.folder / "scores" / f"{RUNS[0].key}.parquet"
     damaged.write_bytes(b"no Parquet")
     assert study.table("scores", method="topk")["score"].tolist() == [52, 53]
-    with pytest.raises(pa.ArrowInvalid):
+    with pytest.raises(ValueError, match=r"evit/0\.50/0\.parquet: damaged, or no Parquet file"):
         study.table("scores", method="evit")
+
+
+def test_what_killed_jobs_left_is_not_read(study: Results) -> None:
+    whole = study.folder / "scores" / f"{RUNS[0].key}.parquet"
+    for name in (".0.17.part.parquet", ".0.parquet.host.17.part"):
+        whole.with_name(name).write_bytes(whole.read_bytes())
+    (study.folder / "metrics" / ".depth.parquet").write_bytes(b"half of")
+    assert tokred.load("mine", root=study.folder.parent).names == ["scores", "depth"]
+    assert study["scores"]["score"].tolist() == [50, 51, 52, 53]
+
+
+def test_files_of_no_run_are_refused(study: Results) -> None:
+    stray = study.folder / "scores" / "copy.parquet"
+    stray.write_bytes((study.folder / "scores" / f"{RUNS[0].key}.parquet").read_bytes())
+    with pytest.raises(ValueError, match=r"copy\.parquet: expected files \{dataset\}.*, and no others"):
+        study["scores"]
 
 
 def test_arrow_has_the_same_rows(study: Results) -> None:

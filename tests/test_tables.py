@@ -12,6 +12,8 @@ import pytest
 from tokred import streams, tables
 
 SCHEMA = tables.DEPTH
+#: In version 1 of Parquet, and in every reader.
+KNOWN_ENCODINGS = {"PLAIN", "RLE", "RLE_DICTIONARY", "PLAIN_DICTIONARY"}
 
 
 def row(method: str, token: int, depth: float, dataset: str = "digits", seed: int = 0) -> dict[str, object]:
@@ -80,8 +82,11 @@ def test_read_nothing() -> None:
 
 def test_read_another_schema(tmp_path: Path) -> None:
     tables.write_rows(tmp_path / "good.parquet", [row("topk", 0, 1.0)], SCHEMA)
-    with pytest.raises(ValueError, match=r"good\.parquet: has columns .*expected .*'train_loss'"):
+    with pytest.raises(ValueError, match=r"good\.parquet: holds depth, expected history"):
         tables.read([tmp_path / "good.parquet"], tables.HISTORY)
+    fewer = pa.schema([field for field in SCHEMA if field.name != "depth"], SCHEMA.metadata)
+    with pytest.raises(ValueError, match=r"good\.parquet: has columns .*'depth'\], expected .*'token'\]"):
+        tables.read([tmp_path / "good.parquet"], fewer)
     tables.write(tmp_path / "text.parquet", pa.table({"value": ["many"]}))
     with pytest.raises(ValueError, match="many"):
         tables.read(tmp_path / "text.parquet", pa.schema([("value", pa.int64())]))
@@ -136,18 +141,29 @@ def test_stream_leaves_nothing_behind(tmp_path: Path, rows: int) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_streams_split_the_bytes_of_lists_with_many_values(tmp_path: Path) -> None:
-    """Clusters and floats; not of numbers of stages, of which there are four."""
+def test_every_reader_knows_the_encodings(tmp_path: Path) -> None:
+    """duckdb before 2.0 reads no BYTE_STREAM_SPLIT of integers, fastparquet none at all."""
     kinds = {"clusters": pa.int16(), "features": pa.float32(), "survived": pa.uint8()}
     schema = pa.schema([("id", pa.string()), *((name, pa.list_(kind, 2)) for name, kind in kinds.items())])
     values = pa.table({"id": ["a", "b"], **{name: [[1, 2], [3, 1]] for name in kinds}}).cast(schema)
-    with streams.stream(tmp_path / "t.parquet", schema, {}) as writer:
+    with streams.stream(tmp_path / "stream.parquet", schema, {}) as writer:
         writer.add({name: values[name].combine_chunks() for name in schema.names})
-    stored = pq.ParquetFile(tmp_path / "t.parquet")
-    assert stored.read().cast(schema).equals(values)
-    split = set()
-    for index in range(stored.metadata.num_columns):
-        column = stored.metadata.row_group(0).column(index)
-        if "BYTE_STREAM_SPLIT" in column.encodings:
-            split.add(column.path_in_schema.partition(".")[0])
-    assert split == {"clusters", "features"}
+    tables.write_rows(tmp_path / "rows.parquet", [row("topk", 0, 1.0)], SCHEMA)
+    for name in ("stream", "rows"):
+        footer = pq.read_metadata(tmp_path / f"{name}.parquet")
+        columns = [footer.row_group(0).column(index) for index in range(footer.num_columns)]
+        assert {encoding for column in columns for encoding in column.encodings} <= KNOWN_ENCODINGS
+        assert {column.compression for column in columns} == {"ZSTD"}
+    assert pq.read_table(tmp_path / "stream.parquet").cast(schema).equals(values)
+
+
+def test_two_files_of_the_same_runs(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        tables.write_rows(tmp_path / f"{name}.parquet", [row("topk", ord(name), 1.0)], SCHEMA)
+    with pytest.raises(ValueError, match=r"a\.parquet and .*b\.parquet: both have rows of .*topk/0\.50/0"):
+        tables.read([tmp_path / "a.parquet", tmp_path / "b.parquet"], SCHEMA)
+
+
+def test_seeds_of_64_bits(tmp_path: Path) -> None:
+    tables.write_rows(tmp_path / "t.parquet", [row("topk", 0, 1.0, seed=2**63 - 1)], SCHEMA)
+    assert tables.read(tmp_path / "t.parquet", SCHEMA)["seed"].tolist() == [2**63 - 1]

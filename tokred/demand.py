@@ -110,7 +110,7 @@ def _rows(table: str, changed: int) -> int | None:
 
     try:
         return pq.read_metadata(table).num_rows
-    except pa.ArrowInvalid:  # the job that reads it has more to say
+    except (pa.ArrowException, OSError):  # the job that reads it has more to say
         return None
 
 

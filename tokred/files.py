@@ -1,24 +1,151 @@
-"""Files that are either complete or absent."""
+"""Files that are complete or absent, also after a crash, and what readers may take for a file."""
 
 from __future__ import annotations
 
+import errno
+import json
 import os
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+#: A partial file of another machine, whose processes cannot be looked up here, is a leftover after this many
+#: seconds: a job's longest time limit on a cluster.
+_LONGEST_JOB = 24 * 3600
+#: What `os.fsync` raises for a folder on file systems that cannot flush folders.
+_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """A temporary name in the same folder, renamed to `path` when the block ends well.
+    """A temporary name in the same folder, renamed to `path` when the block ends without an error.
 
-    The suffix is kept, since libraries choose formats by it. When the block raises, nothing is left.
+    The file and its folder are flushed to the disk, so that a power failure leaves the old file or the new
+    one. The temporary name is hidden and ends in ".part", whatever the suffix of `path`, so that no reader
+    takes it for a result. When the block raises, nothing is left; what a killed process left is deleted when
+    the same file is written again.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    remove_stale_parts(path)
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
     try:
         yield temporary
+        _flush(temporary)
         os.replace(temporary, path)
+        _flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_stale_parts(path: Path) -> None:
+    """Delete the partial files of `path` that killed processes left."""
+    start = f".{path.name}."
+    if not path.parent.is_dir():
+        return
+    for part in path.parent.iterdir():
+        if part.name.startswith(start) and part.name.endswith(".part") and _is_stale(part, start):
+            part.unlink(missing_ok=True)
+
+
+def visible_files(folder: Path, suffix: str) -> Iterator[Path]:
+    """Files below a folder whose names end in `suffix`, in the order of their paths; links are followed.
+
+    Hidden files and folders, such as partial files, are left out.
+
+    Raises:
+        OSError: a folder cannot be read.
+        ValueError: a folder links to one above it.
+    """
+    return _walk(folder, suffix, ())
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file so that nothing reads it; returns its new name."""
+    aside = path.with_name(f"{path.name}.damaged")
+    os.replace(path, aside)
+    return aside
+
+
+def read_text(path: str | Path, expected: str) -> str:
+    """A UTF-8 text file.
+
+    Args:
+        expected: what messages say should have been there, such as "a JSON file of settings".
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file; expected {expected}") from None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); expected {expected}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: is not UTF-8 text ({error.reason}); expected {expected}") from error
+
+
+def read_json(path: str | Path, expected: str) -> dict[str, object]:
+    """A JSON object; errors as for `read_text`, and ValueError for anything else."""
+    text = read_text(path, expected)
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: is not JSON ({error}); expected {expected}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path}: holds a {type(found).__name__}; expected {expected}")
+    return found
+
+
+def _is_stale(part: Path, start: str) -> bool:
+    """Whether no process is writing a partial file any more."""
+    host, _, process = part.name.removeprefix(start).removesuffix(".part").rpartition(".")
+    if host == socket.gethostname() and process.isdecimal():
+        return int(process) != os.getpid() and not _is_running(int(process))
+    try:
+        return time.time() - part.stat().st_mtime > _LONGEST_JOB
+    except FileNotFoundError:
+        return False
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _flush_folder(folder: Path) -> None:
+    try:
+        _flush(folder)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+
+
+def _walk(folder: Path, suffix: str, above: tuple[str, ...]) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in above:
+        raise ValueError(f"{folder}: expected a folder of files, found a link to a folder above it, {real}")
+    with os.scandir(folder) as found:
+        entries = sorted((entry for entry in found if entry.name[0] != "."), key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.name.endswith(suffix):
+            yield Path(entry.path)
+        elif entry.is_dir():
+            yield from _walk(Path(entry.path), suffix, (*above, real))

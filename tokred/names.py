@@ -44,6 +44,8 @@ def make_options(owner: str, options: type, given: Mapping[str, object]) -> obje
                 f"{owner} has no option {name!r}{nearest(name, known)}; "
                 f"it takes: {', '.join(known) or 'none'}"
             )
+        if isinstance(given[name], int) and not -(2**63) <= given[name] < 2**63:
+            raise ValueError(f"{owner}: {name} {given[name]}: expected an integer of at most 64 bits")
     try:
         return options(**given)
     except (ValueError, TypeError) as error:

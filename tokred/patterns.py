@@ -15,13 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tokred import parquet
 from tokred.tables import identity_fields
 
 #: What a pattern table may hold besides the identity of run and image.
 PARTS = ("survived", "cluster", "margin")
+#: Types of the numbers of clusters, by the largest number of tokens that they can count.
+_INTEGERS = ((2**7 - 1, pa.int8()), (2**15 - 1, pa.int16()), (2**31 - 1, pa.int32()))
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def pattern_schema(
     num_tokens: int, num_stages: int, *, kept: bool, clusters: bool, margin: bool
 ) -> pa.Schema:
     """Schema of a method's pattern table."""
-    small = pa.int8() if num_tokens <= 127 else pa.int16()
+    small = next(kind for most, kind in _INTEGERS if num_tokens <= most)
     fields = [*identity_fields(), ("image_id", pa.string())]
     if kept:
         fields.append(("survived", pa.list_(pa.uint8(), num_tokens)))
@@ -57,7 +59,7 @@ def pattern_schema(
         fields += [(f"cluster_{s}", pa.list_(small, num_tokens)) for s in range(1, num_stages + 1)]
     if margin:
         fields.append(("margin", pa.list_(pa.float32(), num_stages)))
-    return pa.schema(fields)
+    return pa.schema(fields, metadata=parquet.kind("patterns"))
 
 
 def survived_stages(anchors: Sequence[NDArray], num_tokens: int) -> NDArray:
@@ -98,8 +100,11 @@ def read(path: str | Path, columns: Sequence[str] = PARTS) -> Patterns:
 
     Args:
         columns: which of `PARTS` to read, as far as the run has them; the rest is None.
+
+    Raises:
+        FileNotFoundError, ValueError: as for `tokred.parquet.opened`.
     """
-    with pq.ParquetFile(path) as stored:
+    with parquet.opened(path, "patterns", ["image_id"]) as stored:
         wanted = [name for name in stored.schema_arrow.names if _is_pattern(name, columns)]
         table = stored.read(["image_id", *wanted])
     names = table.column_names

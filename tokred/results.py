@@ -9,16 +9,18 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from tokred import tables
+from tokred import identity, parquet, tables
+from tokred.files import visible_files
 from tokred.lineage import codes, lineage, mixed, sentence
 from tokred.names import nearest
-from tokred.run import RUN_COLUMNS, canonical_rate
+from tokred.run import RUN_COLUMNS, RUN_PATH, Run, canonical_rate
 
 #: Tables of which each run has a file, and the folders that they lie in; those of `metrics/` come besides.
 _OF_RUNS = {name: name for name in ("scores", "history", "predictions", "patterns")}
 _OF_RUNS["cls_features"] = "features"  # `features` are pairs of runs
+#: Kinds of files, for tables that are not called like their files' kind.
+_KINDS = {**_OF_RUNS, "reference": "scores"}
 
 
 class Results:
@@ -39,7 +41,8 @@ class Results:
         found = {name: self.folder / folder for name, folder in _OF_RUNS.items()}
         metrics = self.folder / "metrics"
         if metrics.is_dir():
-            found |= {path.stem: path for path in sorted(metrics.iterdir())}
+            visible = [path for path in sorted(metrics.iterdir()) if path.name[0] != "."]
+            found |= {path.stem: path for path in visible}
         if (self.folder / "published.parquet").exists():
             found["scores"] = self.folder / "published.parquet"
         self._paths = {name: path for name, path in found.items() if path.exists()}
@@ -75,7 +78,8 @@ class Results:
 
         Raises:
             KeyError: the study has no such table.
-            ValueError: a column that runs do not have, or no rows of such runs.
+            ValueError: a column that runs do not have, no rows of such runs, or a file that is damaged, of
+                another table, or of another run than its path says.
         """
         if name not in self._paths:
             known = ", ".join(self._paths)
@@ -86,9 +90,9 @@ class Results:
         path = self._paths[name]
         files = self._files(name)
         if name in _OF_RUNS and path.is_dir():
-            files = [file for file in files if _is_of(file.relative_to(path), wanted)]
+            files = [file for file in files if _is_of(_run_of(file, path), wanted)]
+        parts = [_read(file, name) for file in files]
         self._warn_if_mixed(name, files)
-        parts = [pq.read_table(file).replace_schema_metadata() for file in files]
         if not parts:
             raise ValueError(f"{path}: has no runs with {wanted}")
         table = pa.concat_tables(parts, promote_options="permissive")
@@ -125,7 +129,7 @@ class Results:
 
     def _files(self, name: str) -> list[Path]:
         path = self._paths[name]
-        return [path] if path.is_file() else sorted(path.rglob("*.parquet"))
+        return [path] if path.is_file() else list(visible_files(path, ".parquet"))
 
     def _warn_if_mixed(self, name: str, files: Iterable[Path]) -> None:
         found = lineage(files)
@@ -160,7 +164,27 @@ def _texts(column: str, value: object) -> list[str]:
     return [canonical_rate(v) if column == "keep_rate" else str(v) for v in values]
 
 
-def _is_of(path: Path, wanted: dict[str, list[str]]) -> bool:
-    """Whether the file of a run, below its table's folder, is of a wanted run."""
-    run = dict(zip(RUN_COLUMNS, path.with_suffix("").parts, strict=True))
-    return all(run[column] in values for column, values in wanted.items())
+def _run_of(path: Path, folder: Path) -> Run:
+    """The run whose file this is, by its path below its table's folder."""
+    run = Run.of_path(path, folder.name)
+    if run is None or len(path.relative_to(folder).parts) != len(RUN_COLUMNS):
+        raise ValueError(f"{path}: expected files {RUN_PATH}.parquet below {folder}, and no others")
+    return run
+
+
+def _is_of(run: Run, wanted: dict[str, list[str]]) -> bool:
+    """Whether a run is a wanted one."""
+    return all(str(getattr(run, column)) in values for column, values in wanted.items())
+
+
+def _read(path: Path, name: str) -> pa.Table:
+    """A file of a table, without its metadata; of tables of pairs those along the axis of that name."""
+    with parquet.opened(path) as file:
+        kind, facts = parquet.kind_of(file.schema_arrow), parquet.facts_of(file.schema_arrow, path)
+        if kind == "pairs":
+            identity.check(path, facts, {"axis": name})
+        else:
+            identity.check_kind(path, kind, _KINDS.get(name, name))
+        rows = file.read()
+    parquet.check_run(path, _OF_RUNS.get(name), rows)
+    return rows.replace_schema_metadata()

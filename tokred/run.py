@@ -10,6 +10,7 @@ import hashlib
 import re
 from dataclasses import astuple, dataclass, fields
 from fractions import Fraction
+from pathlib import PurePath
 
 #: Keep rate of the unreduced model.
 UNREDUCED_RATE = "1.00"
@@ -17,6 +18,8 @@ UNREDUCED_RATE = "1.00"
 UNREDUCED = "none"
 #: Name of the data set that backbones are pretrained on; no other data set can have it.
 PRETRAINING = "pretraining"
+#: Tables hold seeds in 64 bits.
+LARGEST_SEED = 2**63 - 1
 
 
 def canonical_rate(keep_rate: float | str) -> str:
@@ -59,12 +62,31 @@ class Run:
                 f"keep_rate {self.keep_rate!r} of {self.method}: expected "
                 f"{canonical_rate(self.keep_rate)!r} (canonical form)"
             )
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise ValueError(f"seed {self.seed}: expected 0 to {LARGEST_SEED}")
 
     @classmethod
     def of(cls, wildcards: dict[str, str]) -> Run:
         """The run that a set of Snakemake wildcards (all text) names."""
         values = {field.name: wildcards[field.name] for field in fields(cls)}
         return cls(**{**values, "seed": int(values["seed"])})
+
+    @classmethod
+    def of_path(cls, path: str | PurePath, folder: str) -> Run | None:
+        """The run whose file a path names where it ends in `folder` and `RUN_PATH`; None for other paths.
+
+        >>> Run.of_path("results/x/scores/digits/small/topk/0.50/3.parquet", "scores").key
+        'digits/small/topk/0.50/3'
+        """
+        *above, dataset, backbone, method, keep_rate, seed = ("",) * 6 + PurePath(path).with_suffix("").parts
+        if above[-1] != folder or not seed.isdecimal() or not re.fullmatch(r"[01]\.[0-9]{2,}", keep_rate):
+            return None
+        return cls(dataset, backbone, method, keep_rate, int(seed))
+
+    @property
+    def source(self) -> str:
+        """Data set whose images it uses: trials of a search have a data set's name after a slash."""
+        return self.dataset.rpartition("/")[2]
 
     @property
     def key(self) -> str:

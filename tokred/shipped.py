@@ -6,8 +6,10 @@ target `pretrain` makes it again) and its accuracy on the test split of `digits`
 
 from __future__ import annotations
 
-import json
+import hashlib
 from pathlib import Path
+
+from tokred.files import read_json
 
 _FOLDER = Path(__file__).parent / "shipped_weights"
 
@@ -24,4 +26,16 @@ def path(backbone: str) -> Path:
 
 def manifest() -> dict[str, dict[str, object]]:
     """By backbone: "sha256" of its file, "recipe", "top1" in percent."""
-    return json.loads((_FOLDER / "manifest.json").read_text(encoding="utf-8"))
+    return read_json(_FOLDER / "manifest.json", "the list of the weights that are shipped")
+
+
+def check(file: str | Path) -> None:
+    """ValueError where a file of this folder is not the one that the manifest lists."""
+    file = Path(file)
+    if file.resolve().parent != _FOLDER.resolve() or not file.exists():
+        return
+    with file.open("rb") as stored:
+        found = hashlib.file_digest(stored, "sha256").hexdigest()
+    expected = manifest().get(file.stem, {}).get("sha256")
+    if found != expected:
+        raise ValueError(f"{file}: found sha256 {found}, expected {expected}: install tokred again")

@@ -2,12 +2,11 @@
 
 Tables are Parquet (zstd); those that do not fit into memory are written by `tokred.streams`. Long ("tidy")
 tables start with the identity columns of `tokred.run.Run`. A file is written beside its final name and
-renamed, so that a partial file never looks complete.
+renamed, so that a partial file never looks complete; what it says of itself is described in `tokred.parquet`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,14 +14,16 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tokred import parquet
 from tokred.files import atomic_path
+from tokred.parquet import with_metadata
 from tokred.run import RUN_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
-_IDENTITY = [(name, pa.int32() if name == "seed" else _TEXT) for name in RUN_COLUMNS]
+_IDENTITY = [(name, pa.int64() if name == "seed" else _TEXT) for name in RUN_COLUMNS]
 _OTHER = [(f"other_{name}", kind) for name, kind in _IDENTITY]
 _STATISTICS = [("mean", pa.float64()), ("std", pa.float64()), ("n", pa.int64())]
 
@@ -36,27 +37,33 @@ SCORES = pa.schema(
         ("std_error", pa.float64()),
         ("loss", pa.float64()),
         ("n", pa.int64()),
-    ]
+    ],
+    metadata=parquet.kind("scores"),
 )
 #: One row per run and epoch.
 HISTORY = pa.schema(
     [
         *_IDENTITY,
-        ("epoch", pa.int32()),
+        ("epoch", pa.int64()),
         ("lr", pa.float64()),
         ("train_loss", pa.float64()),
         ("extra_loss", pa.float64()),
         ("val_score", pa.float64()),
         ("val_score_ema", pa.float64()),
         ("seconds", pa.float64()),
-    ]
+    ],
+    metadata=parquet.kind("history"),
 )
 #: One row per run, stage and metric of single patterns: "actual_keep_rate", "non_empty_clusters" (clusters
 #: that have tokens / K), "margin" (stage 1..S) and "depth" (stage 0: the whole pattern); mean and std over
 #: images.
-SUMMARY = pa.schema([*_IDENTITY, ("stage", pa.int8()), ("metric", _TEXT), *_STATISTICS])
+SUMMARY = pa.schema(
+    [*_IDENTITY, ("stage", pa.int8()), ("metric", _TEXT), *_STATISTICS], metadata=parquet.kind("summary")
+)
 #: One row per run and input token (raster order): blocks the token passes through, mean over images.
-DEPTH = pa.schema([*_IDENTITY, ("token", pa.int32()), ("depth", pa.float64())])
+DEPTH = pa.schema(
+    [*_IDENTITY, ("token", pa.int32()), ("depth", pa.float64())], metadata=parquet.kind("depth")
+)
 #: One row per pair of runs, stage and metric. `stage` is 1..S, S + 1 for features of the last block,
 #: 0 for metrics of whole patterns. `mean`, `std` over `n` images; std is null for metrics that have one
 #: value per data set. `bound`: lower bound of the metric, null where there is none. `chance`: the mean that
@@ -75,7 +82,8 @@ PAIRS = pa.schema(
         ("chance", pa.float64()),
         ("degenerate", pa.bool_()),
         ("dropped", pa.int32()),
-    ]
+    ],
+    metadata=parquet.kind("pairs"),
 )
 #: One row per data set, backbone, keep rate, seed, anchor method, measure, stage and kind of correlation
 #: ("spearman", "kendall") between f(A) - f(B) and d(A, B) over `n` methods B (paper section 5.5).
@@ -87,7 +95,8 @@ PROXIES = pa.schema(
         ("correlation", _TEXT),
         ("value", pa.float64()),
         ("n", pa.int64()),
-    ]
+    ],
+    metadata=parquet.kind("proxies"),
 )
 #: One row per picture of a data set that examples show: its place among them, id, names of its classes,
 #: encoded bytes.
@@ -98,7 +107,8 @@ PICTURES = pa.schema(
         ("image_id", pa.string()),
         ("label", pa.string()),
         ("image", pa.binary()),
-    ]
+    ],
+    metadata=parquet.kind("pictures"),
 )
 #: One row per run, stage and input token (raster order) of one image: whether the token is kept (or a
 #: cluster center), null for methods without kept tokens; its cluster, null for methods without clusters.
@@ -109,16 +119,18 @@ EXAMPLES = pa.schema(
         ("stage", pa.int8()),
         ("token", pa.int32()),
         ("kept", pa.bool_()),
-        ("cluster", pa.int16()),
-    ]
+        ("cluster", pa.int32()),
+    ],
+    metadata=parquet.kind("examples"),
 )
 #: One row per data set, method, keep rate and setting of the training: its value as text. All backbones and
 #: seeds are trained alike.
 SETTINGS = pa.schema(
-    [("dataset", _TEXT), ("method", _TEXT), ("keep_rate", _TEXT), ("setting", _TEXT), ("value", pa.string())]
+    [("dataset", _TEXT), ("method", _TEXT), ("keep_rate", _TEXT), ("setting", _TEXT), ("value", pa.string())],
+    metadata=parquet.kind("settings"),
 )
 #: One row per setting that was searched: the values that were tried, as text.
-GRID = pa.schema([("setting", _TEXT), ("values", pa.string())])
+GRID = pa.schema([("setting", _TEXT), ("values", pa.string())], metadata=parquet.kind("grid"))
 #: One row per trial of a search of hyperparameters: the settings that were tried (`place`: in the order of
 #: preference among equals), the validation score in percent (null: the training diverged), and whether the
 #: trial is its model's chosen one.
@@ -134,7 +146,8 @@ TRIALS = pa.schema(
         ("backbone_freeze_epochs", pa.float64()),
         ("score", pa.float64()),
         ("chosen", pa.bool_()),
-    ]
+    ],
+    metadata=parquet.kind("trials"),
 )
 
 
@@ -143,16 +156,11 @@ def identity_fields() -> list[tuple[str, pa.DataType]]:
     return list(_IDENTITY)
 
 
-def with_metadata(schema: pa.Schema, metadata: Mapping[str, object]) -> pa.Schema:
-    """The schema with `metadata` as JSON under its key "tokred"."""
-    return schema.with_metadata({**(schema.metadata or {}), b"tokred": json.dumps(dict(metadata)).encode()})
-
-
 def write(path: str | Path, table: pa.Table, metadata: Mapping[str, object] | None = None) -> None:
     """Write a table atomically, with `metadata` as JSON under the schema's key "tokred"."""
     schema = with_metadata(table.schema, metadata or {})
     with atomic_path(path) as temporary:
-        pq.write_table(table.cast(schema), temporary, compression="zstd")
+        pq.write_table(table.cast(schema), temporary, **parquet.WRITING)
 
 
 def write_rows(
@@ -171,36 +179,54 @@ def write_rows(
     for row in rows:
         if set(row) != names:
             raise ValueError(f"{path}: row has columns {sorted(row)}, expected {sorted(names)}")
-    order = [name for name in schema.names if not pa.types.is_floating(schema.field(name).type)]
-    order = [name for name in order if name not in ("n", "dropped")]
-    rows.sort(key=lambda row: tuple(row[name] for name in order))
+    key = _key(schema)
+    rows.sort(key=lambda row: tuple(row[name] for name in key))
     write(path, pa.Table.from_pylist(rows, schema=schema), metadata)
 
 
-def read(paths: str | Path | Iterable[str | Path], schema: pa.Schema) -> pd.DataFrame:
+def read(
+    paths: str | Path | Iterable[str | Path], schema: pa.Schema, axis: str | None = None
+) -> pd.DataFrame:
     """One data frame of all the files, in their order; text columns are plain strings.
+
+    Args:
+        axis: of tables of pairs, the axis along which they must compare; None: any.
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: a file has another schema.
+        ValueError: a file is damaged, is of another kind, schema, axis, or run than its path says; or two
+            files have a row of the same runs.
     """
     import pandas as pd  # here, as trainings need none of it, and loading takes as long as ten of their steps
 
     paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    parts = []
-    for path in paths:
-        table = pq.read_table(path)
-        if table.schema.names != schema.names:
-            raise ValueError(f"{path}: has columns {table.schema.names}, expected {schema.names}")
-        parts.append(table.cast(schema).to_pandas())
+    expected = {} if axis is None or schema is not PAIRS else {"axis": axis}
+    parts = [parquet.table(path, schema, expected).to_pandas() for path in paths]
     frame = pd.concat(parts, ignore_index=True) if parts else schema.empty_table().to_pandas()
+    if len(parts) > 1:
+        _check_apart(paths, parts, schema)
     text = [name for name in schema.names if pa.types.is_dictionary(schema.field(name).type)]
     return frame.astype(dict.fromkeys(text, "str"))
 
 
+def _check_apart(paths: list[str | Path], parts: list[pd.DataFrame], schema: pa.Schema) -> None:
+    """ValueError where two files have rows of the same runs, and of the same metric if there are several."""
+    named = [name for name in schema.names if pa.types.is_dictionary(schema.field(name).type)]
+    key, seen = [*named, *(name for name in schema.names if name.endswith("seed"))], {}
+    for path, part in zip(paths, parts, strict=True):
+        for row in part[key].drop_duplicates().itertuples(index=False, name=None):
+            if row in seen:
+                raise ValueError(f"{seen[row]} and {path}: both have rows of {'/'.join(map(str, row))}")
+            seen[row] = path
+
+
+def _key(schema: pa.Schema) -> list[str]:
+    """Columns that say what a row is of, in the order in which rows are sorted."""
+    measured = ("n", "dropped", "degenerate")
+    return [n for n in schema.names if n not in measured and not pa.types.is_floating(schema.field(n).type)]
+
+
 def metadata(path: str | Path) -> dict[str, object]:
-    """What `write` stored under the key "tokred"."""
-    stored = pq.read_schema(path).metadata or {}
-    if b"tokred" not in stored:
-        raise ValueError(f"{path}: not a table written by tokred (no metadata key 'tokred')")
-    return json.loads(stored[b"tokred"])
+    """What `write` stored under the key "tokred"; errors as for `tokred.parquet.opened`."""
+    with parquet.opened(path) as file:
+        return parquet.facts_of(file.schema_arrow, path)

@@ -6,35 +6,43 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import timm
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from timm.layers import resample_abs_pos_embed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
+from tokred import identity, shipped, tensor_file
 from tokred.config import Backbone
-from tokred.files import atomic_path
+
+#: What a file of weights says that it is.
+_KIND = "weights"
 
 
 def save_weights(
-    model: VisionTransformer, path: str | Path, metadata: Mapping[str, str], half: bool = False
+    model: VisionTransformer, path: str | Path, metadata: Mapping[str, object], half: bool = False
 ) -> None:
     """Write a model's state atomically.
 
     Args:
-        metadata: text stored in the file's header.
+        metadata: facts stored in the file's header, as JSON.
         half: store floating point tensors in half precision.
+
+    Raises:
+        ValueError: a weight is infinite or NaN.
     """
-    tensors = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
+    tensors = model.state_dict()
     if half:
         tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=dict(metadata))
+    _check_finite(tensors, path)
+    tensor_file.save(path, _KIND, tensors, metadata)
 
 
 def load_weights(
-    model: VisionTransformer, path: str | Path, new_head: bool = False, whole: bool = False
-) -> None:
+    model: VisionTransformer,
+    path: str | Path,
+    new_head: bool = False,
+    whole: bool = False,
+    expected: Mapping[str, object] | None = None,
+) -> dict[str, object]:
     """Give a ViT, reduced or not, the weights of a file.
 
     Position embeddings are resampled where the grid differs, half precision is converted. A reduced model
@@ -45,16 +53,22 @@ def load_weights(
         path: safetensors file in timm's names.
         new_head: leave the classifier as it is.
         whole: the file must hold the parameters of the method too.
+        expected: what the file must say of itself, such as its "run"; None: it may be anybody's.
+
+    Returns:
+        What the file says of itself; nothing for weights of others.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: not a safetensors file, or one of another architecture (says which tensors differ).
+        ValueError: not a safetensors file, a damaged one, one of another run, or one of another architecture
+            (says which tensors differ).
     """
-    try:
-        given = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"{path}: not a safetensors file: {error}") from error
+    shipped.check(path)
+    given, facts = tensor_file.load(path, _KIND, foreign=expected is None)
+    if expected is not None:
+        identity.check(path, facts, expected)
     give_weights(model, given, path, new_head, whole)
+    return facts
 
 
 def timm_weights(backbone: Backbone) -> dict[str, Tensor]:
@@ -97,6 +111,7 @@ def give_weights(
     if "pos_embed" in given and "pos_embed" in own and given["pos_embed"].shape != own["pos_embed"].shape:
         given["pos_embed"] = _resample(model, given["pos_embed"], path)
     _check(given, own, path)
+    _check_finite(given, path)
     model.load_state_dict(given)
 
 
@@ -110,6 +125,12 @@ def _resample(model: VisionTransformer, pos_embed: Tensor, path: str | Path) -> 
         raise ValueError(f"{path}: {pos_embed.shape[1] - prefix} position embeddings are no square grid")
     grid = list(model.patch_embed.grid_size)
     return resample_abs_pos_embed(pos_embed.float(), grid, [side, side], num_prefix_tokens=prefix)
+
+
+def _check_finite(tensors: Mapping[str, Tensor], path: str | Path) -> None:
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"{path}: weights {name} are infinite or NaN, expected finite ones")
 
 
 def _check(given: Mapping[str, Tensor], own: Mapping[str, Tensor], path: str | Path) -> None:

@@ -136,3 +136,33 @@ def test_all_errors_at_once_and_missing_keys() -> None:
     values["seeds"] = [-1]
     with pytest.raises(ValueError, match=r"\n  datasets: missing\n  seeds\.0: .*found -1$"):
         parse(Study, values, SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("seeds", [2**63], "seeds: 9223372036854775808: expected an integer of at most 64 bits"),
+        (
+            "training.epochs",
+            10**30,
+            "training.epochs: 1000000000000000000000000000000: expected an",
+        ),
+        ("evaluation_batch_size", 2**64, "expected an integer of at most 64 bits"),
+        (
+            "settings.datasets.digits.options.num_train",
+            2**64,
+            "num_train 18446744073709551616: expected",
+        ),
+        ("training.lr", float("inf"), "training.lr: Input should be a finite number"),
+        ("training.weight_decay", float("nan"), "training.weight_decay: Input should be a finite number"),
+        ("study", "n" * 101, "study: String should have at most 100 characters"),
+        ("compare_with", "../other", "compare_with: String should match pattern"),
+        ("locations", list(range(127)), "locations: List should have at most 126 items"),
+    ],
+)
+def test_what_tables_and_paths_cannot_hold(path: str, value: Any, message: str) -> None:
+    refused(at(path, value), message)
+
+
+def test_large_seeds_are_seeds() -> None:
+    assert study(at("seeds", [2**31, 20260101123])).seeds == [2**31, 20260101123]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,12 +141,19 @@ def test_interrupted_job_goes_on_where_it_was(
     assert leftovers(root) == ["train.parquet"]
 
 
+def left_by_killed(name: str) -> str:
+    """The partial file of a process that has ended."""
+    with subprocess.Popen(["true"]) as ended:
+        return f".{name}.{socket.gethostname()}.{ended.pid}.part"
+
+
 def test_partial_tables_of_killed_jobs_are_removed(root: Path) -> None:
-    mine = (".train.17.part.parquet", "..train.17.part.17.part.parquet")
-    for name in (*mine, ".test.18.part.parquet", ".training.17.part.parquet"):
+    mine, others = left_by_killed("train.parquet"), [left_by_killed("test.parquet")]
+    others.append(left_by_killed("training.parquet"))
+    for name in (mine, *others):
         save(root.parent / "out" / name, b"PAR1")
     table_of("image_folder", root)
-    assert leftovers(root) == [".test.18.part.parquet", ".training.17.part.parquet", "train.parquet"]
+    assert leftovers(root) == [*others, "train.parquet"]
 
 
 def test_what_changed_meanwhile_is_looked_at_again(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.datasets.test_table import MULTI, SINGLE, row, written
+from tokred import parquet
 from tokred.datasets import compose, registry
 from tokred.datasets.info import TableInfo
 from tokred.datasets.options import CountOptions
@@ -52,8 +52,8 @@ def changed(path: Path, info: TableInfo, columns: dict[str, pa.Array], **facts: 
     columns = {"image_id": pa.array(["a", "b"]), **columns}
     for name, values in columns.items():
         table = table.set_column(table.schema.get_field_index(name), name, values)
-    known = json.dumps({**asdict(info), **facts}).encode()
-    pq.write_table(table.replace_schema_metadata({b"tokred": known}), path)
+    schema = parquet.with_metadata(table.schema, {**asdict(info), **facts})
+    pq.write_table(table.cast(schema), path)
     return path
 
 

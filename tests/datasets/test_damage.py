@@ -26,8 +26,8 @@ def test_parquet_of_others(tmp_path: Path) -> None:
 
 def test_another_table_of_ours(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
-    tables.write(path, pa.table({"image_id": ["a"], "label": [0]}), {"code": "0", "dataset": "shapes"})
-    with pytest.raises(ValueError, match=r"t\.parquet: not an image table .*\['code', 'dataset'\]"):
+    tables.write_rows(path, [], tables.SCORES, {"code": "0", "dataset": "shapes"})
+    with pytest.raises(ValueError, match=r"t\.parquet: holds scores, expected images"):
         ImageTable(path)
 
 

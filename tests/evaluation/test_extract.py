@@ -20,7 +20,7 @@ from tokred.methods.registry import METHODS
 from tokred.patterns import fixed_lists
 from tokred.run import Run
 from tokred.training.data import Images, normalize
-from tokred.training.scores import score
+from tokred.training.scores import NotFiniteError, score
 from tokred.weights import save_weights
 
 MODEL = {"backbone": BACKBONE.model_dump(mode="json"), "options": {}, "locations": [3, 6]}
@@ -40,7 +40,7 @@ def test_tables_hold_what_the_model_does(method: str, dataset: str, tmp_path: Pa
     rate = "1.00" if method == "none" else "0.70"
     run = Run(dataset, "tiny", method, rate, 3)
     model = build_model(run, BACKBONE, {}, (3, 6), 10).eval()
-    save_weights(model, checkpoint, {})
+    save_weights(model, checkpoint, {"run": asdict(run), "model": MODEL})
     files = outputs(tmp_path)
     extract_run(asdict(run), MODEL, 8, {"extract": "e0"}, checkpoint, table, asdict(files))
 
@@ -101,12 +101,47 @@ def test_nothing_is_left_of_a_failed_extraction(tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_features_that_are_not_finite_are_no_result(tmp_path: Path) -> None:
+    table = str(tmp_path / "test.parquet")
+    prepare("digits", "digits", "test", {"num_test": 5}, table)
+    run = Run("digits", "tiny", "topk", "0.70", 0)
+    model = build_model(run, BACKBONE, {}, (3, 6), 10)
+    with torch.no_grad():
+        model.norm.weight.fill_(1e38)  # finite weights, infinite logits
+        model.head.weight.fill_(1e38)
+    images = Images.read(table, 32)
+    with pytest.raises(NotFiniteError, match=r"digits/tiny/topk/0\.70/0: logits or features of image '"):
+        extract(model, run, BACKBONE, images, 8, outputs(tmp_path / "out"), {})
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 7}, "is of run.seed 0, expected run.seed 7"),
+        ({"keep_rate": "0.90"}, "is of run.keep_rate '0.70', expected run.keep_rate '0.90'"),
+    ],
+)
+def test_checkpoint_of_another_run(changes: dict[str, object], message: str, tmp_path: Path) -> None:
+    table, checkpoint = str(tmp_path / "test.parquet"), str(tmp_path / "model.safetensors")
+    prepare("digits", "digits", "test", {"num_test": 5}, table)
+    run = Run("digits", "tiny", "topk", "0.70", 0)
+    save_weights(build_model(run, BACKBONE, {}, (3, 6), 10), checkpoint, {"run": asdict(run), "model": MODEL})
+    files = asdict(outputs(tmp_path / "out"))
+    with pytest.raises(ValueError, match=rf"model\.safetensors: {message}"):
+        extract_run({**asdict(run), **changes}, MODEL, 8, "code", checkpoint, table, files)
+    other = {**MODEL, "locations": [3, 7]}
+    with pytest.raises(ValueError, match=r"is of model\.locations \[3, 6\], expected .*\[3, 7\]"):
+        extract_run(asdict(run), other, 8, "code", checkpoint, table, files)
+    assert not (tmp_path / "out").exists()
+
+
 def test_checkpoint_of_another_architecture(tmp_path: Path) -> None:
     table, checkpoint = str(tmp_path / "test.parquet"), str(tmp_path / "model.safetensors")
     prepare("digits", "digits", "test", {"num_test": 5}, table)
     run = Run("digits", "tiny", "topk", "0.70", 0)
     wide = BACKBONE.model_copy(update={"kwargs": {"embed_dim": 48, "num_heads": 3}})
-    save_weights(build_model(run, wide, {}, (3, 6), 10), checkpoint, {})
+    save_weights(build_model(run, wide, {}, (3, 6), 10), checkpoint, {"run": asdict(run), "model": MODEL})
     with pytest.raises(
         ValueError, match=r"model.safetensors: weights of another architecture\n  cls_token: found"
     ):

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_tables_of_a_stream(task: str, tmp_path: Path) -> None:
     path, checkpoint = table(tmp_path / "test.parquet", 19, task, "test"), str(tmp_path / "0.safetensors")
     model = build_model(RUN, SMALL, {}, (1, 2), 5).eval()
-    save_weights(model, checkpoint, {})
+    save_weights(model, checkpoint, {"run": asdict(RUN), "model": MODEL})
     found = {}
     for workers, precision in ((0, "float32"), (2, "float32"), (0, "bfloat16")):
         folder = tmp_path / f"{workers}{precision}"

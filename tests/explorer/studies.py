@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from tokred import patterns, streams, tables
+from tokred import parquet, patterns, streams, tables
 from tokred.artifacts.view import View
 from tokred.budget import token_budget
 from tokred.datasets.info import Row, TableInfo
@@ -107,7 +107,8 @@ def _write_run(made: Made, run: Run, rows: list[Row], task: str, classes: int) -
         ("image_id", pa.string()),
         ("logits", pa.list_(pa.float32(), classes)),
     ]
-    with streams.stream(made.path("predictions", run), pa.schema(fields), facts) as writer:
+    schema = pa.schema(fields, metadata=parquet.kind("predictions"))
+    with streams.stream(made.path("predictions", run), schema, facts) as writer:
         writer.add({**columns, "logits": lists(logits)})
     score = {"metric": "map" if task == "multi" else "top1", "score": rng.uniform(20, 90), "n": len(ids)}
     score |= {"std_error": 0.5, "loss": rng.uniform(0, 2)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tokred.config.listing import grid_rows
 from tokred.config.search import SEARCHED, Setting
 from tokred.config.study import Study
 from tokred.run import Run
-from tokred.search.plan import Cell, backbone, check, plan
+from tokred.search.plan import Cell, backbone, check, plan, run_of_trials
 from tokred.search.result import write
 
 #: By model, a score for each trial; None: it diverged.
@@ -49,13 +50,15 @@ def write_search(folder: Path, values: dict[str, Any], scores: Scores) -> Path:
     """The file of a study's search; where no scores are given, the first trial is the best."""
     files: list[str] = []
     found: dict[Cell, Setting] = {}
-    for cell, options in plan(parse(Study, values, "study")).items():
+    parsed = parse(Study, values, "study")
+    for cell, options in plan(parsed).items():
         tried = [found[option] if isinstance(option, Cell) else option for option in options.values()]
         of_cell = scores.get(cell, (1.0, *[0.0] * (len(tried) - 1)))
         found[cell] = tried[max(range(len(tried)), key=lambda place: of_cell[place] or 0)]
         for name, value, accuracy in zip(options, tried, of_cell, strict=True):
             path = folder.joinpath(cell.dataset, cell.method, cell.keep_rate, f"{name}.parquet")
-            files.append(history(path, value, [] if accuracy is None else [(accuracy, float("nan"))]))
+            scored = [] if accuracy is None else [(accuracy, float("nan"))]
+            files.append(history(path, value, scored, run=asdict(run_of_trials(parsed, cell))))
     outputs = {name: str(folder / name) for name in ("trials", "hyperparameters")}
     write(values, files, outputs)
     return Path(outputs["hyperparameters"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save
 
 from tokred import tables
 from tokred.build import build_model
@@ -15,7 +16,7 @@ from tokred.datasets.prepare import prepare
 from tokred.run import Run
 from tokred.training.data import Images, augment
 from tokred.training.job import pretrain, train
-from tokred.training.loop import Trainer
+from tokred.training.loop import Diverged, Trainer
 
 BACKBONE = Backbone(
     model="vit_tiny_patch16_224",
@@ -121,6 +122,46 @@ def test_diverging_training_says_so(table: str, tmp_path: Path) -> None:
         trainer(table, lr=1e18, clip_grad=None, warmup_epochs=0).fit(tmp_path / "state", "x")
 
 
+@pytest.mark.parametrize("selection", ["holdout", "last"])
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+@pytest.mark.parametrize(("lr", "found"), [(1e38, "weights|logits"), (3e38, "weights|logits")])
+def test_a_training_that_breaks_in_its_last_step_says_so(
+    selection: str, ema_decay: float | None, lr: float, found: str, table: str, tmp_path: Path
+) -> None:
+    """The loss of the only step is that of the weights before it, and finite."""
+    broken = {"epochs": 1, "batch_size": 48, "warmup_epochs": 0, "lr_normalizer": 48, "min_lr": 0}
+    learner = trainer(table, **broken, lr=lr, selection=selection, ema_decay=ema_decay, drop_path=0)
+    with pytest.raises(Diverged, match=rf"digits/tiny/topk/0\.50/0: .*({found}).* infinite or NaN"):
+        learner.fit(tmp_path / "state", "x")
+    assert learner.history == []
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("damage", ["empty", "truncated", "zeros", "flipped", "foreign"])
+def test_a_damaged_state_is_set_aside(
+    damage: str, table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "state.safetensors"
+    expected = trainer(table, depth=2).fit(path, "same")
+    whole = path.read_bytes()
+    third = len(whole) // 3
+    damaged = {
+        "empty": b"",
+        "truncated": whole[: len(whole) // 2],
+        "zeros": bytes(len(whole)),
+        "flipped": whole[:third] + bytes([whole[third] ^ 0x40]) + whole[third + 1 :],
+        "foreign": save({"a": torch.zeros(9)}),
+    }[damage]
+    path.write_bytes(damaged)
+    again = trainer(table, depth=2)
+    with caplog.at_level(logging.WARNING):
+        assert equal(again.fit(path, "same"), expected)
+    assert [row["epoch"] for row in again.history] == [1, 2, 3]
+    assert (tmp_path / "state.safetensors.damaged").read_bytes() == damaged
+    assert str(path) in caplog.text
+    assert "the training starts anew" in caplog.text
+
+
 def test_augmentation_moves_and_keeps_pixels() -> None:
     pixels = torch.arange(3 * 32 * 32, dtype=torch.float32).remainder(251).to(torch.uint8)
     pixels = pixels.view(1, 3, 32, 32).repeat(64, 1, 1, 1)
@@ -141,9 +182,11 @@ def test_train_job_writes_weights_and_history(table: str, tmp_path: Path) -> Non
     phases = [{"depth": depth, "training": {**SETTINGS, "selection": "last"}} for depth in (3, 12)]
     run = {"dataset": "pretraining", "backbone": "tiny", "method": "none", "keep_rate": "1.00", "seed": 0}
     weights, history = str(tmp_path / "vit.safetensors"), str(tmp_path / "vit.parquet")
-    pretrain(run, model, phases, {"pretrain": "c0"}, table, weights, history)
+    own_table = str(tmp_path / "pretraining.parquet")
+    prepare("digits", "pretraining", "train", {"num_train": 48}, own_table)
+    pretrain(run, model, phases, {"pretrain": "c0"}, own_table, weights, history)
     assert tables.read(history, tables.HISTORY)["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
-    run |= {"dataset": "digits", "method": "dynamicvit", "keep_rate": "0.50"}
+    run |= {"dataset": "digits", "method": "dynamicvit", "keep_rate": "0.50", "seed": 2**31}
     checkpoint = str(tmp_path / "run" / "0.safetensors")
     train(
         run,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tokred.training.measure import Measure
-from tokred.training.scores import precision_error, score, share_error
+from tokred.training.scores import NotFiniteError, precision_error, score, share_error
 
 
 @pytest.mark.parametrize("task", ["single", "multi"])
@@ -25,6 +25,24 @@ def test_batches_or_all_at_once(task: str) -> None:
         else precision_error(logits.numpy(), labels.numpy())
     )
     assert measure.standard_error() == expected > 0
+
+
+@pytest.mark.parametrize("task", ["single", "multi"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_logits_that_are_not_finite(task: str, value: float) -> None:
+    """The largest of NaNs would be class 0."""
+    logits = torch.zeros(8, 3)
+    logits[5, 1] = value
+    labels = torch.zeros(8, dtype=torch.long) if task == "single" else torch.ones(8, 3)
+    measure = Measure(task)
+    measure.add(logits[:4], labels[:4])
+    measure.result()
+    measure.add(logits[4:], labels[4:])
+    for asked in (measure.result, measure.standard_error):
+        with pytest.raises(NotFiniteError, match="logits of 1 of 8 images are infinite or NaN"):
+            asked()
+    with pytest.raises(NotFiniteError, match="logits of 1 of 8 images are infinite or NaN"):
+        score(task, logits.numpy(), labels.numpy())
 
 
 def test_top1_keeps_nothing() -> None:

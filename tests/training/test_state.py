@@ -98,5 +98,5 @@ def test_a_file_that_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "s.safetensors"
     state.save(path, {"a": torch.zeros(100)}, {})
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(Exception, match=r"(?i)incomplete|invalid|header"):
+    with pytest.raises(ValueError, match=r"s\.safetensors: not a safetensors file, or a damaged one"):
         state.load(path)

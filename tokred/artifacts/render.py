@@ -38,7 +38,7 @@ def render_files(
         inputs: files of each table that it needs.
         outputs: paths; their suffixes say the formats.
     """
-    frames = {table: tables.read(files, SCHEMAS[table]) for table, files in inputs.items()}
+    frames = {table: tables.read(files, SCHEMAS[table], table) for table, files in inputs.items()}
     render(name, frames, View.of(view), outputs)
 
 

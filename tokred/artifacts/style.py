@@ -152,4 +152,4 @@ def save(fig: Figure, path: str | Path, title: str = "", caption: str = "") -> N
     else:
         metadata = {"Software": None, "Title": title, "Description": caption}
     with atomic_path(path) as temporary:
-        fig.savefig(temporary, dpi=200, metadata=metadata)
+        fig.savefig(temporary, dpi=200, metadata=metadata, format=suffix.removeprefix("."))

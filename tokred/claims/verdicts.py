@@ -136,7 +136,7 @@ def write(
         inputs: files of the tables that the study has, of those that claims need.
     """
     frames: dict[str, pd.DataFrame] = {
-        name: tables.read(files, SCHEMAS[name]) for name, files in inputs.items()
+        name: tables.read(files, SCHEMAS[name], name) for name, files in inputs.items()
     }
     shown = View.of(view)
     groups = decide_all(Evidence(frames, shown))

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
 import numpy as np
-import pyarrow.parquet as pq
 from PIL import Image
 
+from tokred import parquet, tables
 from tokred.compare.pairs import Row
 from tokred.compare.runs import RunFile
 from tokred.datasets.framing import frame
@@ -79,5 +79,8 @@ def example_rows(files: Iterable[RunFile], image_id: str) -> Iterator[Row]:
 
 def first_picture(path: str) -> str:
     """Id of the image that a table of pictures places first."""
-    table = pq.read_table(path, columns=["place", "image_id"]).to_pylist()
-    return next(row["image_id"] for row in table if row["place"] == 0)
+    table = parquet.table(path, tables.PICTURES, {}).select(["place", "image_id"]).to_pylist()
+    first = [row["image_id"] for row in table if row["place"] == 0]
+    if len(first) != 1:
+        raise ValueError(f"{path}: has {len(first)} pictures at place 0, expected one")
+    return first[0]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tokred import parquet
 from tokred.compare.anchors import FEATURE_ANCHORS
 from tokred.compare.pairs import Row, pair_row
 from tokred.compare.runs import RunFile, groups, same_images
@@ -66,7 +66,7 @@ def moments_of(pairs: Sequence[tuple[RunFile, RunFile]], stage: int) -> MomentSt
 def _batches(file: RunFile, stage: int) -> Iterator[NDArray]:
     """(m, D) features of a run at a stage, batch by batch."""
     name = f"cls_{stage}"
-    with pq.ParquetFile(file.path) as stored:
+    with parquet.opened(file.path, "features", [name]) as stored:
         for batch in stored.iter_batches(batch_size=_BATCH, columns=[name], use_threads=False):
             yield fixed_lists(pa.Table.from_batches([batch]), name)
 

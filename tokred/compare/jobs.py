@@ -35,7 +35,8 @@ def compare(axis: str, inputs: Files, outputs: Mapping[str, str], code: Code = _
     """
     made_by = lineage.inherited(inputs["runs"], code)
     module = importlib.import_module(f"tokred.compare.{axis}")
-    _write(outputs["rows"], module.compare(open_runs(inputs["runs"])), tables.PAIRS, made_by)
+    facts = {**made_by, "axis": axis}
+    _write(outputs["rows"], module.compare(open_runs(inputs["runs"])), tables.PAIRS, facts)
 
 
 def summarize(inputs: Files, outputs: Mapping[str, str], code: Code = _UNKNOWN) -> None:
@@ -56,7 +57,8 @@ def compare_datasets(
 
     made_by = lineage.inherited(inputs["depth"], code)
     maps = tables.read(inputs["depth"], tables.DEPTH)
-    _write(outputs["rows"], compare_maps(maps, tuple(grid)), tables.PAIRS, made_by)
+    facts = {**made_by, "axis": "datasets"}
+    _write(outputs["rows"], compare_maps(maps, tuple(grid)), tables.PAIRS, facts)
 
 
 def compare_proxies(inputs: Files, outputs: Mapping[str, str], code: Code = _UNKNOWN) -> None:
@@ -79,9 +81,10 @@ def choose_pictures(
 ) -> None:
     """From the test split ("table") to `tables.PICTURES` ("rows")."""
     from tokred.compare.examples import picture_rows
-    from tokred.datasets.table import ImageTable
+    from tokred.datasets.table import ImageTable, check_table
 
     (table,) = inputs["table"]
+    check_table(table, dataset, "test")
     made_by = lineage.inherited([table], code)
     _write(
         outputs["rows"], picture_rows(ImageTable(table), dataset, size, crop_pct), tables.PICTURES, made_by

@@ -9,10 +9,9 @@ from itertools import groupby, pairwise
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tokred import patterns, tables
+from tokred import parquet, patterns
 from tokred.methods.registry import METHODS, Method
 from tokred.metrics.permutations import image_seeds, permute_tokens
 from tokred.metrics.sets import PackedSets, pack_survivors
@@ -63,7 +62,7 @@ class RunFile:
     @cached_property
     def image_ids(self) -> pa.ChunkedArray:
         """(n,) ids of the images, in order."""
-        with pq.ParquetFile(self.path) as stored:
+        with parquet.opened(self.path, columns=["image_id"]) as stored:
             return stored.read(["image_id"])["image_id"]
 
     @property
@@ -82,14 +81,20 @@ def open_runs(paths: Iterable[str]) -> list[RunFile]:
     """The runs of some files, sorted by identity.
 
     Raises:
-        ValueError: a file says of itself no run, or two files are of one run.
+        FileNotFoundError, ValueError: a file cannot be read, see `tokred.parquet.opened`.
+        ValueError: a file says of itself no run, or another one than its path in a study, or two files are of
+            one run.
     """
     files = []
     for path in paths:
-        facts = tables.metadata(path)
+        with parquet.opened(path) as stored:
+            kind, facts = parquet.kind_of(stored.schema_arrow), parquet.facts_of(stored.schema_arrow, path)
         if "run" not in facts:
             raise ValueError(f"{path}: its metadata names no run")
-        files.append(RunFile(str(path), Run(**facts["run"]), facts))
+        run, expected = Run(**facts["run"]), kind and Run.of_path(path, kind)
+        if expected not in (None, run):
+            raise ValueError(f"{path}: is of run {run.key}, expected {expected.key}")
+        files.append(RunFile(str(path), run, facts))
     files.sort(key=lambda file: file.run)
     for first, second in pairwise(files):
         if first.run == second.run:

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from tokred.names import nearest
 from tokred.run import canonical_rate
 
 Model = TypeVar("Model", bound=BaseModel)
 Rate = Annotated[str, BeforeValidator(canonical_rate)]
-Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_]+$")]
+#: A name is a part of paths, whose parts may have 255 bytes, with a suffix.
+Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_]+$", max_length=100)]
 
 
 def _one_line(label: str) -> str:
@@ -26,9 +35,18 @@ Label = Annotated[str, AfterValidator(_one_line)]
 
 
 class Strict(BaseModel):
-    """Frozen, and closed: an unknown key is an error."""
+    """Frozen, and closed: an unknown key is an error. Numbers are finite, and integers have 64 bits."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_size(cls, value: Any) -> Any:
+        """Tables and tensors hold integers of 64 bits."""
+        for number in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(number, int) and not -(2**63) <= number < 2**63:
+                raise ValueError(f"{number}: expected an integer of at most 64 bits")
+        return value
 
 
 def parse(model: type[Model], values: Mapping[str, Any], source: str) -> Model:

@@ -28,6 +28,8 @@ from tokred.names import nearest
 from tokred.run import PRETRAINING, RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
 
 Unique = Field(min_length=1)
+#: Tables hold numbers of stages, and the one after the last, in 8 bits.
+MOST_STAGES = 2**7 - 2
 
 
 class PartialTraining(Training):
@@ -47,13 +49,13 @@ class Study(Strict):
     methods: list[Name] = Unique
     keep_rates: list[Rate] = Unique
     seeds: list[NonNegativeInt] = Unique
-    locations: list[NonNegativeInt] = Unique
+    locations: list[NonNegativeInt] = Field(min_length=1, max_length=MOST_STAGES)
     scores: Literal["trained", "published"] = Field(
         "trained",
         description="where performance comes from: models that the study trains, or the paper's Tables 1 and "
         "7, with which only artifacts of performance are made",
     )
-    compare_with: str | None = Field(
+    compare_with: Name | None = Field(
         "published",
         description="what performance is put beside: 'published', another study's name (its results must be "
         "there), or null",

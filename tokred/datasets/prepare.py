@@ -17,6 +17,7 @@ from tokred.datasets.options import FileOptions
 from tokred.datasets.source import Census, Source
 from tokred.datasets.text import printable
 from tokred.datasets.writing import write
+from tokred.files import remove_stale_parts
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def prepare(
     Raises:
         ValueError: what the adapter expects is not there, or nothing can be learned from it.
     """
-    _remove_unfinished(Path(output))
+    remove_stale_parts(Path(output))  # now, not hours later: those of packed images may be large
     spec = registry.get(adapter)
     settings = spec.check_options(options)
     if isinstance(settings, FileOptions):
@@ -70,13 +71,6 @@ def prepare(
     write(output, info, _shown(rows, f"{name} {split}", total), code)
     Path(output).with_suffix(".state.jsonl").unlink(missing_ok=True)
     log.info("%s: split %s of data set %s (%s)", output, split, name, adapter)
-
-
-def _remove_unfinished(output: Path) -> None:
-    """Delete the partial tables of jobs that were killed: of packed images they may be large."""
-    for path in output.parent.glob(f".*.part{output.suffix}"):
-        if path.name.lstrip(".").startswith(f"{output.stem}."):
-            path.unlink()
 
 
 def _count(source: Source, info: TableInfo, options: FileOptions, for_training: bool) -> int | None:

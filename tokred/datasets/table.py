@@ -19,9 +19,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from tokred import tables
+from tokred import identity, parquet
 from tokred.datasets.decoding import decode
 from tokred.datasets.info import TableInfo
+
+_COLUMNS = ("image_id", "image", "label")
 
 
 class ImageTable:
@@ -39,22 +41,22 @@ class ImageTable:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        facts = tables.metadata(path)
+        # Neither `pq.read_table` nor `to_numpy`: they load pandas, which takes as long as ten steps of a
+        # small training.
+        with parquet.opened(path, "images", _COLUMNS) as file:
+            facts = parquet.facts_of(file.schema_arrow, path)
+            stored = file.read(columns=["image_id", "label"])
+            footer = file.metadata
         if set(facts) - {"code"} != {"dataset", "split", "task", "classes"}:
             raise ValueError(f"{path}: not an image table (its metadata are {sorted(facts)})")
         facts.pop("code", None)  # that prepared it: says nothing about the images
         try:
             self.info = TableInfo(**{**facts, "classes": tuple(facts["classes"])})
-            # Neither `pq.read_table` nor `to_numpy`: they load pandas, which takes as long as ten steps of a
-            # small training.
-            with pq.ParquetFile(path) as file:
-                stored = file.read(columns=["image_id", "label"])
             check_ids(stored["image_id"])
             self.labels = _labels(stored["label"], self.info)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         self.image_ids = np.array(stored["image_id"].to_pylist(), dtype=object)
-        footer = pq.read_metadata(path)
         self._group_ends = np.cumsum([footer.row_group(i).num_rows for i in range(footer.num_row_groups)])
         self._reader: _Reader | None = None
 
@@ -109,17 +111,26 @@ class _Reader:
     """A table opened by one process, which keeps the last row group that was asked for."""
 
     def __init__(self, path: Path) -> None:
-        self.process = os.getpid()
-        self._file = pq.ParquetFile(path, memory_map=True)
+        self.process, self._path = os.getpid(), path
+        with parquet.explained(path):
+            self._file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
         self._last: tuple[int, pa.StructArray] | None = None
 
     def images(self, group: int) -> pa.StructArray:
         """The column `image` of a row group."""
         if self._last is None or self._last[0] != group:
             self._last = None  # before the next is read, so that there is one in memory at a time
-            column = self._file.read_row_group(group, columns=["image"], use_threads=False)["image"]
+            with parquet.explained(self._path):
+                column = self._file.read_row_group(group, columns=["image"], use_threads=False)["image"]
             self._last = group, column.combine_chunks()
         return self._last[1]
+
+
+def check_table(path: str | Path, dataset: str, split: str) -> None:
+    """ValueError unless a file is the image table of this split of this data set."""
+    with parquet.opened(path, "images") as file:
+        facts = parquet.facts_of(file.schema_arrow, path)
+    identity.check(path, facts, {"dataset": dataset, "split": split})
 
 
 def check_ids(ids: pa.ChunkedArray) -> None:

@@ -9,9 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from tokred import streams
+from tokred import parquet, streams
 from tokred.datasets.info import Row, TableInfo
 from tokred.datasets.table import check_ids
 from tokred.files import atomic_path
@@ -37,13 +36,14 @@ def write(
     """
     with atomic_path(path) as temporary:
         facts = {**asdict(info), "code": dict(code)}
-        with streams.stream(temporary, _schema(info), facts, rows=GROUP) as writer:
+        with streams.stream_into(temporary, _schema(info), facts, GROUP) as writer:
             for group in _groups(rows):
                 for row in group:
                     row.check_label(info)
                 writer.add(_columns(group, info))
                 writer.flush()
-        ids = pq.read_table(temporary, columns=["image_id"])["image_id"]
+        with parquet.opened(temporary, "images") as file:
+            ids = file.read(columns=["image_id"])["image_id"]
         if not len(ids):
             raise ValueError(f"{path}: data set {info.dataset!r} has no images in split {info.split!r}")
         try:
@@ -88,4 +88,5 @@ def _schema(info: TableInfo) -> pa.Schema:
         "label": label if info.task == "single" else {"_type": "Sequence", "feature": label},
     }
     schema = pa.schema([("image_id", pa.string()), ("image", _IMAGE), ("label", _label_type(info))])
-    return schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    described = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
+    return schema.with_metadata({**described, **parquet.kind("images")})

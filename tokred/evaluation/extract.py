@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tokred import streams, tables
+from tokred import parquet, streams, tables
 from tokred.config import Backbone
 from tokred.methods import registry
 from tokred.patterns import numbered_clusters, pattern_schema, survived_stages
@@ -23,7 +23,7 @@ from tokred.trace import Trace
 from tokred.training.data import Source
 from tokred.training.device import autocast, enough_memory
 from tokred.training.measure import Measure
-from tokred.training.scores import METRIC
+from tokred.training.scores import METRIC, NotFiniteError
 from tokred.vit import ReducedVisionTransformer
 
 log = logging.getLogger(__name__)
@@ -54,6 +54,9 @@ def extract(
 
     Memory is bounded whatever the number of images, but for the scores of data sets with several labels.
 
+    Raises:
+        NotFiniteError: logits or CLS features of some images are infinite or NaN.
+
     Args:
         model: on its device.
         metadata: facts stored with each table besides the run's identity.
@@ -70,6 +73,7 @@ def extract(
         for ids, pixels, labels in _batches(images, batch_size):
             batch, trace = _forward(model, images, pixels, backbone, precision)
             measure.add(batch, labels)
+            _check_finite(run, precision, batch, trace, ids)
             loss += _loss_sum(images.task, batch, labels)
             identity = _identity(run, ids)
             writers["predictions"].add({**identity, **_prediction_columns(batch, labels)})
@@ -92,6 +96,16 @@ def _forward(
     return logits.float().cpu(), trace.cpu()
 
 
+def _check_finite(run: Run, precision: str, logits: Tensor, trace: Trace, ids: list[str]) -> None:
+    finite = logits.isfinite().all(dim=1) & trace.cls.isfinite().flatten(1).all(dim=1)
+    if not finite.all():
+        first = ids[int(finite.logical_not().nonzero()[0])]
+        hint = "" if precision == "float32" else "; evaluation_precision float32 has the widest range"
+        raise NotFiniteError(
+            f"{run.key}: logits or features of image {first!r} are infinite or NaN in {precision}{hint}"
+        )
+
+
 def _schemas(model: ReducedVisionTransformer, run: Run, images: Source) -> dict[str, pa.Schema]:
     spec = registry.get(run.method)
     num_stages = len(model.locations)
@@ -100,7 +114,9 @@ def _schemas(model: ReducedVisionTransformer, run: Run, images: Source) -> dict[
     logits = pa.list_(pa.float32(), images.num_classes)
     cls = pa.list_(pa.float32(), model.embed_dim)
     return {
-        "predictions": pa.schema([*identity, ("label", label), ("logits", logits)]),
+        "predictions": pa.schema(
+            [*identity, ("label", label), ("logits", logits)], metadata=parquet.kind("predictions")
+        ),
         "patterns": pattern_schema(
             model.patch_embed.num_patches,
             num_stages,
@@ -108,7 +124,10 @@ def _schemas(model: ReducedVisionTransformer, run: Run, images: Source) -> dict[
             clusters=spec.clusters,
             margin=spec.family is registry.Family.SOFT,
         ),
-        "features": pa.schema([*identity, *((f"cls_{s}", cls) for s in range(1, num_stages + 2))]),
+        "features": pa.schema(
+            [*identity, *((f"cls_{s}", cls) for s in range(1, num_stages + 2))],
+            metadata=parquet.kind("features"),
+        ),
     }
 
 

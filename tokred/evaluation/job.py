@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from types import MappingProxyType
-from typing import Any
-
-from safetensors import safe_open
 
 from tokred import fingerprint
 from tokred.build import build_model
@@ -35,25 +31,14 @@ def extract_run(
     """Pass the test split through a trained model and write its four tables (`tokred.evaluation.extract`)."""
     keep_freed_memory()
     identity, backbone, machine = Run(**run), Backbone(**model["backbone"]), Hardware(**hardware)
-    split = read_split(test_table, backbone, ImageAccess(**images), machine.workers)
+    access = ImageAccess(**images)
+    split = read_split(test_table, backbone, access, machine.workers, identity.source, "test")
     network = build_model(identity, backbone, model["options"], model["locations"], split.num_classes)
-    load_weights(network, checkpoint, whole=True)
-    learned = _facts_of(checkpoint)
-    check_classes(learned.get("classes", split.classes), split.classes, test_table, checkpoint)
+    expected = {"run": asdict(identity), "model": dict(model)}
+    learned = load_weights(network, checkpoint, whole=True, expected=expected)
+    check_classes(learned["classes"], split.classes, test_table, checkpoint)
     network.to(resolve(machine.device))
     facts = {"run": asdict(identity), "locations": list(model["locations"]), "grid": list(backbone.grid)}
     facts |= {"depth": backbone.depth, "checkpoint": fingerprint.file(checkpoint)}
-    facts["code"] = {**_code_of(learned), **code}
+    facts["code"] = {**learned["code"], **code}
     extract(network, identity, backbone, split, batch_size, Outputs(**outputs), facts, precision)
-
-
-def _facts_of(checkpoint: str) -> dict[str, Any]:
-    """What a checkpoint says of itself; empty for weights from elsewhere."""
-    with safe_open(checkpoint, framework="pt") as stored:
-        return json.loads((stored.metadata() or {}).get("tokred", "{}"))
-
-
-def _code_of(facts: Mapping[str, Any]) -> dict[str, str]:
-    """The code that made a checkpoint, by stage; nothing where its facts do not say."""
-    stated = facts.get("code", {})
-    return {"train": stated} if isinstance(stated, str) else dict(stated)  # a text in tokred 0.1

@@ -6,10 +6,9 @@ import logging
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tokred import patterns, tables
+from tokred import parquet, patterns, tables
 from tokred.artifacts.view import View
 from tokred.compare.runs import RunFile, open_runs
 from tokred.datasets.framing import frame
@@ -87,6 +86,11 @@ def collect(
     for path in inputs["datasets"]:
         table = ImageTable(path)
         name = table.info.dataset
+        if name not in view.datasets or table.info.split != "test":
+            raise ValueError(
+                f"{path}: is split {table.info.split!r} of data set {name!r}, expected split 'test' of "
+                f"one of {', '.join(view.datasets)}"
+            )
         datasets[name] = _shown(table, framing.get(name), view.grid, images)
     logits = {file.run: file.path for file in open_runs(inputs["predictions"])}
     runs = []
@@ -141,8 +145,9 @@ def _patterns(file: RunFile, ids: Sequence[str]) -> Patterns:
 
 
 def _logits(path: str, ids: Sequence[str]) -> NDArray:
-    table = pq.read_table(path, columns=["image_id", "logits"])
-    rows = _rows(path, table["image_id"].to_numpy(), ids)
+    with parquet.opened(path, "predictions", ["image_id", "logits"]) as file:
+        table = file.read(columns=["image_id", "logits"])
+    rows = _rows(path, table["image_id"].to_numpy(zero_copy_only=False), ids)
     return patterns.fixed_lists(table, "logits")[rows]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from types import MappingProxyType
 from tokred import tables
 from tokred.config import Hardware
 from tokred.run import Run
+from tokred.search.choice import chosen_setting
 from tokred.training import job, launch, processes
 from tokred.training.loop import Diverged
 
@@ -44,7 +44,7 @@ def attempt(
     given, machine = dict(locals()), Hardware(**hardware)
     if launch.needed(machine):
         return launch.run("tokred.search.attempt:attempt", given, machine, Path(history).parent)
-    setting = json.loads(Path(chosen).read_text(encoding="utf-8")) if setting is None else setting
+    setting = chosen_setting(chosen) if setting is None else setting
     settings = {**training, **setting}
     given = {k: v for k, v in given.items() if k not in ("setting", "chosen")}
     checkpoint = Path(history).with_suffix(".safetensors")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tokred import tables
+from tokred import parquet, tables
 from tokred.config.search import SEARCHED, Setting
-from tokred.files import atomic_path
+from tokred.files import atomic_path, read_json
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,21 @@ def best(scores: Sequence[float]) -> int:
 
 def setting(history: str | Path) -> Setting:
     """The searched settings of a trial."""
-    training = tables.metadata(history)["training"]
-    return {name: training[name] for name in SEARCHED}
+    with parquet.opened(history, "history") as file:
+        facts = parquet.facts_of(file.schema_arrow, history)
+    return _searched(facts.get("training", {}), history)
+
+
+def chosen_setting(path: str | Path) -> Setting:
+    """What `choose` wrote."""
+    return _searched(read_json(path, "settings that a search chose"), path)
+
+
+def _searched(settings: Mapping[str, float], path: str | Path) -> Setting:
+    missing = [name for name in SEARCHED if name not in settings]
+    if missing:
+        raise ValueError(f"{path}: lacks the searched settings {', '.join(missing)}")
+    return {name: settings[name] for name in SEARCHED}
 
 
 def choose(names: Sequence[str], histories: Sequence[str], last: bool, output: str) -> None:

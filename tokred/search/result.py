@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
 import yaml
 
-from tokred import lineage, tables
+from tokred import identity, lineage, tables
 from tokred.config import Training, parse
 from tokred.config.search import SEARCHED, Grid, Setting, plain
 from tokred.config.study import Study
@@ -25,6 +26,7 @@ from tokred.search.plan import (
     plan,
     rates,
     run_in_study,
+    run_of_trials,
     takes_last,
 )
 
@@ -63,6 +65,11 @@ def trial_rows(study: Study, histories: Sequence[str]) -> Iterator[dict[str, Any
     remaining = iter(histories)
     for cell, options in plan(study).items():
         files = [next(remaining) for _ in options]
+        for path, tried in zip(files, options.values(), strict=True):
+            facts = {"run": asdict(run_of_trials(study, cell))}
+            if not isinstance(tried, Cell):
+                facts["training"] = {**tables.metadata(path)["training"], **tried}
+            identity.check(path, tables.metadata(path), facts)
         scores = [choice.score(path, takes_last(study, cell)) for path in files]
         best = choice.best(scores)
         for place, (name, path, score) in enumerate(zip(options, files, scores, strict=True)):

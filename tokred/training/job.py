@@ -61,8 +61,11 @@ def train(
     keep_freed_memory()
     identity, settings = Run(**run), Training(**training)
     backbone, access = Backbone(**model["backbone"]), ImageAccess(**images)
-    read = partial(read_split, backbone=backbone, access=access, workers=machine.workers)
-    train_images, test_images = read(train_table), None if test_table is None else read(test_table)
+    read = partial(
+        read_split, backbone=backbone, access=access, workers=machine.workers, dataset=identity.source
+    )
+    train_images = read(train_table, split="train")
+    test_images = None if test_table is None else read(test_table, split="test")
     if test_images is not None:
         check_classes(train_images.classes, test_images.classes, test_table, train_table)
     network = build_model(
@@ -90,7 +93,7 @@ def train(
     network.load_state_dict(trainer.fit(state, json.dumps(facts, sort_keys=True)))
     if processes.rank() == 0:
         _write_history(history, identity, trainer.history, facts)
-        save_weights(network, checkpoint, {"tokred": json.dumps(facts, sort_keys=True)})
+        save_weights(network, checkpoint, facts)
         state.unlink(missing_ok=True)  # without epochs there is none
     return None
 
@@ -118,7 +121,8 @@ def pretrain(
         return launch.run("tokred.training.job:pretrain", given, machine, Path(checkpoint).parent)
     keep_freed_memory()
     identity, backbone = Run(**run), Backbone(**model["backbone"])
-    split = read_split(train_table, backbone, ImageAccess(**images), machine.workers)
+    access = ImageAccess(**images)
+    split = read_split(train_table, backbone, access, machine.workers, identity.source, "train")
     facts = {"run": asdict(identity), "model": dict(model), "phases": list(phases)}
     facts |= {"images": dict(images), "code": {**_code_of(train_table), **code}}
     facts["inputs"] = {"train": fingerprint.file(train_table)}
@@ -139,7 +143,7 @@ def pretrain(
         rows += [{**row, "epoch": len(rows) + row["epoch"]} for row in trainer.history]
     if processes.rank() == 0:
         _write_history(history, identity, rows, facts)
-        save_weights(network, checkpoint, {"tokred": json.dumps(facts, sort_keys=True)}, half=True)
+        save_weights(network, checkpoint, facts, half=True)
         for state in states:
             state.unlink()
     return None

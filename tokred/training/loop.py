@@ -12,6 +12,7 @@ import torch
 from tqdm import tqdm
 
 from tokred.config import DEFAULT_HARDWARE, Backbone, Hardware, Training
+from tokred.files import set_aside
 from tokred.run import Run
 from tokred.training import processes, state
 from tokred.training.data import Source
@@ -19,7 +20,7 @@ from tokred.training.device import autocast, enough_memory, resolve
 from tokred.training.measure import Measure
 from tokred.training.mixing import StepMix
 from tokred.training.optimizer import Schedule
-from tokred.training.scores import METRIC
+from tokred.training.scores import METRIC, NotFiniteError
 from tokred.training.share import Share
 from tokred.training.step import Stepper
 from tokred.vit import ReducedVisionTransformer
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class Diverged(ValueError):
-    """A training whose loss is not finite any more: the same settings will always end so."""
+    """A training whose loss, weights or logits are infinite or NaN: the same settings will always end so."""
 
 
 class Trainer:
@@ -85,10 +86,15 @@ class Trainer:
         """Train to the end and return the chosen weights.
 
         Args:
-            state_path: file that holds the state after every epoch; continued from where it exists.
+            state_path: file that holds the state after every epoch; continued from where it exists. A damaged
+                one is renamed, and the training starts from its beginning.
             settings: fingerprint of all that decides the result; a state of other settings is not used.
         """
         self._resume(Path(state_path), settings)
+        if len(set(processes.gather(self.epoch))) > 1:
+            raise ValueError(
+                f"{state_path}: not all processes of {self.run.key} could read it; start it again"
+            )
         if self.training.epochs == 0:
             self.best = _on_cpu(self.model)
         while self.epoch < self.training.epochs:
@@ -136,8 +142,11 @@ class Trainer:
             candidates["val_score_ema"] = self.stepper.ema.module
         row |= {"epoch": self.epoch, "val_score": float("nan"), "val_score_ema": float("nan")}
         for name, model in candidates.items():
+            self._check_finite(model)
             if self.validation is not None:
-                row[name] = self.evaluate(model, self.validation)
+                row[name] = self._validate(model, self.validation)
+            elif self.epoch == self.training.epochs:
+                self._check_logits(model)
             # Without validation images the last candidate of the last epoch stays.
             value = float(self.epoch) if self.validation is None else row[name]
             if value > self.best_score or (self.validation is None and value == self.best_score):
@@ -145,6 +154,38 @@ class Trainer:
                 self.best = _on_cpu(model)
         self.history.append(row)
         log.info("epoch %d/%d  %s", self.epoch, self.training.epochs, self._told(row))
+
+    def _check_finite(self, model: torch.nn.Module) -> None:
+        """Raises Diverged for weights that the last step broke: its loss is that of the weights before it."""
+        wrong = [name for name, tensor in model.state_dict().items() if not tensor.isfinite().all()]
+        if wrong:
+            raise Diverged(
+                f"{self.run.key}: {len(wrong)} weights, such as {wrong[0]}, are infinite or NaN after epoch "
+                f"{self.epoch}; lower the `lr`"
+            )
+
+    def _validate(self, model: torch.nn.Module, images: Source) -> float:
+        try:
+            return self.evaluate(model, images)
+        except NotFiniteError as error:
+            raise Diverged(f"{self.run.key}: validation after epoch {self.epoch}: {error}") from error
+
+    @torch.no_grad()
+    def _check_logits(self, model: torch.nn.Module) -> None:
+        """Raises Diverged for final weights that are finite, but so large that logits are not.
+
+        Without validation images, those of one batch tell. Every process looks at the same ones.
+        """
+        model.eval()
+        size = min(self.training.batch_size, self.share.micro or self.training.batch_size)
+        pixels, _ = next(self.train_images.batches(size))
+        inputs = self.train_images.inputs(pixels.to(self.device), self.backbone)
+        with autocast(self.device, self.training.precision):
+            logits = model(inputs)
+        if not logits.isfinite().all():
+            raise Diverged(
+                f"{self.run.key}: logits are infinite or NaN after epoch {self.epoch}; lower the `lr`"
+            )
 
     def _told(self, row: dict[str, float]) -> str:
         """An epoch's row for a person: what was measured, and nothing else."""
@@ -161,7 +202,10 @@ class Trainer:
 
     @torch.no_grad()
     def evaluate(self, model: torch.nn.Module, images: Source) -> float:
-        """Score of a model on images, in percent; each process evaluates its part of them."""
+        """Score of a model on images, in percent; each process evaluates its part of them.
+
+        Raises NotFiniteError where logits are infinite or NaN.
+        """
         model.eval()
         measure = Measure(images.task)
         size = min(self.training.batch_size, self.share.micro or self.training.batch_size)
@@ -185,7 +229,13 @@ class Trainer:
     def _resume(self, path: Path, settings: str) -> None:
         if not path.exists():
             return
-        tensors, facts = state.load(path)
+        try:
+            tensors, facts = state.load(path)
+        except ValueError as error:
+            if self.share.rank == 0:
+                aside = set_aside(path)
+                log.warning("%s\nthe file is now %s, and the training starts anew", error, aside)
+            return
         if facts["settings"] != settings:
             log.info("%s: state of other settings or code, training starts anew", path)
             return

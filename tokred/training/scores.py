@@ -12,8 +12,20 @@ RESAMPLES = 200
 _CHUNK = 20
 
 
+class NotFiniteError(ValueError):
+    """Logits are infinite or NaN: there is no largest one, and they have no order."""
+
+
+def check_finite(logits: NDArray) -> None:
+    """Raises NotFiniteError for (n, C) logits that are not all finite."""
+    wrong = int((~np.isfinite(logits)).any(axis=1).sum())
+    if wrong:
+        raise NotFiniteError(f"logits of {wrong} of {len(logits)} images are infinite or NaN")
+
+
 def top1(logits: NDArray, labels: NDArray) -> float:
-    """Percentage of images whose largest logit is at the label; (n, C) logits, (n,) labels."""
+    """Percentage of images whose largest logit is at the label; (n, C) finite logits, (n,) labels."""
+    check_finite(logits)
     return float(100 * (logits.argmax(axis=1) == labels).mean())
 
 
@@ -36,8 +48,9 @@ def average_precision(scores: NDArray, positive: NDArray) -> float:
 def mean_average_precision(logits: NDArray, labels: NDArray) -> float:
     """Mean over classes, in percent; (n, C) logits, (n, C) multi-hot. Classes without positives are left out.
 
-    Raises ValueError where no class has a positive image.
+    Raises ValueError where no class has a positive image, NotFiniteError for logits that are not finite.
     """
+    check_finite(logits)
     positive = labels > 0.5
     present = np.flatnonzero(positive.any(axis=0))
     if len(present) == 0:

@@ -1,32 +1,31 @@
-"""The state of an interrupted training, as one safetensors file: tensors, and the rest as JSON."""
+"""The state of an interrupted training: tensors, and the rest as JSON (`tokred.tensor_file`)."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from tokred.files import atomic_path
+from tokred import tensor_file
 
 Tensors = dict[str, Tensor]
+_KIND = "state of a training"
 
 
 def save(path: str | Path, tensors: Tensors, facts: dict[str, object]) -> None:
     """Replace the state file at once by a complete new one."""
-    with atomic_path(path) as temporary:
-        contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-        save_file(contiguous, temporary, metadata={"tokred": json.dumps(facts)})
+    tensor_file.save(path, _KIND, tensors, facts)
 
 
 def load(path: str | Path) -> tuple[Tensors, dict[str, object]]:
-    """What `save` wrote."""
-    with safe_open(path, framework="pt") as stored:
-        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a dict)
-        return tensors, json.loads(stored.metadata()["tokred"])
+    """What `save` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or no state of a training.
+    """
+    return tensor_file.load(path, _KIND)
 
 
 def prefixed(prefix: str, tensors: Tensors) -> Tensors:

@@ -1,0 +1,310 @@
+"""Every reader of tokred's files, given a file that is missing, damaged, or another one than was asked for.
+
+Each must say in one error of Python's own which file it is, and none may read it.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import tokred
+from tests.models import small_vit
+from tests.training.vits import tiny_vit
+from tokred import identity, parquet, patterns, streams, tables
+from tokred.compare import examples, features, runs
+from tokred.compare.runs import open_runs
+from tokred.datasets.info import Row, TableInfo
+from tokred.datasets.table import ImageTable, check_table
+from tokred.datasets.writing import write
+from tokred.explorer import build
+from tokred.run import Run
+from tokred.search import choice
+from tokred.training import state
+from tokred.weights import load_weights, save_weights
+
+RUN = Run("shapes", "tiny", "topk", "0.50", 3)
+FACTS = {"run": asdict(RUN), "locations": [1], "grid": [1, 2], "depth": 2}
+SETTING = {"lr": 0.1, "lr_normalizer": 1, "warmup_epochs": 0}
+SETTING |= {"backbone_lr_scale": 1, "backbone_freeze_epochs": 0}
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How a file is made, and what reads it; `suffix` is of the file's name."""
+
+    make: Callable[[Path], None]
+    read: Callable[[Path], object]
+    suffix: str = ".parquet"
+
+
+def identities(count: int) -> dict[str, pa.Array]:
+    columns = {name: pa.array([value] * count) for name, value in asdict(RUN).items()}
+    return columns | {"image_id": pa.array([f"i{n}" for n in range(count)])}
+
+
+def make_patterns(path: Path) -> None:
+    schema = patterns.pattern_schema(2, 1, kept=True, clusters=False, margin=False)
+    survived = pa.FixedSizeListArray.from_arrays(pa.array([1, 0] * 9, pa.uint8()), 2)
+    with streams.stream(path, schema, FACTS) as writer:
+        writer.add({**identities(9), "survived": survived})
+
+
+def make_lists(path: Path, kind: str, name: str) -> None:
+    fields = [*tables.identity_fields(), ("image_id", pa.string()), (name, pa.list_(pa.float32(), 2))]
+    values = pa.FixedSizeListArray.from_arrays(pa.array(range(18), pa.float32()), 2)
+    with streams.stream(path, pa.schema(fields, metadata=parquet.kind(kind)), FACTS) as writer:
+        writer.add({**identities(9), name: values})
+
+
+def make_scores(path: Path) -> None:
+    row = {"metric": "top1", "score": 50.0, "std_error": 1.0, "loss": 1.0, "n": 9}
+    tables.write_rows(path, [{**asdict(RUN), **row}], tables.SCORES, FACTS)
+
+
+def make_history(path: Path) -> None:
+    row = {"epoch": 1, "lr": 0.1, "train_loss": 1.0, "extra_loss": 0.0, "seconds": 1.0}
+    row |= {"val_score": 50.0, "val_score_ema": 40.0}
+    tables.write_rows(path, [{**asdict(RUN), **row}], tables.HISTORY, {**FACTS, "training": SETTING})
+
+
+def make_pictures(path: Path) -> None:
+    row = {"dataset": "shapes", "place": 0, "image_id": "i0", "label": "disc", "image": b"PNG"}
+    tables.write_rows(path, [row], tables.PICTURES)
+
+
+def make_images(path: Path) -> None:
+    rows = [Row(f"i{n}", bytes(range(200)), "i.png", n % 2) for n in range(9)]
+    write(path, TableInfo("shapes", "test", "single", ("disc", "star")), rows)
+
+
+def make_weights(path: Path) -> None:
+    save_weights(small_vit(), path, {"run": asdict(RUN)})
+
+
+def make_state(path: Path) -> None:
+    state.save(path, {"model.a": torch.arange(99.0)}, {"settings": "x", "epoch": 1})
+
+
+def make_choice(path: Path) -> None:
+    make_history(path.with_name("trial.parquet"))
+    choice.choose(["only"], [str(path.with_name("trial.parquet"))], False, str(path))
+
+
+def read_features(path: Path) -> object:
+    (file,) = open_runs([str(path)])
+    return features.moments_of([(file, runs.RunFile(f"{path}", file.run, file.facts))], 1)
+
+
+def read_study(path: Path) -> object:
+    return tokred.load(path.parents[5].name, path.parents[6])["scores"]
+
+
+READERS = {
+    "table": Reader(make_scores, lambda path: tables.read(path, tables.SCORES)),
+    "table of a study": Reader(make_scores, read_study),
+    "facts": Reader(make_scores, tables.metadata),
+    "patterns": Reader(make_patterns, patterns.read),
+    "runs": Reader(make_patterns, lambda path: [file.image_ids for file in open_runs([str(path)])]),
+    "features": Reader(lambda path: make_lists(path, "features", "cls_1"), read_features),
+    "predictions": Reader(
+        lambda path: make_lists(path, "predictions", "logits"), lambda path: build._logits(str(path), ["i3"])
+    ),
+    "first picture": Reader(make_pictures, lambda path: examples.first_picture(str(path))),
+    "images": Reader(make_images, lambda path: list(map(ImageTable(path)._group, range(1)))),
+    "split": Reader(make_images, lambda path: check_table(path, "shapes", "test")),
+    "score of a trial": Reader(make_history, lambda path: choice.score(path, last=False)),
+    "setting of a trial": Reader(make_history, choice.setting),
+    "chosen setting": Reader(make_choice, choice.chosen_setting, ".json"),
+    "weights": Reader(
+        make_weights,
+        lambda path: load_weights(small_vit(), path, whole=True, expected={"run": asdict(RUN)}),
+        ".safetensors",
+    ),
+    "state": Reader(make_state, state.load, ".safetensors"),
+}
+
+
+def foreign(path: Path) -> None:
+    """A file of somebody else's, in the right format."""
+    if path.suffix == ".parquet":
+        pq.write_table(pa.table({"image_id": ["i0"], "label": [0]}), path)
+    elif path.suffix == ".json":
+        path.write_text("[1, 2]")
+    else:
+        save_file({"a": torch.zeros(9)}, path)
+
+
+def of_another_kind(path: Path) -> None:
+    """A file of tokred's with something else in it."""
+    if path.suffix == ".parquet":
+        tables.write_rows(path, [], tables.GRID, FACTS)
+    elif path.suffix == ".json":
+        path.write_text('{"settings": 3}')
+    elif path.name.startswith("weights"):
+        make_state(path)
+    else:
+        save_weights(tiny_vit(), path, {})
+
+
+def of_another_version(path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None]) -> None:
+    monkeypatch.setattr(identity, "VERSION", identity.VERSION + 1)
+    make(path)
+    monkeypatch.undo()
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "missing": Path.unlink,
+    "empty": lambda path: path.write_bytes(b""),
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "text": lambda path: path.write_text("Grüße, " * 99, encoding="latin-1"),
+    "folder": folder,
+    "foreign": foreign,
+    "another kind": of_another_kind,
+}
+
+
+def place(tmp_path: Path, name: str, folder: str = "scores") -> Path:
+    reader = READERS[name]
+    path = tmp_path / "results/study" / folder / f"{RUN.key}{reader.suffix}"
+    if reader.suffix != ".parquet":
+        path = tmp_path / f"{name.partition(' ')[0]}{reader.suffix}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    reader.make(path)
+    return path
+
+
+def refused(path: Path, name: str) -> str:
+    """The message with which a reader refuses a file."""
+    with pytest.raises((ValueError, FileNotFoundError)) as caught:
+        READERS[name].read(path)
+    # A study without a run's file is a smaller study.
+    expected = ValueError if path.exists() or name == "table of a study" else FileNotFoundError
+    assert type(caught.value) is expected
+    assert str(path) in str(caught.value) or not path.exists()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_whole_files_are_read(name: str, tmp_path: Path) -> None:
+    READERS[name].read(place(tmp_path, name))
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", READERS)
+def test_what_is_not_the_file_is_refused(name: str, damage: str, tmp_path: Path) -> None:
+    if (name, damage) in {("facts", "another kind"), ("runs", "another kind")}:
+        pytest.skip("reads files of every kind")
+    path = place(tmp_path, name)
+    DAMAGE[damage](path)
+    refused(path, name)
+
+
+@pytest.mark.parametrize("name", [name for name in READERS if READERS[name].suffix != ".json"])
+def test_other_versions_of_the_format_are_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = place(tmp_path, name)
+    of_another_version(path, monkeypatch, READERS[name].make)
+    assert "found version 2 of tokred's file format, expected version 1" in refused(path, name)
+
+
+@pytest.mark.parametrize("name", ["table", "patterns", "images", "weights", "state"])
+def test_a_flipped_bit_is_found_or_changes_nothing(name: str, tmp_path: Path) -> None:
+    path = place(tmp_path, name)
+    whole, found = path.read_bytes(), 0
+    expected = pickle.dumps(READERS[name].read(path))
+    positions = range(0, len(whole), max(1, len(whole) // 100))
+    for position in positions:
+        damaged = bytearray(whole)
+        damaged[position] ^= 0x40
+        path.write_bytes(damaged)
+        try:
+            assert pickle.dumps(READERS[name].read(path)) == expected, position
+        except (ValueError, FileNotFoundError):
+            refused(path, name)
+            found += 1
+    assert found > len(positions) / 3
+
+
+def test_rows_of_another_run(tmp_path: Path) -> None:
+    """A file that was copied to another run's place."""
+    path = tmp_path / "results/study/scores/shapes/tiny/topk/0.70/3.parquet"
+    make_scores(path)
+    expected = r"0\.70/3\.parquet: has rows of keep_rate '0\.50', expected '0\.70'"
+    with pytest.raises(ValueError, match=expected):
+        tables.read(path, tables.SCORES)
+    with pytest.raises(ValueError, match=expected):
+        tokred.load("study", tmp_path / "results")["scores"]
+    path = tmp_path / "results/study/patterns/shapes/tiny/topk/0.70/3.parquet"
+    make_patterns(path)
+    with pytest.raises(ValueError, match=r"is of run shapes/tiny/topk/0\.50/3, expected .*/topk/0\.70/3"):
+        open_runs([str(path)])
+
+
+def test_pairs_along_another_axis(tmp_path: Path) -> None:
+    path = tmp_path / "results/study/metrics/methods/shapes/tiny/3.parquet"
+    tables.write_rows(path, [], tables.PAIRS, {"axis": "keep_rates"})
+    with pytest.raises(ValueError, match=r"3\.parquet: is of axis 'keep_rates', expected axis 'methods'"):
+        tables.read(path, tables.PAIRS, "methods")
+    with pytest.raises(ValueError, match=r"3\.parquet: is of axis 'keep_rates', expected axis 'methods'"):
+        tokred.load("study", tmp_path / "results")["methods"]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "split", "message"),
+    [
+        ("shapes", "train", "is of split 'test', expected split 'train'"),
+        ("digits", "test", "is of dataset 'shapes', expected dataset 'digits'"),
+    ],
+)
+def test_images_of_another_split_or_data_set(dataset: str, split: str, message: str, tmp_path: Path) -> None:
+    make_images(tmp_path / "t.parquet")
+    with pytest.raises(ValueError, match=rf"t\.parquet: {message}"):
+        check_table(tmp_path / "t.parquet", dataset, split)
+
+
+def test_weights_of_another_run_or_none(tmp_path: Path) -> None:
+    path, expected = tmp_path / "0.safetensors", {"run": {**asdict(RUN), "seed": 4}}
+    make_weights(path)
+    with pytest.raises(ValueError, match=r"0\.safetensors: is of run\.seed 3, expected run\.seed 4"):
+        load_weights(small_vit(), path, expected=expected)
+    save_weights(small_vit(), path, {})
+    with pytest.raises(ValueError, match=r"0\.safetensors: does not say its run; expected run\.seed 4|.*run"):
+        load_weights(small_vit(), path, expected=expected)
+    load_weights(small_vit(), path)  # anybody's, to start from
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite(value: float, tmp_path: Path) -> None:
+    broken = small_vit()
+    with torch.no_grad():
+        broken.norm.bias[3] = value
+    with pytest.raises(ValueError, match=r"0\.safetensors: weights norm\.bias are infinite or NaN"):
+        save_weights(broken, tmp_path / "0.safetensors", {})
+    assert list(tmp_path.iterdir()) == []
+    save_file(broken.state_dict(), tmp_path / "foreign.safetensors")
+    with pytest.raises(ValueError, match=r"foreign\.safetensors: weights norm\.bias are infinite or NaN"):
+        load_weights(small_vit(), tmp_path / "foreign.safetensors")
+
+
+def test_facts_are_plain_json_for_others(tmp_path: Path) -> None:
+    make_scores(tmp_path / "t.parquet")
+    stored = pq.read_schema(tmp_path / "t.parquet").metadata
+    assert json.loads(stored[b"tokred"]) == FACTS
+    assert json.loads(stored[b"tokred_format"])["kind"] == "scores"

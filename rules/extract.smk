@@ -27,7 +27,7 @@ rule extract:
         images=lambda w: images_of(w.dataset, w.backbone).model_dump(),
         batch_size=STUDY.evaluation_batch_size,
         precision=STUDY.evaluation_precision,
-        method=lambda w: PLAIN_METHOD_FACTS[w.method],
+        method=lambda w: PLAIN_METHOD_FACTS[run_of(w).method],
         code=lambda w: CODE.run("extract", w.method),
     script:
         "../workflow/scripts/extract.py"

@@ -21,7 +21,7 @@ rule try_setting:
         training=lambda w: search.training(STUDY, cell_of(w)).model_dump(exclude=set(SEARCHED)),
         setting=setting_of_trial,
         images=lambda w: images_of(w.dataset, w.backbone).model_dump(),
-        method=lambda w: PLAIN_METHOD_FACTS[w.method],
+        method=lambda w: PLAIN_METHOD_FACTS[cell_of(w).method],
         code=lambda w: CODE.run("try_setting", w.method),
         shipped=lambda w: shipped_weights(w.backbone),
         keep_head=lambda w: STUDY.keeps_head(search.run_in_study(STUDY, cell_of(w))),

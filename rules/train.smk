@@ -46,7 +46,7 @@ rule train:
         model=lambda w: model_of(run_of(w)),
         training=lambda w: training_of(run_of(w)).model_dump(),
         images=lambda w: images_of(w.dataset, w.backbone).model_dump(),
-        method=lambda w: PLAIN_METHOD_FACTS[w.method],
+        method=lambda w: PLAIN_METHOD_FACTS[run_of(w).method],
         code=lambda w: CODE.run("train", w.method),
         shipped=lambda w: shipped_weights(w.backbone),
         keep_head=lambda w: STUDY.keeps_head(run_of(w)),

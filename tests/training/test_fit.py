@@ -88,7 +88,7 @@ def trained(folder: Path, table: str, **changes: object) -> str:
     checkpoint, weights = str(folder / "c.safetensors"), str(shipped.path("vit_nano"))
     settings = Training(**{**SETTINGS, **changes}).model_dump()
     history = str(folder / "h.parquet")
-    train(RUN, MODEL, settings, "code", weights, False, table, None, checkpoint, history, STREAM)
+    train(RUN, MODEL, settings, {}, weights, False, table, None, checkpoint, history, STREAM)
     return checkpoint
 
 
@@ -103,7 +103,7 @@ def test_fewer_images_than_a_batch_train(
         facts = json.loads(file.metadata()["tokred"])
     assert (facts["classes"], facts["training"]["batch_size"]) == (["cat", "dog"], 32)
     outputs = {name: str(tmp_path / f"{name}.parquet") for name in OUTPUTS}
-    extract_run(RUN, MODEL, 8, "code", checkpoint, pets["test"], outputs, images=STREAM)
+    extract_run(RUN, MODEL, 8, {}, checkpoint, pets["test"], outputs, images=STREAM)
     assert tables.read(outputs["score"], tables.SCORES)["n"].tolist() == [3]
 
 
@@ -119,12 +119,12 @@ def test_other_classes_are_refused(tmp_path: Path, pets: dict[str, str], classes
         with pytest.raises(
             ValueError, match=r"other\.parquet: its classes are not those of .*c\.safetensors: label"
         ):
-            extract_run(RUN, MODEL, 8, "code", checkpoint, other, outputs, images=STREAM)
+            extract_run(RUN, MODEL, 8, {}, checkpoint, other, outputs, images=STREAM)
     settings = Training(**{**SETTINGS, "selection": "test"}).model_dump()
     paths = [str(tmp_path / name) for name in ("other.safetensors", "other.history.parquet")]
     weights = str(shipped.path("vit_nano"))
     with pytest.raises(
         ValueError, match=r"other\.parquet: its classes are not those of .*train\.parquet: label"
     ):
-        train(RUN, MODEL, settings, "code", weights, False, pets["train"], other, *paths, STREAM)
+        train(RUN, MODEL, settings, {}, weights, False, pets["train"], other, *paths, STREAM)
     assert not any(Path(path).exists() for path in paths)

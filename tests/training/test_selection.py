@@ -16,7 +16,7 @@ from tokred.run import Run
 from tokred.training.job import train
 from tokred.weights import save_weights
 
-RUN = {"dataset": "d", "backbone": "b", "method": "topk", "keep_rate": "0.50", "seed": 0}
+RUN = {"dataset": "pictures", "backbone": "b", "method": "topk", "keep_rate": "0.50", "seed": 0}
 MODEL = {"backbone": SMALL.model_dump(mode="json"), "options": {}, "locations": [1, 2]}
 STREAM = {"source": "stream", "crop_pct": 0.875}
 
@@ -26,14 +26,16 @@ def test_published_choice_is_the_best_score_on_the_test_split(precision: str, tm
     """What an extraction in the same precision measures is the highest score of all epochs, of either."""
     train_table = table(tmp_path / "train.parquet", 24)
     test_table = table(tmp_path / "test.parquet", 21, split="test")
-    save_weights(build_model(Run("d", "b", "none", "1.00", 0), SMALL, {}, (1, 2), 5), tmp_path / "vit", {})
+    save_weights(
+        build_model(Run("pictures", "b", "none", "1.00", 0), SMALL, {}, (1, 2), 5), tmp_path / "vit", {}
+    )
     training = {**PLAIN, "epochs": 6, "lr": 0.01, "selection": "test", "precision": precision}
     checkpoint, history = str(tmp_path / "run.safetensors"), str(tmp_path / "history.parquet")
     files = (str(tmp_path / "vit"), False, train_table, test_table, checkpoint, history)
-    train(RUN, MODEL, training, "code", *files, images=STREAM)
+    train(RUN, MODEL, training, {}, *files, images=STREAM)
     rows = tables.read(history, tables.HISTORY)
     outputs = {name: str(tmp_path / name) for name in ("predictions", "patterns", "features", "score")}
-    extract_run(RUN, MODEL, 8, "code", checkpoint, test_table, outputs, precision, images=STREAM)
+    extract_run(RUN, MODEL, 8, {}, checkpoint, test_table, outputs, precision, images=STREAM)
     scores = rows[["val_score", "val_score_ema"]]
     found = tables.read(outputs["score"], tables.SCORES)["score"].item()
     assert found == pytest.approx(scores.max(axis=None))

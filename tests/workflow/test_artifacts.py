@@ -75,6 +75,7 @@ def test_report(smoke: Path, snakemake: Snakemake, tmp_path: Path) -> None:
         assert ARTIFACTS[name].title in text, name
     assert "Findings of the paper" in text
     assert "Explorer" in text
+    assert "Which code made which results" in text
     assert re.findall(r"""(?:src|href)=["']https?://""", text) == []
 
 
@@ -85,7 +86,7 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = call(folder, "--configfile", str(ROOT / "workflow/studies/published.yaml"))
     assert done.returncode == 0, done.stderr[-3000:]
     assert set(planned(done.stdout + done.stderr)) == {
-        *("all", "claims", "figure", "list_settings", "publish", "table")
+        *("all", "claims", "figure", "lineage", "list_settings", "publish", "table")
     }
     return folder / "results/published"
 

@@ -36,9 +36,9 @@ def extract_run(
     network = build_model(identity, backbone, model["options"], model["locations"], split.num_classes)
     expected = {"run": asdict(identity), "model": dict(model)}
     learned = load_weights(network, checkpoint, whole=True, expected=expected)
-    check_classes(learned["classes"], split.classes, test_table, checkpoint)
+    check_classes(learned.get("classes", split.classes), split.classes, test_table, checkpoint)
     network.to(resolve(machine.device))
     facts = {"run": asdict(identity), "locations": list(model["locations"]), "grid": list(backbone.grid)}
     facts |= {"depth": backbone.depth, "checkpoint": fingerprint.file(checkpoint)}
-    facts["code"] = {**learned["code"], **code}
+    facts["code"] = {**learned.get("code", {}), **code}
     extract(network, identity, backbone, split, batch_size, Outputs(**outputs), facts, precision)

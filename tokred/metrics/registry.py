@@ -44,8 +44,9 @@ class Metric:
 
     @property
     def code(self) -> tuple[str, ...]:
-        """What computes the metric, as "module:name"."""
-        return tuple(f"tokred.metrics.{target}" for target in (self.target, self.expected) if target)
+        """What computes the metric, as "module:name": all that its fields name."""
+        named = [value for value in vars(self).values() if isinstance(value, str) and ":" in value]
+        return tuple(f"tokred.metrics.{target}" for target in named)
 
     def load(self) -> Callable:
         """The metric's function."""

@@ -149,6 +149,10 @@ def test_dynamic_image_size() -> None:
     _, trace = unreduced.trace(wide)
     assert trace.cls.shape == (1, 4, 24)
     model = tokred.reduce(vit, "l1", 0.5)
+    model.patch_embed.set_input_size(img_size=(16, 48))
+    with pytest.raises(ValueError, match=r"48 tokens \(4 x 12\)"):
+        model(wide)
+    model = tokred.reduce(vit, "l1", 0.5)
     model.set_input_size(img_size=(16, 48))
     assert model(wide).shape == (1, 5)
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 import tokred
 from tests.models import REDUCING, images, small_vit
+from tokred.methods.base import Context, Stage
+from tokred.methods.dpcknn import DPCKNN
+from tokred.methods.options import DPCKNNOptions
 from tokred.vit import ReducedVisionTransformer
 
 
@@ -38,7 +42,7 @@ LAYOUTS = {
     "channels last": lambda x: x.contiguous(memory_format=torch.channels_last),
     "every other image": lambda x: x.repeat_interleave(2, dim=0)[::2],
     "transposed": lambda x: x.transpose(2, 3).contiguous().transpose(2, 3),
-    "expanded": lambda x: x,
+    "part of larger images": lambda x: F.pad(x, (3, 2, 1, 4))[:, :, 1:-4, 3:-2],
 }
 
 
@@ -85,6 +89,23 @@ def test_large_and_dead_features_in_half_precision(method: str) -> None:
     assert torch.isfinite(model(30 * images().half())).all()
     model.pos_embed.zero_()
     assert torch.isfinite(model(0 * images().half())).all()
+
+
+@torch.no_grad()
+def test_dpcknn_weights_beyond_the_range_of_floats() -> None:
+    """exp(100) is no number of single precision; the weighted means are."""
+    x = torch.randn(2, 30, 8, generator=torch.Generator().manual_seed(0))
+    stage = Stage(index=1, num_stages=3, budget=6, keep_rate=0.2, grid=(5, 6), embed_dim=8)
+    reducer = DPCKNN(stage, DPCKNNOptions())
+    for scale in (40.0, -40.0, 1.0):
+        reducer.score.weight.fill_(scale)
+        found = reducer(x, Context())
+        weight = reducer.double().score(x.double()).exp()
+        reducer.float()
+        for slot in range(6):
+            member = (found.assign == slot).unsqueeze(2)
+            mean = (x * weight * member).sum(1) / ((weight * member).sum(1) + 1e-6)
+            torch.testing.assert_close(found.tokens[:, slot], mean.float(), atol=1e-4, rtol=1e-4)
 
 
 @torch.no_grad()

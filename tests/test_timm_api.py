@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -54,6 +55,21 @@ def test_every_public_method_is_decided_on() -> None:
     assert public - set(DECIDED) == set()
     for test in set(DECIDED.values()):
         assert test in globals() or Path(test).exists()
+
+
+def test_example_of_the_documentation() -> None:
+    """The code of docs/models.md runs, and its results are what the page says."""
+    page = (Path(__file__).parents[1] / "docs/models.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    names: dict[str, object] = {}
+    exec(code, names)
+    torch.testing.assert_close(names["same"], names["logits"])
+    assert [tokens.shape[1] for tokens in names["features"]] == [137, 67]
+    assert names["maps"][0].shape == (2, 192, 14, 14)
+    assert names["another"].reducers[0].stage.budget == math.floor(0.7 * 16 * 12)
+    table = page.split("## timm's methods")[1].split("##")[0]
+    documented = set(re.findall(r"`(\w+)`", table))
+    assert set(DECIDED) <= documented
 
 
 # Input size
@@ -132,6 +148,10 @@ def test_dynamic_image_size() -> None:
     assert torch.equal(unreduced(wide), vit(wide))
     _, trace = unreduced.trace(wide)
     assert trace.cls.shape == (1, 4, 24)
+    model = tokred.reduce(vit, "l1", 0.5)
+    model.patch_embed.set_input_size(img_size=(16, 48))
+    with pytest.raises(ValueError, match=r"48 tokens \(4 x 12\)"):
+        model(wide)
     model = tokred.reduce(vit, "l1", 0.5)
     model.set_input_size(img_size=(16, 48))
     assert model(wide).shape == (1, 5)

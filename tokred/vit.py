@@ -290,15 +290,16 @@ class ReducedVisionTransformer(VisionTransformer):
         return attach_weight(x, state.token_weight) if self._pools_by_weight(self.global_pool) else x
 
     def _check_grid(self, x: Tensor) -> None:
-        # Where sizes are fixed, timm checks them itself.
-        if self.dynamic_img_size:
+        """Raises ValueError for images whose grid of tokens is not the one that the stages were built for."""
+        grid, expected = tuple(self.patch_embed.grid_size), self.reducers[0].stage.grid
+        if self.dynamic_img_size:  # else timm checks the size of images itself
             grid = tuple(self.patch_embed.dynamic_feat_size((x.shape[2], x.shape[3])))
-            if grid != tuple(self.patch_embed.grid_size):
-                rows, columns = self.patch_embed.grid_size
-                raise ValueError(
-                    f"the image gives {grid[0] * grid[1]} tokens ({grid[0]} x {grid[1]}), but stages were "
-                    f"built for {rows * columns} ({rows} x {columns}): call the model's set_input_size before"
-                )
+        if grid != expected:
+            raise ValueError(
+                f"the image gives {grid[0] * grid[1]} tokens ({grid[0]} x {grid[1]}), but stages were built "
+                f"for {expected[0] * expected[1]} ({expected[0]} x {expected[1]}): call the model's "
+                "set_input_size before"
+            )
 
     def _run_block(self, state: State, index: int, block: ReducedBlock, x: Tensor) -> Tensor:
         """One block, with the stage that acts in it if there is one."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from snakemake.exceptions import WorkflowError
 
 from tests.config.studies import at, overlaid
@@ -15,6 +17,7 @@ from tokred.config.study import Study
 
 PRETRAINED = {"model": "vit_tiny_patch16_224", "image_size": 32, "patch_size": 4, "weights": "pretrain"}
 UNSHIPPED = {**PRETRAINED, "weights": "shipped"}
+ONE = {"backbones": ["vit_nano"], "locations": [3]}
 
 
 @pytest.fixture
@@ -24,7 +27,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for study in ("mine", "other"):
         (tmp_path / f"results/{study}/scores").mkdir(parents=True)
         (tmp_path / f"results/{study}/scores/0.parquet").touch()
-    (tmp_path / "weights.safetensors").touch()
+    shapes = {"patch_embed.proj.weight": (48, 3, 4, 4), "blocks.11.norm1.weight": (48,)}
+    save_file({name: np.zeros(shape) for name, shape in shapes.items()}, tmp_path / "weights.safetensors")
     return tmp_path
 
 
@@ -91,6 +95,18 @@ def test_accepted_searches_have_a_graph_or_say_why(folder: Path) -> None:
             "settings.backbones.vit_nano.weights: there is no file 'shiped' (did you mean 'shipped'?)",
         ),
         (
+            overlaid(at("settings.backbones.vit_nano.depth", 6), ONE),
+            "settings.backbones.vit_nano.depth: 6, but its weights have 12 (",
+        ),
+        (
+            at("settings.backbones.vit_nano.kwargs.embed_dim", 96),
+            "settings.backbones.vit_nano.kwargs.embed_dim: 96, but its weights have 48 (",
+        ),
+        (
+            overlaid(at("settings.backbones.vit_nano.patch_size", 8), ONE),
+            "settings.backbones.vit_nano.patch_size: 8, but its weights have 4 (",
+        ),
+        (
             overlaid(at("settings.datasets." + "ab" * 20, {"adapter": "digits"}), {"datasets": ["ab" * 20]}),
             f"datasets: '{'ab' * 20}' ends with twenty or more equal parts",
         ),
@@ -104,6 +120,26 @@ def test_studies_without_a_graph_are_refused(changes: dict[str, Any], message: s
     with pytest.raises(ValueError, match="configuration is not valid") as error:
         parse(Study, whole(changes), "study")
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "weights.safetensors is not a safetensors file: "),
+        ({"head.weight": np.zeros(3)}, "has no weights of a Vision Transformer under timm's names"),
+    ],
+)
+def test_files_that_are_no_weights_are_refused(
+    content: bytes | dict[str, np.ndarray], message: str, folder: Path
+) -> None:
+    if isinstance(content, bytes):
+        Path("weights.safetensors").write_bytes(content)
+    else:
+        save_file(content, "weights.safetensors")
+    own = {**PRETRAINED, "weights": "weights.safetensors", "mean": [0.5] * 3, "std": [0.5] * 3}
+    changes = overlaid(at("settings.backbones.own", own), {"backbones": ["own"]})
+    with pytest.raises(ValueError, match=rf"settings\.backbones\.own\.weights: .*{message}"):
+        parse(Study, whole(changes), "study")
 
 
 def test_weights_of_a_study_that_trains_nothing_need_not_be_there(tmp_path: Path) -> None:

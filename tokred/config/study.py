@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 import tokred.published.settings as hyperparameters
-from tokred import shipped
 from tokred.artifacts.view import View
 from tokred.budget import token_budget
 from tokred.config import defaults
@@ -22,6 +21,7 @@ from tokred.config.images import ImageAccess
 from tokred.config.parts import Dataset, Method, Pretraining, Settings, or_empty
 from tokred.config.search import Search
 from tokred.config.training import Precision, Training
+from tokred.config.weights import check_weights
 from tokred.datasets import registry as datasets
 from tokred.methods import registry as methods
 from tokred.names import nearest
@@ -100,17 +100,17 @@ class Study(Strict):
             raise ValueError(f"methods: {UNREDUCED!r} is always part of a study, and must not be listed")
         for backbone in self.backbones:
             self._check_backbone(backbone)
-        if self.scores == "trained":
-            for backbone in self.backbones:
-                _check_weights(backbone, self.settings.backbones[backbone].weights)
-        for axis in ("datasets", "backbones"):
-            _check_periods(axis, getattr(self, axis))
         grids = {self.settings.backbones[name].grid for name in self.backbones}
         if len(grids) > 1:
             raise ValueError(f"backbones: expected one grid of input tokens for all, got {sorted(grids)}")
         depths = {self.settings.backbones[name].depth for name in self.backbones}
         if len(depths) > 1:
             raise ValueError(f"backbones: expected one depth for all, got {sorted(depths)}")
+        if self.scores == "trained":
+            for backbone in self.backbones:
+                check_weights(backbone, self.settings.backbones[backbone])
+        for axis in ("datasets", "backbones"):
+            _check_periods(axis, getattr(self, axis))
         for name in self.methods:
             if not self.rates_of(name):
                 raise ValueError(f"methods: {name!r} can do none of the keep rates {self.keep_rates}")
@@ -309,22 +309,6 @@ def _check_augmentation(what: str, training: Training, source: str) -> None:
         raise ValueError(
             f"{what}: {', '.join(training.needing(other))}: only for data sets with "
             f"`images: {{source: {other}}}`, found {source!r}"
-        )
-
-
-def _check_weights(backbone: str, source: str) -> None:
-    """Raises ValueError for weights that are not there; paths are relative to the working folder."""
-    key = f"settings.backbones.{backbone}.weights"
-    if source == "shipped":
-        try:
-            shipped.path(backbone)
-        except ValueError as error:
-            raise ValueError(f"{key}: {error}; expected one of these, 'pretrain', 'timm' or a file") from None
-    elif source not in ("pretrain", "timm") and not Path(source).is_file():
-        hint = nearest(source, ("shipped", "pretrain", "timm"))
-        raise ValueError(
-            f"{key}: there is no file {source!r}{hint}; expected 'shipped', 'pretrain', 'timm' or a "
-            "safetensors file"
         )
 
 

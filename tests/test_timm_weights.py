@@ -109,10 +109,11 @@ def test_no_epochs_give_timm_s_model_as_it_is(file: str, tmp_path: Path) -> None
     overlay = {"pretrained_cfg_overlay": {"file": file}}
     model = {"backbone": backbone(kwargs=overlay).model_dump(mode="json", exclude={"weights"})}
     model |= {"options": {}, "locations": [3, 6, 9]}
-    run = {"dataset": "imagenet", "backbone": "deit", "method": "none", "keep_rate": "1.00", "seed": 0}
+    learned = table(tmp_path / "train.parquet", 6, classes=1000)
+    run = {"dataset": "pictures", "backbone": "deit", "method": "none", "keep_rate": "1.00", "seed": 0}
     images, checkpoint = {"source": "stream", "crop_pct": 0.875}, str(tmp_path / "0.safetensors")
     training, history = {**PLAIN, "epochs": 0}, str(tmp_path / "h.parquet")
-    train(run, model, training, {}, None, True, test, None, checkpoint, history, images)
+    train(run, model, training, {}, None, True, learned, None, checkpoint, history, images)
     assert len(tables.read(history, tables.HISTORY)) == 0
     names = ("predictions", "patterns", "features", "score")
     outputs = {name: str(tmp_path / f"{name}.parquet") for name in names}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from tests.config.studies import SOURCE, at, overlaid, smoke, study
 from tokred.config import parse
@@ -47,17 +49,18 @@ def test_settings_of_the_built_in_studies() -> None:
             expected = {**BUILT_IN, "epochs": epochs, "lr": LR[run.dataset]}
             if run.dataset == "scenes":
                 del expected["lr"]  # the default of `Training`
+                expected["classifier_init"] = "zeros"
             assert changed(parsed, run) == expected
             access = parsed.images_of(parsed.settings.datasets[run.dataset], run.backbone)
             assert access.model_dump() == {"source": "memory", "crop_pct": None}
 
 
-@pytest.fixture
-def weights(tmp_path: Path) -> str:
-    """A file that a configuration may name; nobody reads it."""
-    path = tmp_path / "w.safetensors"
-    path.touch()
-    return str(path)
+def weights_of(patch_size: int, folder: Path) -> str:
+    """A file with what the configuration looks at in the weights of a ViT of depth 12."""
+    tensors = {"patch_embed.proj.weight": np.zeros((192, 3, patch_size, patch_size), np.float32)}
+    tensors["blocks.11.norm1.weight"] = np.zeros(192, np.float32)
+    save_file(tensors, folder / "w.safetensors")
+    return str(folder / "w.safetensors")
 
 
 def test_nothing_of_them_reaches_other_data_sets() -> None:
@@ -69,8 +72,9 @@ def test_nothing_of_them_reaches_other_data_sets() -> None:
         assert parsed.images_of(parsed.settings.datasets["pets"], run.backbone).source == "stream"
 
 
-def test_foreign_weights_learn_slowly(weights: str) -> None:
-    foreign = {"model": "vit_tiny_patch16_224", "image_size": 32, "patch_size": 4, "weights": weights}
+def test_foreign_weights_learn_slowly(tmp_path: Path) -> None:
+    foreign = {"model": "vit_tiny_patch16_224", "image_size": 32, "patch_size": 4}
+    foreign["weights"] = weights_of(4, tmp_path)
     foreign |= {"mean": [0.5] * 3, "std": [0.5] * 3}
     values = {"backbones": ["other"], "settings": {"backbones": {"other": foreign}}}
     (found,) = {parsed.lr for parsed in map(own(values).training_for, own(values).runs())}
@@ -100,8 +104,9 @@ def test_own_images_in_memory_are_shifted() -> None:
     assert (found.max_shift, found.crop, found.flip) == (2, "whole", 0.0)
 
 
-def test_made_pictures_are_streamed_to_larger_backbones(weights: str) -> None:
-    larger = {"model": "vit_tiny_patch16_224", "image_size": 64, "patch_size": 8, "weights": weights}
+def test_made_pictures_are_streamed_to_larger_backbones(tmp_path: Path) -> None:
+    larger = {"model": "vit_tiny_patch16_224", "image_size": 64, "patch_size": 8}
+    larger["weights"] = weights_of(8, tmp_path)
     larger |= {"mean": [0.5] * 3, "std": [0.5] * 3}
     changes = overlaid({"backbones": ["larger"]}, at("settings.backbones.larger", larger))
     parsed = study(changes)

@@ -30,10 +30,10 @@ ROOT = Path(tokred.__file__).parent
 #: anew when that code changes; a function that is no part of a training may as well stand in another module.
 COMMON = """
     api attention blocks budget build config.backbone config.base config.hardware config.images
-    datasets.decoding datasets.framing datasets.info datasets.table files fingerprint methods.base
-    methods.options methods.registry methods.topk names pooling run sharing tables tokens trace training.data
-    training.device training.measure training.processes training.read training.scores training.share
-    training.stream training.transforms vit weights
+    datasets.decoding datasets.framing datasets.info datasets.table files fingerprint identity
+    methods.base methods.options methods.registry methods.topk names parquet pooling run sharing shipped
+    tables tensor_file tokens trace training.data training.device training.measure training.processes
+    training.read training.scores training.share training.stream training.transforms vit weights
 """
 TRAINING = """
     config.augmentation config.training training.fit training.job training.launch training.loop

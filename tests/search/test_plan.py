@@ -13,9 +13,13 @@ from tests.config.test_errors import refused
 from tests.search.studies import SMALL, searching, setting
 from tokred import published
 from tokred.artifacts.performance_table import backbone_order
-from tokred.config.search import FirstGrid, Grid
+from tokred.config.search import SEARCHED, FirstGrid, Grid
 from tokred.search import plan as planning
 from tokred.search.plan import Cell, plan
+
+
+def test_searched_settings_are_the_grid_s() -> None:
+    assert tuple(Grid.model_fields) == SEARCHED
 
 
 def test_grids_are_those_of_table_2() -> None:

@@ -11,6 +11,8 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from tokred import published
 from tokred.config.base import Name, Rate, Strict
 
+#: Names of the searched settings, in the order of the paper's tables: the fields of `Grid`.
+SEARCHED = ("lr", "lr_normalizer", "warmup_epochs", "backbone_lr_scale", "backbone_freeze_epochs")
 #: One value of each searched setting.
 Setting = dict[str, float]
 
@@ -59,10 +61,6 @@ class FirstGrid(Grid):
     lr: list[PositiveFloat] = Field([0.001], min_length=1)
     lr_normalizer: list[PositiveInt] = Field([1024], min_length=1)
     backbone_lr_scale: list[PositiveFloat] = Field([1, 0.01], min_length=1)
-
-
-#: Names of the searched settings, in the order of the paper's tables.
-SEARCHED = tuple(Grid.model_fields)
 
 
 class Search(Strict):

@@ -17,6 +17,7 @@ from tokred.run import Run
 from tokred.training import processes, state
 from tokred.training.data import Source
 from tokred.training.device import autocast, enough_memory, resolve
+from tokred.training.diverged import Diverged, check_logits, check_weights
 from tokred.training.measure import Measure
 from tokred.training.mixing import StepMix
 from tokred.training.optimizer import Schedule
@@ -26,10 +27,6 @@ from tokred.training.step import Stepper
 from tokred.vit import ReducedVisionTransformer
 
 log = logging.getLogger(__name__)
-
-
-class Diverged(ValueError):
-    """A training whose loss, weights or logits are infinite or NaN: the same settings will always end so."""
 
 
 class Trainer:
@@ -142,7 +139,7 @@ class Trainer:
             candidates["val_score_ema"] = self.stepper.ema.module
         row |= {"epoch": self.epoch, "val_score": float("nan"), "val_score_ema": float("nan")}
         for name, model in candidates.items():
-            self._check_finite(model)
+            check_weights(model, f"{self.run.key}: after epoch {self.epoch}")
             if self.validation is not None:
                 row[name] = self._validate(model, self.validation)
             elif self.epoch == self.training.epochs:
@@ -154,15 +151,6 @@ class Trainer:
                 self.best = _on_cpu(model)
         self.history.append(row)
         log.info("epoch %d/%d  %s", self.epoch, self.training.epochs, self._told(row))
-
-    def _check_finite(self, model: torch.nn.Module) -> None:
-        """Raises Diverged for weights that the last step broke: its loss is that of the weights before it."""
-        wrong = [name for name, tensor in model.state_dict().items() if not tensor.isfinite().all()]
-        if wrong:
-            raise Diverged(
-                f"{self.run.key}: {len(wrong)} weights, such as {wrong[0]}, are infinite or NaN after epoch "
-                f"{self.epoch}; lower the `lr`"
-            )
 
     def _validate(self, model: torch.nn.Module, images: Source) -> float:
         try:
@@ -182,10 +170,7 @@ class Trainer:
         inputs = self.train_images.inputs(pixels.to(self.device), self.backbone)
         with autocast(self.device, self.training.precision):
             logits = model(inputs)
-        if not logits.isfinite().all():
-            raise Diverged(
-                f"{self.run.key}: logits are infinite or NaN after epoch {self.epoch}; lower the `lr`"
-            )
+        check_logits(logits, f"{self.run.key}: after epoch {self.epoch}")
 
     def _told(self, row: dict[str, float]) -> str:
         """An epoch's row for a person: what was measured, and nothing else."""

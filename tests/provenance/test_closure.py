@@ -42,7 +42,7 @@ TRAINING = """
 EXTRACTION = "evaluation.extract evaluation.job patterns streams"
 #: Runs, but for the log alone, which no result depends on.
 LOGGED = {("tokred.training.fit", "describe")}
-TABLES_OF_TRAINING = ["HISTORY", "_IDENTITY", "_TEXT", "metadata", "with_metadata", "write", "write_rows"]
+TABLES_OF_TRAINING = ["HISTORY", "_IDENTITY", "_TEXT", "_key", "metadata", "write", "write_rows"]
 
 
 def modules(names: str) -> set[str]:

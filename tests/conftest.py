@@ -15,7 +15,7 @@ _TOGETHER = ("workflow", "slurm", "explorer")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes (pytest-xdist), tests of a file stay together, as do those that share a study."""
+    """With several processes (pytest-xdist), tests of a file or of a shared study stay in one of them."""
     for item in items:
         parts = Path(item.nodeid.partition("::")[0]).parts
         shares = parts[1] in _TOGETHER and "smoke" in getattr(item, "fixturenames", ())

@@ -15,7 +15,7 @@ SHIPPED = sorted(
     path for folder in ("tokred", "workflow", "benchmarks") for path in (ROOT / folder).rglob("*.py")
 )
 #: Modules whose function `open` reads no text.
-BINARY = {"Image", "tarfile", "gzip", "webbrowser"}
+BINARY = {"Image", "os", "tarfile", "gzip", "webbrowser"}
 TEXT_FUNCTIONS = {"read_text", "write_text", "FileHandler", "NamedTemporaryFile", "TemporaryFile", "fdopen"}
 PROCESS = {"text", "universal_newlines"}
 

@@ -77,7 +77,7 @@ def test_a_method_can_have_other_values() -> None:
 
 def test_new_classifier() -> None:
     """Uniform within 1 / sqrt(D), weights and biases, the same whatever was drawn before."""
-    run = Run("d", "b", "none", "1.00", 0)
+    run = Run("pictures", "b", "none", "1.00", 0)
     wide = SMALL.model_copy(update={"kwargs": {"embed_dim": 96, "num_heads": 3, "weight_init": "jax"}})
     model = build_model(run, wide, {}, (1,), 500)
     assert not model.head.weight.any(), "timm's classifier of this kind starts with zeros"
@@ -89,7 +89,7 @@ def test_new_classifier() -> None:
     torch.rand(7)
     reset_classifier(model, run)
     assert all(torch.equal(value, first[name]) for name, value in model.head.state_dict().items())
-    reset_classifier(model, Run("d", "b", "none", "1.00", 1))
+    reset_classifier(model, Run("pictures", "b", "none", "1.00", 1))
     assert not torch.equal(model.head.weight, first["weight"])
     reset_classifier(model, run, "zeros")
     assert not model.head.weight.any()
@@ -100,16 +100,16 @@ def test_new_classifier() -> None:
 def test_a_training_starts_with_a_new_classifier(keep_head: bool, values: str, tmp_path: Path) -> None:
     """A job without epochs writes what it starts with."""
     path = table(tmp_path / "train.parquet", 10)
-    vit = build_model(Run("d", "b", "none", "1.00", 0), SMALL, {}, (1, 2), 5)
+    vit = build_model(Run("pictures", "b", "none", "1.00", 0), SMALL, {}, (1, 2), 5)
     nn.init.constant_(vit.head.weight, 0.5)
     save_weights(vit, tmp_path / "vit.safetensors", {})
-    run = {"dataset": "d", "backbone": "b", "method": "none", "keep_rate": "1.00", "seed": 0}
+    run = {"dataset": "pictures", "backbone": "b", "method": "none", "keep_rate": "1.00", "seed": 0}
     model = {"backbone": SMALL.model_dump(mode="json"), "options": {}, "locations": [1, 2]}
     training = {**PLAIN, "epochs": 0, "warmup_epochs": 0, "classifier_init": values}
     checkpoint = tmp_path / "run.safetensors"
     files = (path, None, str(checkpoint), str(tmp_path / "history.parquet"))
     weights, images = str(tmp_path / "vit.safetensors"), {"source": "stream"}
-    train(run, model, training, "code", weights, keep_head, *files, images=images)
+    train(run, model, training, {}, weights, keep_head, *files, images=images)
     found = load_file(checkpoint)
     assert torch.equal(found["blocks.0.attn.qkv.weight"], vit.blocks[0].attn.qkv.weight)
     if keep_head:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -63,8 +65,12 @@ def test_layouts_in_memory(method: str) -> None:
 @pytest.mark.parametrize("pool", ["token", "avg"])
 def test_precisions(method: str, dtype: torch.dtype, pool: str) -> None:
     """Values and gradients of the whole model in another precision; the same choice of tokens in double."""
-    expected = reduced(method, global_pool=pool)(images())
-    model = reduced(method, global_pool=pool).to(dtype)
+    vit = reduced(method, global_pool=pool)
+    if method == "dynamicvit":  # whose scores are as good as equal at first
+        for parameter in vit.reducers.parameters():
+            parameter.data.mul_(10 if parameter.ndim > 1 else 1)
+    expected = vit(images())
+    model = copy.deepcopy(vit).to(dtype)
     found = model(images().to(dtype))
     assert found.dtype is dtype
     if dtype is torch.float64:

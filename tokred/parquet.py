@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -44,10 +45,35 @@ def with_metadata(schema: pa.Schema, facts: Mapping[str, object]) -> pa.Schema:
     )
 
 
+class VerifiedFile(pq.ParquetFile):
+    """A Parquet file whose pages are verified by their checksums, and their number by that of the rows.
+
+    The header of a page has no checksum: a damaged one may end a column early.
+    """
+
+    def __init__(self, path: str | Path, **options: object) -> None:
+        super().__init__(path, page_checksum_verification=True, **options)
+        self._path = path
+
+    def read(self, *arguments: Any, **options: Any) -> pa.Table:
+        """As in pyarrow; ValueError where rows are missing."""
+        return self._whole(super().read(*arguments, **options), self.metadata.num_rows)
+
+    def read_row_group(self, index: int, *arguments: Any, **options: Any) -> pa.Table:
+        """As in pyarrow; ValueError where rows are missing."""
+        rows = super().read_row_group(index, *arguments, **options)
+        return self._whole(rows, self.metadata.row_group(index).num_rows)
+
+    def _whole(self, rows: pa.Table, expected: int) -> pa.Table:
+        if rows.num_rows != expected:
+            raise ValueError(
+                f"{self._path}: is damaged: found {rows.num_rows} rows, expected {expected}; {identity.REDO}"
+            )
+        return rows
+
+
 @contextmanager
-def opened(
-    path: str | Path, kind: str | None = None, columns: Iterable[str] = ()
-) -> Iterator[pq.ParquetFile]:
+def opened(path: str | Path, kind: str | None = None, columns: Iterable[str] = ()) -> Iterator[VerifiedFile]:
     """A table that tokred wrote, open for reading.
 
     Args:
@@ -60,7 +86,7 @@ def opened(
             by this version of tokred, or is of another kind.
     """
     expected = "a table that tokred wrote" if kind is None else f"a table of {kind}"
-    with explained(path, expected), pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with explained(path, expected), VerifiedFile(path) as file:
         stored, footer = file.schema_arrow, file.metadata
         facts_of(stored, path, kind)
         rows = sum(footer.row_group(index).num_rows for index in range(footer.num_row_groups))

@@ -36,7 +36,8 @@ COMMON = """
     training.read training.scores training.share training.stream training.transforms vit weights
 """
 TRAINING = """
-    config.augmentation config.training training.fit training.job training.launch training.loop
+    config.augmentation config.training training.diverged training.fit training.job
+    training.launch training.loop
     training.losses training.mixing training.optimizer training.state training.step
 """
 EXTRACTION = "evaluation.extract evaluation.job patterns streams"

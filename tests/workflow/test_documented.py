@@ -130,13 +130,13 @@ def test_python(block: Block, smoke: Path, tmp_path: Path, monkeypatch: pytest.M
         file, _, name = others[0].partition("::")
         assert f"def {name}(" in (Path(__file__).parent / file).read_text()
         return
-    assert 'load("default")' in block.text
     (tmp_path / "results").symlink_to(smoke / "results")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     exec(block.text.replace('load("default")', 'load("smoke")'), names)
     plt.close("all")
-    assert names["study"].names
+    if 'load("default")' in block.text:
+        assert names["study"].names
 
 
 def test_folders_are_those_of_a_study(smoke: Path) -> None:

@@ -80,6 +80,7 @@ def test_every_option_of_the_profile_is_set(place: tuple[Path, list[str], str]) 
         "show-failed-logs",
         "rerun-triggers",
     }
+    wanted["max-checksum-file-size"] = 10_000_000  # Snakemake's own reading of 10MB
     for option, value in wanted.items():
         used = found[option.replace("-", "_")]
         if isinstance(value, list):

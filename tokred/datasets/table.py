@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -113,7 +112,7 @@ class _Reader:
     def __init__(self, path: Path) -> None:
         self.process, self._path = os.getpid(), path
         with parquet.explained(path):
-            self._file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
+            self._file = parquet.VerifiedFile(path, memory_map=True)
         self._last: tuple[int, pa.StructArray] | None = None
 
     def images(self, group: int) -> pa.StructArray:

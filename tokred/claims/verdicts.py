@@ -67,7 +67,8 @@ def decide(claim: Claim, evidence: Evidence) -> Verdict:
     try:
         absent = [name for name in claim.needs if name not in evidence.tables]
         if absent:
-            raise NotTestableError(f"the study has no {', '.join(absent).replace('_', ' ')}")
+            names = ", ".join(f"`{name}`" for name in absent)
+            raise NotTestableError(f"the study has no table of {names}")
         finding = claim.check(evidence)
         verdict, numbers = (HOLDS if finding.holds else FAILS), finding.numbers
     except NotTestableError as reason:

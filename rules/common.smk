@@ -109,7 +109,7 @@ def runs_of_slice(stage):
 def dataset_of(name):
     """Configuration of a data set of the study, or of the pretraining's."""
     if name == PRETRAINING and STUDY.pretraining is None:
-        raise WorkflowError(f"study {STUDY.study!r} pretrains nothing: it has no key `pretraining`")
+        raise StudyError(f"study {STUDY.study!r} pretrains nothing: it has no key `pretraining`")
     return STUDY.pretraining.dataset if name == PRETRAINING else STUDY.settings.datasets[name]
 
 

@@ -61,6 +61,11 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str, str]] = {
         "results/default/scores/digits/vit_nano/topk/0.90/0.parquet",
         "study 'default' has no run digits/vit_nano/topk/0.90/0",
     ),
+    "a backbone of a study that pretrains none": (
+        {"pretraining": None},
+        "results/default/pretrained/vit_nano.safetensors",
+        "study 'default' pretrains nothing: it has no key `pretraining`",
+    ),
 }
 
 

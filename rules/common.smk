@@ -234,7 +234,7 @@ def labels_of(name):
 
 
 def what_is_drawn(kind):
-    """Parameters of the rule that draws figures or makes tables: what one depends on besides its tables."""
+    """Parameters for drawing figures and making tables, besides the tables themselves."""
     entry = lambda wildcards: ARTIFACTS[wildcards[kind]]
     return {
         "name": lambda w: entry(w).name,

@@ -35,7 +35,10 @@ UNTRIED = {
     "snakemake --report": "needs a finished study: tests/workflow/test_artifacts.py::test_report",
 }
 #: Blocks that are neither commands nor code, by their first line.
-TEXTS = {"results/<study>/": "folders: test_folders_are_those_of_a_study"}
+TEXTS = {
+    "results/<study>/": "folders: test_folders_are_those_of_a_study",
+    "flowchart TB": "picture: tests/test_kit.py::test_architecture_names_every_rule_and_room",
+}
 #: Python that is no program by itself, by what it contains, and the test that runs it.
 OTHER_PYTHON = {
     "tokred.reduce(vit": "test_readme.py::test_the_package_by_itself",

@@ -30,7 +30,6 @@ from tokred.claims.verdicts import (
     to_markdown,
 )
 from tokred.methods.registry import METHODS, Family
-from tokred.metrics.rank import average_rank
 from tokred.metrics.registry import METRICS
 
 CLAIMS: dict[str, Claim] = {claim.name: claim for claims in GROUPS.values() for claim in claims}
@@ -269,25 +268,6 @@ def test_published_numbers() -> None:
     assert "Top-K +0.56" in decided["some_exceed_the_unreduced"].numbers
     rest = [v.verdict for group, verdicts in groups.items() if group != "Performance" for v in verdicts]
     assert set(rest) == {UNTESTED}
-
-
-def test_average_ranks_of_the_published_numbers() -> None:
-    found = average_rank(published.scores()).set_index("method")["mean"].round(2)
-    assert found.to_dict() == {
-        "evit": 2.15,
-        "topk": 2.60,
-        "ats": 3.40,
-        "tome": 3.86,
-        "dpcknn": 5.23,
-        "kmedoids": 6.02,
-        "dynamicvit": 7.17,
-        "l2": 7.75,
-        "linf": 8.56,
-        "l1": 8.92,
-        "sit": 10.29,
-        "patchmerger": 10.46,
-        "sinkhorn": 12.15,
-    }
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -145,7 +146,7 @@ def check_proxies(fig: Figure, tables: Tables, view: View, panels: Sequence[tupl
             shown = axes.images[0].get_array().filled(np.nan)
             assert shown.shape == (len(view.keep_rates), 4)
             for (rate, stage), value in means.items():
-                assert shown[view.keep_rates.index(rate), stage - 1] == value
+                np.testing.assert_allclose(shown[view.keep_rates.index(rate), stage - 1], value)
             assert np.isfinite(shown).sum() == len(means)
 
 
@@ -256,7 +257,7 @@ def check_ranks(fig: Figure, tables: Tables, view: View) -> None:
     shown = [text.get_text() for text in axes.get_yticklabels()]
     points = [container.lines[0].get_xdata()[0] for container in axes.containers]
     assert sorted(points) == points
-    assert dict(zip(shown, points, strict=True)) == expected
+    assert dict(zip(shown, points, strict=True)) == pytest.approx(expected)
 
 
 def check_actual_keep_rates(fig: Figure, tables: Tables, view: View) -> None:

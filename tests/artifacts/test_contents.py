@@ -95,9 +95,9 @@ def test_figures_show_what_the_paper_s_figures_of_that_number_show() -> None:
 
 
 def test_a_new_artifact_is_one_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Depth maps of a method of which the paper has none: rendered, checked, and rerun on other arguments."""
+    """Depth maps of a method of which the paper has none."""
     new = replace(
-        ARTIFACTS["figure30"], name="depth_sit", title="New", arguments={"method": "l2"}, methods=()
+        ARTIFACTS["figure30"], name="depthmaps", title="New", arguments={"method": "l2"}, methods=()
     )
     monkeypatch.setitem(ARTIFACTS, new.name, new)
     file = tmp_path / f"{new.name}.png"

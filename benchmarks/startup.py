@@ -27,7 +27,7 @@ ENTRIES = {
     "compare features": ("tokred.compare.jobs", "tokred.compare.features"),
     "render a figure": (
         "tokred.artifacts.render",
-        "tokred.artifacts.figure3",
+        "tokred.artifacts.lines",
         "matplotlib.backends.backend_agg",
     ),
 }

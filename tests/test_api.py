@@ -99,7 +99,12 @@ LIGHT = [
     "tokred.compare.features",
     "tokred.compare.proxies",
 ]
-LIGHT += ["tokred.compare.keep_rates", "tokred.artifacts.render", "tokred.artifacts.figure6", "tokred.worker"]
+LIGHT += [
+    "tokred.compare.keep_rates",
+    "tokred.artifacts.render",
+    "tokred.artifacts.proxy_grid",
+    "tokred.worker",
+]
 
 
 @pytest.mark.parametrize("module", LIGHT)

@@ -1,4 +1,4 @@
-"""Every figure of studies of several shapes, drawn once for all tests."""
+"""Every artifact of studies of several shapes, made once for all tests."""
 
 from __future__ import annotations
 
@@ -9,17 +9,30 @@ from matplotlib.figure import Figure
 
 from tests.artifacts.tables import VIEWS, made_up
 from tokred.artifacts.registry import ARTIFACTS
+from tokred.artifacts.table import Table
 
 FIGURES = [name for name, artifact in ARTIFACTS.items() if artifact.kind == "figure"]
 TABLES = {shape: made_up(made) for shape, made in VIEWS.items()}
-DRAWN = [
-    (name, shape) for name in FIGURES for shape in VIEWS if ARTIFACTS[name].obstacle(VIEWS[shape]) is None
+MADE = [
+    (name, shape)
+    for name, artifact in ARTIFACTS.items()
+    for shape in VIEWS
+    if artifact.obstacle(VIEWS[shape]) is None
 ]
+DRAWN = [(name, shape) for name, shape in MADE if name in FIGURES]
 
 
 @cache
+def make(name: str, shape: str) -> Figure | Table:
+    """An artifact of the study of a shape."""
+    made = ARTIFACTS[name].make(TABLES[shape], VIEWS[shape])
+    if isinstance(made, Figure):
+        FigureCanvasAgg(made).draw()
+    return made
+
+
 def draw(name: str, shape: str) -> Figure:
     """A figure of the study of a shape."""
-    fig = ARTIFACTS[name].load().draw(TABLES[shape], VIEWS[shape])
-    FigureCanvasAgg(fig).draw()
-    return fig
+    drawn = make(name, shape)
+    assert isinstance(drawn, Figure)
+    return drawn

@@ -13,6 +13,11 @@ from PIL import Image
 from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS
 
+#: Settings that are searched, and those that all reduced models of a data set share.
+SEARCHED = ("lr", "lr_normalizer", "warmup_epochs", "backbone_lr_scale", "backbone_freeze_epochs")
+SHARED = ("epochs", "batch_size", "label_smoothing", "asl_gamma_neg", "asl_clip", "ema_decay")
+SHARED += ("crop", "flip", "cutout", "randaugment", "erasing", "mixup", "cutmix", "repeats", "max_shift")
+SHARED += ("color_jitter",)
 ALL = tuple(name for name in METHODS if name != "none")
 
 
@@ -139,7 +144,27 @@ def made_up(view: View) -> dict[str, pd.DataFrame]:
         for place in range(8)
     ]
     tables["examples"] = list(examples(view, reduced, rng))
+    tables["settings"] = list(settings(view, all_runs))
+    tables["grid"] = [{"setting": name, "values": f"{name}1, {name}2"} for name in SEARCHED]
     return {name: pd.DataFrame(rows) for name, rows in tables.items()}
+
+
+def settings(view: View, all_runs: list[dict]) -> Iterator[dict[str, object]]:
+    """Settings that say where they are from.
+
+    On the second and later data sets every other method has its settings of the first data set, the rest
+    those of the data set's unreduced model.
+    """
+    first = next(iter(view.datasets))
+    for run in all_runs:
+        dataset, method, rate = (run[key] for key in ("dataset", "method", "keep_rate"))
+        if run["backbone"] != next(iter(view.backbones)):
+            continue
+        from_first = dataset == first or (method != "none" and view.methods.index(method) % 2 == 0)
+        searched = f"{first}-{method}-{rate}" if from_first else f"{dataset}-none-1.00"
+        row = {"dataset": dataset, "method": method, "keep_rate": rate}
+        yield from ({**row, "setting": name, "value": f"{name}-{searched}"} for name in SEARCHED)
+        yield from ({**row, "setting": name, "value": f"{name}-{dataset}"} for name in SHARED)
 
 
 def examples(view: View, reduced: list[dict], rng: np.random.Generator) -> Iterator[dict[str, object]]:

@@ -94,7 +94,7 @@ def test_degenerate_pairs_leave_lines_and_leave_hollow_marks() -> None:
     some &= rows.dataset == "nabirds"
     rows.loc[none | some, ["mean", "chance"]] = 1.0
     rows.loc[none | some, "degenerate"] = True
-    fig = ARTIFACTS["figure3"].load().draw({"keep_rates": rows}, VIEWS["default"])
+    fig = ARTIFACTS["figure3"].make({"keep_rates": rows}, VIEWS["default"])
     for name in ("kmedoids", "sit"):
         means = rows[last & (rows.method == name) & ~rows.degenerate].groupby(
             ["keep_rate", "other_keep_rate"]
@@ -118,7 +118,7 @@ def test_degenerate_pairs_leave_lines_and_leave_hollow_marks() -> None:
 def test_a_panel_of_degenerate_pairs_alone_has_hollow_marks() -> None:
     rows = TABLES["default"]["backbones"]
     rows = rows.assign(degenerate=(rows.metric == "nmi") & (rows.stage == 3))
-    fig = ARTIFACTS["figure4"].load().draw({"backbones": rows}, VIEWS["default"])
+    fig = ARTIFACTS["figure4"].make({"backbones": rows}, VIEWS["default"])
     assert lines(fig, 5) == {}
     assert {line.get_label() for line in fig.axes[5].get_lines()} == {"_degenerate"}
 
@@ -221,7 +221,7 @@ def test_intervals_are_over_seeds_where_there_are_several() -> None:
     made, tables = replace(VIEWS["default"], seeds=(0, 1)), TABLES["default"]
     rows = tables["backbones"]
     again = rows.assign(seed=1, other_seed=1, mean=rows["mean"] + 0.1)
-    fig = ARTIFACTS["figure4"].load().draw({**tables, "backbones": pd.concat([rows, again])}, made)
+    fig = ARTIFACTS["figure4"].make({**tables, "backbones": pd.concat([rows, again])}, made)
     place = [line.get_label() for line in fig.axes[0].get_lines()].index("Top-K")
     (bar, *_) = fig.axes[0].collections[2 + 2 * place].get_segments()
     half = 12.7062 * 0.1 / 2  # t(0.975, 1) times half the difference of two seeds

@@ -117,12 +117,12 @@ def test_studies_of_few_methods_have_whatever_makes_sense(methods: tuple[str, ..
     tables = made_up(few)
     for name in ("figure1", "figure3", "figure4", "figure5", "figure9", "figure11", "figure13a", "figure18"):
         if ARTIFACTS[name].obstacle(few) is None:
-            assert ARTIFACTS[name].load().draw(tables, few).axes
+            assert ARTIFACTS[name].make(tables, few).axes
 
 
 def test_panels_without_any_pairs_are_left_out() -> None:
     few = view(1, 2, ("0.50",), ("topk", "evit"))
-    fig = ARTIFACTS["figure4"].load().draw(made_up(few), few)
+    fig = ARTIFACTS["figure4"].make(made_up(few), few)
     assert [axes.get_ylabel() for axes in fig.axes] == ["IoU", "", ""]
 
 
@@ -130,7 +130,7 @@ def test_no_pairs_at_all_is_an_error() -> None:
     rows = TABLES["default"]["fixed"]
     tables = {"fixed": rows[rows["other_method"] != "linf"]}
     with pytest.raises(ValueError, match=r"no pairs to draw in study 'made_up': expected IoU with .*infty"):
-        ARTIFACTS["figure13c"].load().draw(tables, VIEWS["default"])
+        ARTIFACTS["figure13c"].make(tables, VIEWS["default"])
 
 
 def test_empty_table_and_wrong_suffix(tmp_path: Path) -> None:

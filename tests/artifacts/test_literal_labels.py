@@ -57,7 +57,7 @@ def cells_of(line: str) -> list[str]:
 @pytest.fixture(params=(0, 4, 7))
 def table(request: pytest.FixtureRequest) -> Table:
     view = named(SHAPE, LABELS[request.param :] + LABELS[: request.param])
-    return performance_table.performance(made_up(VIEWS[SHAPE])["scores"], view, 0)
+    return performance_table.make(made_up(VIEWS[SHAPE]), view, 0)
 
 
 def test_tables_as_text(table: Table) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from tests.artifacts.tables import VIEWS, made_up
 from tokred import published
-from tokred.artifacts import differences, table1, table7a, table7b
+from tokred.artifacts import differences
+from tokred.artifacts.registry import ARTIFACTS
 from tokred.artifacts.table import MARKS, Table
 
 PAPER = VIEWS["paper"]
@@ -20,7 +21,7 @@ PAPER = VIEWS["paper"]
 
 @pytest.fixture(scope="module")
 def table() -> Table:
-    return table1.make({"scores": published.scores()}, PAPER)
+    return ARTIFACTS["table1"].make({"scores": published.scores()}, PAPER)
 
 
 def test_numbers_are_the_published_ones(table: Table) -> None:
@@ -45,11 +46,11 @@ def test_bold_cells_are_the_published_ones(table: Table) -> None:
 
 def test_which_backbone_is_in_which_table() -> None:
     scores = {"scores": published.scores()}
-    titles = [module.make(scores, PAPER).title for module in (table1, table7a, table7b)]
+    titles = [ARTIFACTS[name].make(scores, PAPER).title for name in ("table1", "table7a", "table7b")]
     assert titles == [f"Performance with deit-{size}" for size in ("small", "base", "tiny")]
     two = {"scores": made_up(VIEWS["default"])["scores"]}
-    assert table1.make(two, VIEWS["default"]).title.endswith("deit-small")
-    assert table7a.make(two, VIEWS["default"]).title.endswith("deit-tiny")
+    assert ARTIFACTS["table1"].make(two, VIEWS["default"]).title.endswith("deit-small")
+    assert ARTIFACTS["table7a"].make(two, VIEWS["default"]).title.endswith("deit-tiny")
 
 
 def test_marks_by_brute_force(table: Table) -> None:
@@ -67,14 +68,14 @@ def test_ties_and_few_methods_have_each_mark_once() -> None:
     few = VIEWS["smallest"].__class__(
         **{**vars(VIEWS["smallest"]), "methods": ("topk", "evit", "ats", "tome")}
     )
-    marks = table1.make({"scores": scores}, few).mark.iloc[1:, 0]
+    marks = ARTIFACTS["table1"].make({"scores": scores}, few).mark.iloc[1:, 0]
     assert marks.tolist() == [1, 2, 3, -1]
-    assert not table1.make({"scores": scores}, few).bold.any(axis=None)
+    assert not ARTIFACTS["table1"].make({"scores": scores}, few).bold.any(axis=None)
 
 
 def test_all_formats_have_the_same_digits() -> None:
     scores = made_up(VIEWS["smallest"])["scores"]
-    table = table1.make({"scores": scores.assign(score=53.465)}, VIEWS["smallest"])
+    table = ARTIFACTS["table1"].make({"scores": scores.assign(score=53.465)}, VIEWS["smallest"])
     shown = f"{53.465:.2f}"
     assert table.csv().count(shown) == table.markdown().count(shown) == table.latex().count(shown) == 14
 
@@ -105,13 +106,15 @@ def test_latex_is_complete(table: Table) -> None:
 def test_seeds_are_averaged() -> None:
     scores = made_up(VIEWS["smallest"])["scores"]
     both = pd.concat([scores, scores.assign(seed=1, score=scores["score"] + 2)])
-    one = table1.make({"scores": scores}, VIEWS["smallest"]).values
-    pd.testing.assert_frame_equal(table1.make({"scores": both}, VIEWS["smallest"]).values, one + 1)
+    one = ARTIFACTS["table1"].make({"scores": scores}, VIEWS["smallest"]).values
+    pd.testing.assert_frame_equal(
+        ARTIFACTS["table1"].make({"scores": both}, VIEWS["smallest"]).values, one + 1
+    )
 
 
 def test_intervals_follow_the_numbers() -> None:
     made = replace(VIEWS["default"], table_intervals=True)
-    table = table1.make(made_up(made), made)
+    table = ARTIFACTS["table1"].make(made_up(made), made)
     half = 1.959964 * 0.5
     cell = table.values.loc["Top-K"].iloc[0]
     csv = pd.read_csv(io.StringIO(table.csv()), index_col=0)
@@ -123,7 +126,7 @@ def test_intervals_follow_the_numbers() -> None:
     assert "95 % intervals over test images" in table.note
     assert np.isnan(csv.loc["ToMe"].iloc[0])
     several = replace(made, seeds=(0, 1, 2))
-    assert "over 3 seeds" in table1.make(made_up(several), several).note
+    assert "over 3 seeds" in ARTIFACTS["table1"].make(made_up(several), several).note
 
 
 def test_html_shows_the_marks_as_colors(table: Table) -> None:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import importlib
 import re
-from dataclasses import dataclass
-from types import ModuleType
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS, Family
 from tokred.metrics.intervals import describe
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from tokred.artifacts.table import Table
 
 #: Tables that a study has without models of its own.
 UNTRAINED = ("scores", "reference", "settings", "grid")
@@ -40,11 +47,14 @@ class Artifact:
     """What is known of an artifact without drawing it.
 
     Attributes:
-        name: name of its module and of its files.
+        name: name of its files.
         kind: "figure" or "table".
         title: its heading.
         caption: what it shows, and what to look for.
         needs: tables that it reads, by the names of folders of the workflow's results.
+        target: "module:function" below `tokred.artifacts`; the function takes the tables by name, the view,
+            and the arguments, and returns a figure or a `Table`.
+        arguments: what the function shows here, such as a method or a metric: plain values by parameter.
         datasets, backbones, keep_rates: how many of them a study must have at least.
         methods: methods that the study must have, besides those that are shown.
         shows: attributes of `Method`; it shows methods that have any of them at enough keep rates.
@@ -58,6 +68,8 @@ class Artifact:
     title: str
     caption: str
     needs: tuple[str, ...]
+    target: str
+    arguments: Mapping[str, object] = field(default_factory=dict)
     datasets: int = 1
     backbones: int = 1
     keep_rates: int = 1
@@ -105,11 +117,13 @@ class Artifact:
     @property
     def code(self) -> tuple[str, ...]:
         """What draws or makes it, as "module:name"."""
-        return (f"tokred.artifacts.{self.name}:{'draw' if self.kind == 'figure' else 'make'}",)
+        return (f"tokred.artifacts.{self.target}",)
 
-    def load(self) -> ModuleType:
-        """The module that draws or makes it."""
-        return importlib.import_module(f"tokred.artifacts.{self.name}")
+    def make(self, tables: Mapping[str, pd.DataFrame], view: View) -> Figure | Table:
+        """The figure or table of a study."""
+        module, _, name = self.target.partition(":")
+        function = getattr(importlib.import_module(f"tokred.artifacts.{module}"), name)
+        return function(tables, view.for_figures() if self.kind == "figure" else view, **self.arguments)
 
     @property
     def topic(self) -> str:

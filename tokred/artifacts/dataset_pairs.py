@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from tokred.artifacts import style
-from tokred.artifacts.lines import draw_lines
+from tokred.artifacts.lines import draw_lines, without_fixed
 from tokred.artifacts.view import View
+from tokred.metrics.registry import METRICS
 
 
-def pair_grid(
+def draw_backbones(tables: Mapping[str, pd.DataFrame], view: View, metric: str) -> Figure:
+    """A correlation of the depth maps of two data sets, by `_pair_grid`: a row for each backbone.
+
+    Args:
+        tables: "datasets".
+        view: the study.
+        metric: a correlation; if no mean is negative, the axes start at 0.
+    """
+    rows = without_fixed(tables["datasets"])
+    rows = rows[rows["metric"] == metric]
+    panel_rows = [
+        (f"{label}\n{METRICS[metric].label}", rows[rows["backbone"] == backbone])
+        for backbone, label in view.backbones.items()
+    ]
+    return _pair_grid(panel_rows, view, lowest=-1.0 if rows["mean"].min() < 0 else 0.0)
+
+
+def draw_metrics(tables: Mapping[str, pd.DataFrame], view: View, metrics: Sequence[str]) -> Figure:
+    """Agreement of the depth maps of two data sets, by `_pair_grid`: a row for each metric.
+
+    Args:
+        tables: "datasets".
+        view: the study.
+        metrics: shown from top to bottom, averaged over backbones.
+    """
+    rows = without_fixed(tables["datasets"])
+    return _pair_grid([(METRICS[metric].label, rows[rows["metric"] == metric]) for metric in metrics], view)
+
+
+def _pair_grid(
     panel_rows: Sequence[tuple[str, pd.DataFrame]], view: View, lowest: float | None = None
 ) -> Figure:
     """Rows of panels, a column a pair of data sets, a line a method over keep rates.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -13,14 +15,15 @@ from tokred.artifacts.view import View
 _GAP = 0.25
 
 
-def draw_depth(rows: pd.DataFrame, view: View, method: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: View, method: str) -> Figure:
     """A row a data set, a column a backbone and keep rate; colour is the mean number of blocks passed.
 
     Args:
-        rows: `tables.DEPTH`.
+        tables: "depth".
         view: the study.
         method: whose maps.
     """
+    rows = tables["depth"]
     rows = rows[rows["method"] == method]
     mean = rows.groupby(["dataset", "backbone", "keep_rate", "token"])["depth"].mean()
     fig, panels = _grid(view)

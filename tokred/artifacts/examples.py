@@ -1,4 +1,4 @@
-"""Patterns of an example image: kept tokens and clusters over keep rates and stages (Figures 36 to 43)."""
+"""Example images (Figure 2), and their kept tokens and clusters by keep rate and stage (Figures 36 to 43)."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ from tokred.methods.registry import METHODS
 _DIM = 0.18
 #: Space between the panels of neighbouring keep rates, in panels.
 _GAP = 0.18
+#: Characters of a class name that fit below a picture.
+_FITS = 14
+#: Column of `tables.EXAMPLES` that has each part of a pattern.
+_COLUMNS = {"kept": "kept", "clusters": "cluster"}
 
 
 def picture(tables: Mapping[str, pd.DataFrame], dataset: str, place: int = 0) -> NDArray:
@@ -32,19 +36,42 @@ def picture(tables: Mapping[str, pd.DataFrame], dataset: str, place: int = 0) ->
         return np.asarray(image.convert("RGB"), dtype=np.float32) / 255
 
 
-def draw_examples(tables: Mapping[str, pd.DataFrame], view: View, place: int, part: str) -> Figure:
+def draw_images(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
+    """A row a data set, the classes of each picture below it."""
+    rows = tables["pictures"]
+    across = int(rows["place"].max()) + 1
+    size = (style.WIDE - 0.7) / across
+    fig = style.figure(style.WIDE, 0.1 + (size + 0.17) * len(view.datasets))
+    panels = fig.subplots(len(view.datasets), across, squeeze=False)
+    for (dataset, label), line_of_panels in zip(view.datasets.items(), panels, strict=True):
+        of_dataset = rows[rows["dataset"] == dataset].set_index("place")["label"]
+        for place, axes in enumerate(line_of_panels):
+            if place not in of_dataset.index:
+                axes.remove()
+                continue
+            axes.imshow(picture(tables, dataset, place), interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+            names = of_dataset[place]
+            axes.set_xlabel(names if len(names) <= _FITS else names[: _FITS - 1] + "…", fontsize=6)
+        line_of_panels[0].set_ylabel(label)
+    return fig
+
+
+def draw_patterns(tables: Mapping[str, pd.DataFrame], view: View, place: int, part: str) -> Figure:
     """A row a method, a column a keep rate and stage, for one image of one data set.
 
     Args:
         tables: "pictures" and "examples".
         view: the study; its backbone is the first of `backbone_order`, its seed the first.
         place: of the data set in the study.
-        part: "kept" (dropped tokens are dimmed) or "cluster" (a color and an outline a cluster).
+        part: "kept" (dropped tokens are dimmed) or "clusters" (a color and an outline for each cluster).
     """
+    column = _COLUMNS[part]
     dataset = list(view.datasets)[place]
     rows = tables["examples"]
     chosen = (rows["dataset"] == dataset) & (rows["backbone"] == backbone_order(view)[0])
-    rows = rows[chosen & (rows["seed"] == view.seeds[0]) & rows[part].notna()]
+    rows = rows[chosen & (rows["seed"] == view.seeds[0]) & rows[column].notna()]
     methods = [name for name in view.methods if name in set(rows["method"])]
     image = picture(tables, dataset)
     fig, panels = _grid(len(methods), view)
@@ -62,7 +89,7 @@ def draw_examples(tables: Mapping[str, pd.DataFrame], view: View, place: int, pa
                     _show(axes, np.ones_like(image), view)
                     axes.text(0.5, 0.5, "–", transform=axes.transAxes, ha="center", va="center", color="0.6")
                 continue
-            values = grouped[name, rate][part].to_numpy().reshape(stages, *view.grid)
+            values = grouped[name, rate][column].to_numpy().reshape(stages, *view.grid)
             draw = _draw_kept if part == "kept" else _draw_clusters
             draw(of_rate, image, values.astype(int), view)
     _name_columns(panels, view)

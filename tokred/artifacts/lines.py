@@ -1,8 +1,8 @@
-"""Panels of lines, one a method, that figures of pattern similarity share."""
+"""Agreement of patterns over keep rates and stages, a line for each method (Figures 3, 4, 8 to 11, 13)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -119,38 +119,68 @@ def stage_grid(
     return fig
 
 
-def by_metric(rows: pd.DataFrame, metrics: Sequence[str]) -> list[tuple[str, pd.DataFrame]]:
-    """A row of panels a metric."""
-    rows = without_fixed(rows)
-    return [(METRICS[metric].label, rows[rows["metric"] == metric]) for metric in metrics]
+def draw_keep_rates(
+    tables: Mapping[str, pd.DataFrame], view: View, metrics: Sequence[str], per_dataset: bool = False
+) -> Figure:
+    """Agreement of patterns at two keep rates r1 > r2, by `stage_grid`.
 
-
-def by_dataset(rows: pd.DataFrame, metric: str, view: View) -> list[tuple[str, pd.DataFrame]]:
-    """A row of panels a data set, for one metric."""
-    rows = without_fixed(rows)
-    chosen = rows[rows["metric"] == metric]
-    label = METRICS[metric].label
-    return [(f"{name}\n{label}", chosen[chosen["dataset"] == key]) for key, name in view.datasets.items()]
-
-
-def against(rows: pd.DataFrame, fixed: str) -> list[tuple[str, pd.DataFrame]]:
-    """One row of panels: IoU with a fixed pattern."""
-    chosen = rows[(rows["metric"] == "iou") & (rows["other_method"] == fixed)]
-    return [(f"IoU with {METHODS[fixed].label}", chosen)]
-
-
-def over_rate_pairs(panel_rows: Sequence[tuple[str, pd.DataFrame]], view: View) -> Figure:
-    """`stage_grid` over pairs of keep rates r1 > r2."""
+    Args:
+        tables: "keep_rates".
+        view: the study.
+        metrics: shown from top to bottom.
+        per_dataset: whether each data set has a row of panels; otherwise the mean over data sets is shown.
+    """
     rates = list(reversed(view.keep_rates))
     ticks = [_pair(high, low) for index, high in enumerate(rates) for low in rates[index + 1 :]]
 
     def position(rows: pd.DataFrame) -> list[str]:
         return [_pair(*pair) for pair in zip(rows["keep_rate"], rows["other_keep_rate"], strict=True)]
 
+    panel_rows = _panel_rows(tables["keep_rates"], view, metrics, per_dataset)
     return stage_grid(panel_rows, view, position, ticks, "keep rates $r_1$ → $r_2$ (%)")
 
 
-def over_rates(panel_rows: Sequence[tuple[str, pd.DataFrame]], view: View) -> Figure:
+def draw_backbones(
+    tables: Mapping[str, pd.DataFrame], view: View, metrics: Sequence[str], per_dataset: bool = False
+) -> Figure:
+    """Agreement of patterns in two backbones, by `stage_grid` over keep rates.
+
+    Args:
+        tables: "backbones".
+        view, metrics, per_dataset: as for `draw_keep_rates`.
+    """
+    return _over_rates(_panel_rows(tables["backbones"], view, metrics, per_dataset), view)
+
+
+def draw_fixed(tables: Mapping[str, pd.DataFrame], view: View, pattern: str) -> Figure:
+    """IoU of learned patterns with a fixed one, by `stage_grid` over keep rates.
+
+    Args:
+        tables: "fixed".
+        view: the study.
+        pattern: name of the method that keeps the fixed pattern.
+    """
+    rows = tables["fixed"]
+    chosen = rows[(rows["metric"] == "iou") & (rows["other_method"] == pattern)]
+    return _over_rates([(f"IoU with {METHODS[pattern].label}", chosen)], view)
+
+
+def _panel_rows(
+    rows: pd.DataFrame, view: View, metrics: Sequence[str], per_dataset: bool
+) -> list[tuple[str, pd.DataFrame]]:
+    """Label and pairs of each row of panels: one for each metric, or for each metric and data set."""
+    rows = without_fixed(rows)
+    of_metrics = [(METRICS[metric].label, rows[rows["metric"] == metric]) for metric in metrics]
+    if not per_dataset:
+        return of_metrics
+    return [
+        (f"{name}\n{label}", chosen[chosen["dataset"] == dataset])
+        for label, chosen in of_metrics
+        for dataset, name in view.datasets.items()
+    ]
+
+
+def _over_rates(panel_rows: Sequence[tuple[str, pd.DataFrame]], view: View) -> Figure:
     """`stage_grid` over keep rates."""
     ticks = [style.percent(rate) for rate in view.keep_rates]
     return stage_grid(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from tokred.artifacts.style import percent
@@ -24,8 +26,15 @@ def backbone_order(view: View) -> list[str]:
     return [middle, *(name for name in reversed(names) if name != middle)]
 
 
-def performance(scores: pd.DataFrame, view: View, position: int) -> Table:
-    """The table of the backbone at a position of `backbone_order`; several seeds are averaged."""
+def make(tables: Mapping[str, pd.DataFrame], view: View, position: int) -> Table:
+    """The table of the backbone at a position of `backbone_order`; several seeds are averaged.
+
+    Args:
+        tables: "scores".
+        view: the study.
+        position: of the backbone.
+    """
+    scores = tables["scores"]
     backbone = backbone_order(view)[position]
     chosen = scores[scores["backbone"] == backbone]
     mean = chosen.groupby(["method", "dataset", "keep_rate"])["score"].mean()

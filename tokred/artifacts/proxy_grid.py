@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,29 +15,30 @@ from tokred.methods.registry import METHODS
 from tokred.metrics.registry import METRICS
 
 
-def draw_panels(rows: pd.DataFrame, view: View, shown: list[tuple[str, str]]) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: View, panels: Sequence[tuple[str, str]]) -> Figure:
     """Spearman's correlation per measure, anchor, backbone, stage and keep rate, averaged over data sets.
 
     Args:
-        rows: `tables.PROXIES`.
+        tables: "proxies".
         view: the study.
-        shown: measures and anchors, top to bottom; those that the study has not are left out.
+        panels: measures and anchors, top to bottom; those that the study has not are left out.
     """
+    rows = tables["proxies"]
     rows = rows[rows["correlation"] == "spearman"]
     present = set(zip(rows["measure"], rows["method"], strict=True))
-    shown = [panel for panel in shown if panel in present]
+    shown = [panel for panel in panels if panel in present]
     height = 0.6 + len(shown) * max(0.75, 0.15 + 0.17 * len(view.keep_rates))
     fig = style.figure(style.WIDE, height)
-    panels = fig.subplots(len(shown), len(view.backbones), sharex=True, sharey=True, squeeze=False)
-    for (measure, anchor), line_of_panels in zip(shown, panels, strict=True):
+    grid = fig.subplots(len(shown), len(view.backbones), sharex=True, sharey=True, squeeze=False)
+    for (measure, anchor), line_of_panels in zip(shown, grid, strict=True):
         of_panels = rows[(rows["measure"] == measure) & (rows["method"] == anchor)]
         for backbone, axes in zip(view.backbones, line_of_panels, strict=True):
             image = _panel(axes, of_panels[of_panels["backbone"] == backbone], view)
         line_of_panels[0].set_ylabel(f"{METRICS[measure].label}\n{METHODS[anchor].label}\n$r$ (%)")
-    for label, axes in zip(view.backbones.values(), panels[0], strict=True):
+    for label, axes in zip(view.backbones.values(), grid[0], strict=True):
         axes.set_title(label)
-    fig.align_ylabels(panels[:, 0])
-    fig.colorbar(image, ax=panels, label="Spearman's correlation", shrink=0.6, aspect=30, pad=0.02)
+    fig.align_ylabels(grid[:, 0])
+    fig.colorbar(image, ax=grid, label="Spearman's correlation", shrink=0.6, aspect=30, pad=0.02)
     return fig
 
 

@@ -1,17 +1,404 @@
 """The registry of artifacts: what each shows, what tables it needs, which studies it makes sense for.
 
-An artifact is one file and one entry, in `main_text` or `appendix`. Figures have
-`draw(tables, view) -> Figure`, tables have `make(tables, view) -> Table`; `tables` are data frames by the
-names in `needs`.
+An artifact is one entry here, and a drawing function where none of `tokred.artifacts` draws it yet. What an
+entry says and what its function draws come from the same arguments.
 """
 
 from __future__ import annotations
 
 import re
 
-from tokred.artifacts.appendix import APPENDIX
 from tokred.artifacts.artifact import Artifact
-from tokred.artifacts.main_text import MAIN_TEXT
+from tokred.methods.registry import METHODS
+from tokred.metrics.registry import METRICS
+from tokred.run import UNREDUCED
+
+#: What figures of pattern similarity show besides values.
+_CHANCE = (
+    "Short lines: what unrelated patterns of the same sizes would have, for each method. Hollow marks: pairs "
+    "that say nothing, as a pattern is a single cluster or keeps all tokens."
+)
+#: For each kind of metric: the table of pairs of methods that has it, the methods that have such patterns
+#: (attributes of `Method`), and what the patterns are called.
+_KINDS = {
+    "sets": ("methods", ("kept",), "kept tokens"),
+    "clusterings": ("methods", ("clusters",), "clusters"),
+    "features": ("features", ("kept", "clusters"), "features"),
+}
+#: Metrics of Figure 12, top to bottom, as its caption calls them.
+_OTHER_MAP_METRICS = {
+    "spearman": "Spearman's correlation",
+    "jensen_shannon": "Jensen-Shannon divergence",
+    "emd": "Earth Mover's Distance (in tokens)",
+    "histogram": "histogram similarity",
+}
+#: How each part of a pattern is shown on an example image.
+_EXAMPLES = {
+    "clusters": (
+        "Clusters",
+        "Regions have the mean color of the cluster that they were at first; one that takes in others keeps "
+        "its color. Good clusters follow the picture's edges.",
+    ),
+    "kept": (
+        "Kept tokens",
+        "Dropped tokens are dimmed; of merging methods the cluster centers are shown as kept.",
+    ),
+}
+
+
+def _label(name: str) -> str:
+    """What titles and captions call a metric."""
+    return METRICS[name].label
+
+
+def _performance(name: str, position: int, title: str, caption: str) -> Artifact:
+    return Artifact(
+        name,
+        "table",
+        title,
+        caption,
+        ("scores",),
+        "performance_table:make",
+        {"position": position},
+        backbones=position + 1,
+    )
+
+
+def _keep_rates_per_dataset(number: int, metric: str) -> Artifact:
+    _, shows, what = _KINDS[METRICS[metric].kind]
+    return Artifact(
+        f"figure{number}",
+        "figure",
+        f"Effect of the keep rate on {what}, per data set",
+        f"A row a data set. {_label(metric)} of {what} at two keep rates, as in Figure 3. {_CHANCE}",
+        ("keep_rates",),
+        "lines:draw_keep_rates",
+        {"metrics": (metric,), "per_dataset": True},
+        keep_rates=2,
+        shows=shows,
+        intervals="images",
+    )
+
+
+def _backbones_per_dataset(number: int, metric: str) -> Artifact:
+    _, shows, what = _KINDS[METRICS[metric].kind]
+    return Artifact(
+        f"figure{number}",
+        "figure",
+        f"Effect of the backbone on {what}, per data set",
+        f"A row a data set. {_label(metric)} of {what} in two backbones, as in Figure 4. {_CHANCE}",
+        ("backbones",),
+        "lines:draw_backbones",
+        {"metrics": (metric,), "per_dataset": True},
+        backbones=2,
+        shows=shows,
+        intervals="images",
+    )
+
+
+def _against_fixed(part: str, pattern: str) -> Artifact:
+    return Artifact(
+        f"figure13{part}",
+        "figure",
+        f"Learned patterns against the fixed pattern {METHODS[pattern].plain_label}",
+        "IoU of the tokens that a method keeps with those nearest to the image center. Values near the "
+        f"chance level mean that what is learned is more than a preference for the center. {_CHANCE}",
+        ("fixed",),
+        "lines:draw_fixed",
+        {"pattern": pattern},
+        methods=(pattern,),
+        shows=("kept",),
+        intervals="images",
+    )
+
+
+def _scatter(number: int, measure: str, anchor: str, place: int) -> Artifact:
+    """`place` is that of the backbone, by rising capacity."""
+    pairs, shows, _ = _KINDS[METRICS[measure].kind]
+    ordinal = ("smallest", "second", "third")[place]
+    return Artifact(
+        f"figure{number}",
+        "figure",
+        f"Performance against {_label(measure)} to {METHODS[anchor].label}, {ordinal} backbone",
+        f"Difference in performance to {METHODS[anchor].label} against {_label(measure)}, a point a "
+        "method and keep rate, with Spearman's correlation over all points of a panel.",
+        ("scores", pairs),
+        "scatter:draw",
+        {"pairs": pairs, "measure": measure, "anchor": anchor, "place": place},
+        backbones=place + 1,
+        methods=() if anchor == UNREDUCED else (anchor,),
+        shows=shows,
+        fixed=True,
+    )
+
+
+def _depth_maps(number: int, method: str) -> Artifact:
+    return Artifact(
+        f"figure{number}",
+        "figure",
+        f"Depth maps of {METHODS[method].label}",
+        "Number of blocks that each token of the input grid passes through, averaged over the test images. "
+        "Bright places are kept for longer.",
+        ("depth",),
+        "depth_maps:draw",
+        {"method": method},
+        methods=(method,),
+    )
+
+
+def _examples(number: int, place: int, part: str) -> Artifact:
+    """`place` is that of the data set in the study."""
+    what, how = _EXAMPLES[part]
+    ordinal = ("first", "second", "third", "fourth")[place]
+    return Artifact(
+        f"figure{number}",
+        "figure",
+        f"{what} of an example image, {ordinal} data set",
+        f"One test image at every keep rate and stage, with the backbone of Table 1. {how}",
+        ("pictures", "examples"),
+        "examples:draw_patterns",
+        {"place": place, "part": part},
+        datasets=place + 1,
+        shows=(part,),
+        fixed=True,
+    )
+
+
+_PERFORMANCE = [
+    Artifact(
+        "figure1",
+        "figure",
+        "Average rank",
+        "Rank of each method among all methods, averaged over data sets, backbones and keep rates, with one "
+        "standard deviation. Left is better.",
+        ("scores",),
+        "ranks:draw",
+    ),
+    _performance(
+        "table1", 0, "Performance", "Performance in percent on the test split, per data set and keep rate."
+    ),
+    _performance(
+        "table7a",
+        1,
+        "Performance with the largest other backbone",
+        "As Table 1, for the largest of the other backbones.",
+    ),
+    _performance(
+        "table7b",
+        2,
+        "Performance with the smallest backbone",
+        "As Table 1, for the smallest of three or more backbones.",
+    ),
+    Artifact(
+        "comparison",
+        "figure",
+        "Performance beside another study's",
+        "Average ranks of the methods, and performance of the models that both have (else what "
+        "reduction costs), here and in the paper or another study. What lies on the dashed line is "
+        "the same in both.",
+        ("scores", "reference"),
+        "comparison:draw",
+    ),
+    Artifact(
+        "differences",
+        "table",
+        "Differences to another study",
+        "Performance less that of the paper or another study, with the largest disagreements in bold.",
+        ("scores", "reference"),
+        "differences:make",
+    ),
+]
+
+_PATTERNS = [
+    Artifact(
+        "figure3",
+        "figure",
+        "Effect of the keep rate",
+        "How alike a method's patterns are at two keep rates: part of the fewer kept tokens that is also "
+        f"among the more ({_label('ioa')}, dashed: the least possible), and how well finer clusters nest in "
+        f"coarser ones ({_label('homogeneity')}). 1 means that lowering the keep rate only removes or merges "
+        f"further. {_CHANCE}",
+        ("keep_rates",),
+        "lines:draw_keep_rates",
+        {"metrics": ("ioa", "homogeneity")},
+        keep_rates=2,
+        shows=("kept", "clusters"),
+        intervals="images",
+    ),
+    _keep_rates_per_dataset(8, "ioa"),
+    _keep_rates_per_dataset(9, "homogeneity"),
+    Artifact(
+        "figure7",
+        "figure",
+        "Actual keep rates",
+        "Tokens that a method with a variable number of tokens really keeps, against what it may keep "
+        "(dashed).",
+        ("summary",),
+        "actual_keep_rates:draw",
+        shows=("dynamic",),
+        intervals="images",
+    ),
+    Artifact(
+        "figure4",
+        "figure",
+        "Effect of the backbone",
+        f"How alike a method's patterns are in backbones of different capacity: {_label('iou')} of kept "
+        f"tokens (dashed: the least possible) and {_label('nmi')} of clusters. Values near the chance level "
+        f"mean that the backbone decides which tokens go. {_CHANCE}",
+        ("backbones",),
+        "lines:draw_backbones",
+        {"metrics": ("iou", "nmi")},
+        backbones=2,
+        shows=("kept", "clusters"),
+        intervals="images",
+    ),
+    _backbones_per_dataset(10, "iou"),
+    _backbones_per_dataset(11, "nmi"),
+    *(_against_fixed(part, pattern) for part, pattern in (("a", "l1"), ("b", "l2"), ("c", "linf"))),
+]
+
+_AVERAGE_PATTERNS = [
+    Artifact(
+        "figure5",
+        "figure",
+        "Patterns across data sets",
+        f"{_label('pearson')}'s correlation between the average depth of tokens on two data sets. High "
+        "values mean that a method prefers the same places whatever it looks at.",
+        ("datasets",),
+        "dataset_pairs:draw_backbones",
+        {"metric": "pearson"},
+        datasets=2,
+        shows=("kept",),
+        intervals="seeds",
+    ),
+    Artifact(
+        "figure12",
+        "figure",
+        "Patterns across data sets, by other metrics",
+        "As Figure 5 with {}, {}, {} and {}. ".format(*_OTHER_MAP_METRICS.values())
+        + "The second and third are distances: low means alike.",
+        ("datasets",),
+        "dataset_pairs:draw_metrics",
+        {"metrics": tuple(_OTHER_MAP_METRICS)},
+        datasets=2,
+        shows=("kept",),
+        intervals="seeds",
+    ),
+    *(
+        _depth_maps(number, method)
+        for number, method in enumerate(("topk", "evit", "dynamicvit", "ats", "kmedoids", "dpcknn"), 30)
+    ),
+]
+
+_PROXIES = [
+    Artifact(
+        "figure6",
+        "figure",
+        "Similarity as a proxy for performance",
+        "Spearman's correlation, over methods, between the difference in performance to an anchor and the "
+        f"similarity to it. {_label('procrustes')} is a distance, so positive means that what differs more "
+        f"does worse; {_label('iou')} and {_label('nmi')} are similarities, so negative does.",
+        ("proxies",),
+        "proxy_grid:draw",
+        {
+            "panels": (
+                ("procrustes", "topk"),
+                ("procrustes", "kmedoids"),
+                ("procrustes", UNREDUCED),
+                ("iou", "topk"),
+                ("nmi", "kmedoids"),
+            )
+        },
+    ),
+    Artifact(
+        "figure14",
+        "figure",
+        "Other measures of features as proxies for performance",
+        f"As Figure 6 with the distances {_label('cka')} and {_label('pwcca')}: positive means that what "
+        "differs more does worse.",
+        ("proxies",),
+        "proxy_grid:draw",
+        {
+            "panels": tuple(
+                (measure, anchor)
+                for measure in ("cka", "pwcca")
+                for anchor in ("topk", "kmedoids", UNREDUCED)
+            )
+        },
+    ),
+    *(
+        _scatter(first + place, measure, anchor, place)
+        for first, measure, anchor in (
+            (15, "procrustes", UNREDUCED),
+            (18, "procrustes", "topk"),
+            (21, "procrustes", "kmedoids"),
+            (24, "iou", "topk"),
+            (27, "nmi", "kmedoids"),
+        )
+        for place in range(3)
+    ),
+]
+
+_IMAGES = [
+    Artifact(
+        "figure2",
+        "figure",
+        "Example images",
+        "Randomly chosen test images of each data set, with their classes.",
+        ("pictures",),
+        "examples:draw_images",
+    ),
+    *(
+        _examples(first + 2 * place, place, part)
+        for place in range(4)
+        for first, part in ((36, "clusters"), (37, "kept"))
+    ),
+]
+
+_SETTINGS = [
+    Artifact(
+        "table2",
+        "table",
+        "Grid of the hyperparameter search",
+        "The values that were tried of each searched setting.",
+        ("grid",),
+        "settings_tables:searched_grid",
+    ),
+    Artifact(
+        "table3",
+        "table",
+        "Settings of each data set",
+        "What all methods share on a data set: epochs, batch size, loss, moving average, augmentations.",
+        ("settings", "scores"),
+        "settings_tables:of_datasets",
+    ),
+    Artifact(
+        "table4",
+        "table",
+        "Settings of the methods on the first data set",
+        "Warm-up epochs, learning rate scale and freeze epochs of the backbone, by method and keep rate.",
+        ("settings",),
+        "settings_tables:of_methods",
+    ),
+    Artifact(
+        "table5",
+        "table",
+        "Settings of the unreduced models",
+        "The searched settings of the unreduced model on each data set on which it is trained.",
+        ("settings",),
+        "settings_tables:of_unreduced",
+    ),
+    Artifact(
+        "table6",
+        "table",
+        "Whose settings the methods use",
+        "Whether a method is trained with its settings of the first data set (I) or with those of "
+        "the data set's unreduced model (D).",
+        ("settings",),
+        "settings_tables:sources",
+        datasets=2,
+    ),
+]
 
 
 def _place(artifact: Artifact) -> tuple[str, int, str]:
@@ -22,6 +409,6 @@ def _place(artifact: Artifact) -> tuple[str, int, str]:
     )
 
 
-_ALL = sorted([*MAIN_TEXT, *APPENDIX], key=_place)
+_ALL = sorted([*_PERFORMANCE, *_PATTERNS, *_AVERAGE_PATTERNS, *_PROXIES, *_IMAGES, *_SETTINGS], key=_place)
 #: Every artifact by name, in the paper's order.
 ARTIFACTS: dict[str, Artifact] = {artifact.name: artifact for artifact in _ALL}

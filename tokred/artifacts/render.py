@@ -43,7 +43,7 @@ def render_files(
 
 
 def render(name: str, frames: Mapping[str, pd.DataFrame], view: View, outputs: Iterable[str]) -> None:
-    """Draw or make an artifact once, and write it in each format.
+    """Make an artifact once, and write it in each format.
 
     Raises:
         ValueError: the study cannot have the artifact, a table is empty, or a suffix is none of its formats.
@@ -55,10 +55,7 @@ def render(name: str, frames: Mapping[str, pd.DataFrame], view: View, outputs: I
     for table in artifact.needs:
         if frames[table].empty:
             raise ValueError(f"{name}: its table {table!r} has no rows in study {view.study!r}")
-    module = artifact.load()
-    drawn = (
-        module.draw(frames, view.for_figures()) if artifact.kind == "figure" else module.make(frames, view)
-    )
+    made = artifact.make(frames, view)
     for output in outputs:
         suffix = Path(output).suffix.removeprefix(".")
         if suffix not in artifact.formats:
@@ -66,8 +63,8 @@ def render(name: str, frames: Mapping[str, pd.DataFrame], view: View, outputs: I
         if artifact.kind == "figure":
             from tokred.artifacts.style import save
 
-            save(drawn, output, artifact.title, artifact.caption_for(view))
+            save(made, output, artifact.title, artifact.caption_for(view))
         else:
-            text = {"csv": drawn.csv, "html": drawn.html, "md": drawn.markdown, "tex": drawn.latex}[suffix]()
+            text = {"csv": made.csv, "html": made.html, "md": made.markdown, "tex": made.latex}[suffix]()
             with atomic_path(output) as temporary:
                 temporary.write_text(text, encoding="utf-8")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -16,21 +18,23 @@ from tokred.metrics.spearman import spearman
 _KEY = ["dataset", "backbone", "method", "keep_rate", "seed"]
 
 
-def draw_scatter(
-    scores: pd.DataFrame, pairs: pd.DataFrame, view: View, measure: str, anchor: str, place: int
+def draw(
+    tables: Mapping[str, pd.DataFrame], view: View, pairs: str, measure: str, anchor: str, place: int
 ) -> Figure:
     """A row a data set, a column a stage, a point a method and keep rate.
 
     Args:
-        scores: `tables.SCORES`.
-        pairs: `tables.PAIRS` with the measure.
+        tables: "scores", and the one with the measure.
+        view: the study.
+        pairs: name of the table with the measure.
         measure: name of the metric.
         anchor: name of the anchor method.
         place: of the backbone, by rising capacity.
     """
     backbone = list(view.backbones)[place]
-    rows = pairs[(pairs["metric"] == measure) & (pairs["method"] == anchor) & (pairs["backbone"] == backbone)]
-    performance = scores.set_index(_KEY)["score"]
+    rows = tables[pairs]
+    rows = rows[(rows["metric"] == measure) & (rows["method"] == anchor) & (rows["backbone"] == backbone)]
+    performance = tables["scores"].set_index(_KEY)["score"]
     first = performance.loc[pd.MultiIndex.from_frame(rows[_KEY])].to_numpy()
     second = performance.loc[pd.MultiIndex.from_frame(rows[[f"other_{name}" for name in _KEY]])].to_numpy()
     rows = rows.assign(difference=first - second).dropna(subset=["mean"])

@@ -1,4 +1,4 @@
-"""Figure 7: how many tokens a method with a variable number of tokens really keeps."""
+"""How many tokens a method with a variable number of tokens really keeps (Figure 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figure 1: average rank of each method."""
+"""Average rank of each method (Figure 1)."""
 
 from __future__ import annotations
 

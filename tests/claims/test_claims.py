@@ -30,8 +30,8 @@ from tokred.claims.verdicts import (
     to_markdown,
 )
 from tokred.methods.registry import METHODS, Family
-from tokred.metrics.rank import average_rank
 from tokred.metrics.registry import METRICS
+from tokred.statistics.rank import average_rank
 
 CLAIMS: dict[str, Claim] = {claim.name: claim for claims in GROUPS.values() for claim in claims}
 PAPER = VIEWS["paper"]

@@ -9,7 +9,7 @@ from types import ModuleType
 
 from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS, Family
-from tokred.metrics.intervals import describe
+from tokred.statistics.intervals import describe
 
 #: Tables that a study has without models of its own.
 UNTRAINED = ("scores", "reference", "settings", "grid")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from benchmarks.race import Contest, race_row
 from benchmarks.row import Goal, Row, Scale
 from benchmarks.synthetic import SIDE, survivors
-from tokred.metrics.depth import block_counts, depth_statistics
-from tokred.metrics.emd import earth_movers_distance, ground_distance
+from tokred.metrics.depth import block_counts, count_levels
+from tokred.metrics.maps import earth_movers_distance, ground_distance
 
 #: Both sides solve the same problem exactly by POT; ours must not be slower.
 _GOAL = Goal(">=", 1)
@@ -24,7 +24,8 @@ def maps(pairs: int) -> list[tuple[NDArray, NDArray]]:
     """Pairs of depth maps of 14 x 14 tokens."""
     rng, blocks = np.random.default_rng(0), block_counts((3, 6, 9), 12)
     one, other = (
-        [depth_statistics(survivors(rng, _IMAGES, "0.50"), blocks)[0] for _ in range(pairs)] for _ in "ab"
+        [count_levels(survivors(rng, _IMAGES, "0.50"), len(blocks)).depth_map(blocks) for _ in range(pairs)]
+        for _ in "ab"
     )
     return list(zip(one, other, strict=True))
 

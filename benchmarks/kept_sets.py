@@ -12,9 +12,12 @@ from benchmarks.race import Contest, race_row
 from benchmarks.row import Goal, Row, Scale
 from benchmarks.study import RATES
 from benchmarks.synthetic import survivors
-from tokred.metrics.ioa import intersection_over_area
-from tokred.metrics.iou import intersection_over_union
-from tokred.metrics.sets import PackedSets, pack_survivors
+from tokred.metrics.sets import (
+    PackedSets,
+    intersection_over_area,
+    intersection_over_union,
+    pack_survivors,
+)
 
 _GOAL = Goal(">=", 50)
 _STAGE = 1

@@ -15,7 +15,7 @@ from benchmarks.synthetic import STAGES
 from tokred import patterns
 from tokred.compare.runs import open_runs
 from tokred.compare.summary import summarize_runs
-from tokred.metrics.depth import actual_keep_rate, block_counts, depth_statistics
+from tokred.metrics.depth import LevelCounts, block_counts, count_levels
 
 #: Times that a run's patterns should be read.
 _ONCE = Goal("<=", 1)
@@ -32,9 +32,9 @@ def contest(scale: Scale) -> Contest:
         return np.array([[row["mean"] for row in summary] + [row["depth"] for row in depth]])
 
     def theirs() -> NDArray:
-        rates = [actual_keep_rate(_survived(path), stage).mean() for stage in range(1, STAGES + 1)]
-        mean_depth = depth_statistics(_survived(path), blocks)[1].mean()
-        return np.array([[*rates, mean_depth, *depth_statistics(_survived(path), blocks)[0]]])
+        rates = [(_survived(path) >= stage).mean() for stage in range(1, STAGES + 1)]
+        mean_depth = _counts(path).mean_depth(blocks).mean()
+        return np.array([[*rates, mean_depth, *_counts(path).depth_map(blocks)]])
 
     return Contest(ours, theirs, unit="run of 50,000 images")
 
@@ -56,3 +56,7 @@ def measure(scale: Scale) -> Iterator[Row]:
 
 def _survived(path: str) -> NDArray:
     return patterns.read(path, ["survived"]).survived
+
+
+def _counts(path: str) -> LevelCounts:
+    return count_levels(_survived(path), STAGES + 1)

@@ -16,7 +16,7 @@ from tests.artifacts.tables import VIEWS
 from tokred.artifacts import examples, style
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.methods.registry import METHODS
-from tokred.metrics.rank import average_rank
+from tokred.statistics.rank import average_rank
 
 
 def lines(fig: Figure, panel: int) -> dict[str, np.ndarray]:

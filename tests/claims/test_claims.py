@@ -31,6 +31,7 @@ from tokred.claims.verdicts import (
 )
 from tokred.methods.registry import METHODS, Family
 from tokred.metrics.registry import METRICS
+from tokred.statistics.rank import average_rank
 
 CLAIMS: dict[str, Claim] = {claim.name: claim for claims in GROUPS.values() for claim in claims}
 PAPER = VIEWS["paper"]

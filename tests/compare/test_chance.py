@@ -18,7 +18,7 @@ from tokred.compare.jobs import compare
 from tokred.compare.proxies import correlate
 from tokred.compare.runs import open_runs
 from tokred.metrics.chance import chance_adjusted
-from tokred.metrics.iou import expected_iou
+from tokred.metrics.sets import expected_iou
 from tokred.patterns import numbered_clusters, pattern_schema
 from tokred.run import RUN_COLUMNS, Run
 

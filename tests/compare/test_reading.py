@@ -63,10 +63,10 @@ def loaded(program: str) -> set[str]:
 
 
 def test_metrics_and_artifacts_leave_torch_alone() -> None:
-    """Every module of both; the explorer and claims as well."""
+    """Every module of both; statistics, the explorer and claims as well."""
     program = """
 import importlib, pkgutil
-for package in ("metrics", "compare", "artifacts", "claims", "explorer"):
+for package in ("metrics", "statistics", "compare", "artifacts", "claims", "explorer"):
     for module in pkgutil.iter_modules(importlib.import_module(f"tokred.{package}").__path__):
         importlib.import_module(f"tokred.{package}.{module.name}")
 """

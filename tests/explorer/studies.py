@@ -18,7 +18,7 @@ from tokred.budget import token_budget
 from tokred.datasets.info import Row, TableInfo
 from tokred.datasets.writing import write
 from tokred.methods.registry import METHODS, Family
-from tokred.metrics.depth import block_counts, depth_statistics
+from tokred.metrics.depth import block_counts, count_levels
 from tokred.run import Run
 
 ALL = tuple(name for name in METHODS if name != "none")
@@ -118,7 +118,8 @@ def _write_run(made: Made, run: Run, rows: list[Row], task: str, classes: int) -
         made.inputs["patterns"].append(str(made.path("patterns", run)))
         made.inputs["predictions"].append(str(made.path("predictions", run)))
         if survived is not None:
-            depth, _ = depth_statistics(survived, block_counts(view.locations, view.depth))
+            levels = count_levels(survived, len(view.locations) + 1)
+            depth = levels.depth_map(block_counts(view.locations, view.depth))
             depth_rows = [{**asdict(run), "token": t, "depth": float(d)} for t, d in enumerate(depth)]
             tables.write_rows(made.path("depth", run), depth_rows, tables.DEPTH)
             made.inputs["depth"].append(str(made.path("depth", run)))

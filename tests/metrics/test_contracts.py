@@ -12,20 +12,20 @@ import numpy as np
 import pytest
 
 import tokred.metrics
-from tokred.metrics.moments import moments, normalize
+import tokred.statistics
+from tests.metrics.pairs import moments
+from tokred.metrics.clusterings import entropies
 from tokred.metrics.registry import METRICS, Metric
 
-RNG = np.random.default_rng(3)
 
-
-def draw(kind: str) -> object:
+def draw(kind: str, rng: np.random.Generator) -> object:
     if kind == "sets":
-        return RNG.random((30, 64)) < 0.5
+        return rng.random((30, 64)) < 0.5
     if kind == "clusterings":
-        return RNG.integers(0, RNG.integers(2, 30), (30, 64))
+        return rng.integers(0, rng.integers(2, 30), (30, 64))
     if kind == "maps":
-        return RNG.uniform(0, 12, 64)
-    return RNG.normal(size=(50, 8)) @ RNG.normal(size=(8, 8))
+        return rng.uniform(0, 12, 64)
+    return rng.normal(size=(50, 8)) @ rng.normal(size=(8, 8))
 
 
 def apply(metric: Metric, a: object, b: object) -> np.ndarray:
@@ -33,18 +33,20 @@ def apply(metric: Metric, a: object, b: object) -> np.ndarray:
     if metric.kind == "maps":
         return np.atleast_1d(function(a, b, (8, 8)))
     if metric.kind == "features":
-        return np.atleast_1d(function(moments(normalize(a), normalize(b)))[0])
+        return np.atleast_1d(function(moments(a, b))[0])
+    if metric.kind == "clusterings":
+        return function(entropies(a, b))
     return function(a, b)
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_contract(name: str) -> None:
+def test_contract(name: str, rng: np.random.Generator) -> None:
     metric = METRICS[name]
     low = -np.inf if metric.low is None else metric.low
     high = np.inf if metric.high is None else metric.high
     asymmetric = []
     for _ in range(10):
-        a, b = draw(metric.kind), draw(metric.kind)
+        a, b = draw(metric.kind, rng), draw(metric.kind, rng)
         value, swapped, same = apply(metric, a, b), apply(metric, b, a), apply(metric, a, a)
         assert value.dtype == np.float64
         assert value.shape == ((30,) if metric.kind in ("sets", "clusterings") else (1,))
@@ -59,9 +61,9 @@ def test_contract(name: str) -> None:
 @pytest.mark.parametrize(
     "name", [name for name, metric in METRICS.items() if metric.kind in ("sets", "clusterings")]
 )
-def test_batch_equals_one_by_one(name: str) -> None:
+def test_batch_equals_one_by_one(name: str, rng: np.random.Generator) -> None:
     metric = METRICS[name]
-    a, b = draw(metric.kind), draw(metric.kind)
+    a, b = draw(metric.kind, rng), draw(metric.kind, rng)
     single = [apply(metric, a[i : i + 1], b[i : i + 1])[0] for i in range(len(a))]
     np.testing.assert_allclose(apply(metric, a, b), single, atol=1e-12)
 
@@ -90,21 +92,25 @@ assert "torch" not in sys.modules
 
 
 def test_examples() -> None:
-    names = [module.name for module in pkgutil.iter_modules(tokred.metrics.__path__)]
-    results = [doctest.testmod(importlib.import_module(f"tokred.metrics.{name}")) for name in names]
+    names = [
+        f"{package.__name__}.{module.name}"
+        for package in (tokred.metrics, tokred.statistics)
+        for module in pkgutil.iter_modules(package.__path__)
+    ]
+    results = [doctest.testmod(importlib.import_module(name)) for name in names]
     assert sum(result.failed for result in results) == 0
     assert sum(result.attempted for result in results) >= 15
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_metrics_of_sets_alone_have_an_expected_value(name: str) -> None:
+def test_metrics_of_sets_alone_have_an_expected_value(name: str, rng: np.random.Generator) -> None:
     """It is the mean over shuffled tokens; clusterings are permuted instead, maps and features have none."""
     metric = METRICS[name]
     if metric.kind != "sets":
         with pytest.raises(ValueError, match=f"metric '{name}' has no function of its expected value"):
             metric.load_expected()
         return
-    a, b = RNG.random((2, 5000, 64)) < RNG.random((2, 5000, 1))
-    difference = metric.load()(RNG.permuted(a, axis=1), b) - metric.load_expected()(a, b)
+    a, b = rng.random((2, 5000, 64)) < rng.random((2, 5000, 1))
+    difference = metric.load()(rng.permuted(a, axis=1), b) - metric.load_expected()(a, b)
     assert abs(difference.mean()) < 4 * difference.std() / np.sqrt(len(difference))
     assert 0 < metric.load_expected()(a, b).mean() < 1

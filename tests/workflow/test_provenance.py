@@ -81,7 +81,7 @@ def changed(file: Path, before: str, after: str) -> Iterator[None]:
 
 
 def test_a_changed_formula_of_a_metric_has_all_that_shows_it_made_anew(finished: Path) -> None:
-    with changed(finished / "clone/tokred/metrics/procrustes.py", "- 2 * nuclear", "- 3 * nuclear"):
+    with changed(finished / "clone/tokred/metrics/features.py", "- 2 * nuclear", "- 3 * nuclear"):
         jobs = to_do(finished)
     assert {name: n for name, n in jobs.items() if name in OF_A_RUN} == {}
     assert jobs == {"compare_features": 1, "compare_proxies": 1, "figure": 1, "claims": 1, "lineage": 1}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS, Family
-from tokred.metrics.intervals import describe
+from tokred.statistics.intervals import describe
 
 if TYPE_CHECKING:
     import pandas as pd

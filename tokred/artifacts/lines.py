@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from tokred.artifacts import style
 from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS, Family
-from tokred.metrics.intervals import mean_and_half_width, standard_error
 from tokred.metrics.registry import METRICS
+from tokred.statistics.intervals import mean_and_half_width, standard_error
 
 
 def without_fixed(rows: pd.DataFrame) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def _chance_levels(
 
 
 def with_intervals(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Columns `mean`, `half_width` (see `tokred.metrics.intervals`) of `tables.PAIRS` or `tables.SUMMARY`."""
+    """Columns `mean`, `half_width` (`tokred.statistics.intervals`) of `tables.PAIRS` or `tables.SUMMARY`."""
     rows = rows.assign(error=standard_error(rows))
     found = {key: mean_and_half_width(group, "mean", "error") for key, group in rows.groupby(by)}
     index = pd.MultiIndex.from_tuples(found, names=by) if len(by) > 1 else [key for (key,) in found]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from tokred.artifacts import style
 from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS
-from tokred.metrics.rank import average_rank
+from tokred.statistics.rank import average_rank
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:

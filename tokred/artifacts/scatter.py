@@ -13,7 +13,7 @@ from tokred.artifacts import style
 from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS
 from tokred.metrics.registry import METRICS
-from tokred.metrics.spearman import spearman
+from tokred.statistics.correlation import spearman
 
 _KEY = ["dataset", "backbone", "method", "keep_rate", "seed"]
 

@@ -7,8 +7,8 @@ import pandas as pd
 from tokred.claims.agreement import told
 from tokred.claims.claim import MODERATE, Basis, Claim, Evidence, Finding, NotTestableError
 from tokred.methods.registry import METHODS, Family
-from tokred.metrics.correlation import spearman
 from tokred.metrics.registry import METRICS
+from tokred.statistics.correlation import spearman
 
 #: Methods that the paper excepts from what it says of correlations across data sets.
 _EXCEPTIONS = ("dpcknn", "kmedoids", "dynamicvit")

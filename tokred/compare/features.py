@@ -11,8 +11,7 @@ from tokred import parquet
 from tokred.compare.anchors import FEATURE_ANCHORS
 from tokred.compare.pairs import Row, pair_row
 from tokred.compare.runs import RunFile, groups, same_images
-from tokred.metrics.moment_stream import MomentStream
-from tokred.metrics.moments import Moments
+from tokred.metrics.moments import Moments, RunningMoments
 from tokred.metrics.registry import METRICS
 from tokred.patterns import fixed_lists
 from tokred.run import UNREDUCED
@@ -44,9 +43,9 @@ def _compare(files: Sequence[RunFile]) -> Iterator[Row]:
     for anchor, other in pairs:
         same_images(anchor, other)
     for stage in range(1, files[0].num_stages + 2):
-        stream = moments_of(pairs, stage)
+        running = moments_of(pairs, stage)
         for anchor, other in pairs:
-            yield from _rows(anchor, other, stage, stream.moments(anchor.path, other.path))
+            yield from _rows(anchor, other, stage, running.moments(anchor.path, other.path))
 
 
 def _compared(anchor: RunFile, other: RunFile) -> bool:
@@ -54,13 +53,13 @@ def _compared(anchor: RunFile, other: RunFile) -> bool:
     return anchor is not other and other.run.method != UNREDUCED
 
 
-def moments_of(pairs: Sequence[tuple[RunFile, RunFile]], stage: int) -> MomentStream:
+def moments_of(pairs: Sequence[tuple[RunFile, RunFile]], stage: int) -> RunningMoments:
     """Moments of pairs of runs at a stage, in one pass over all of them."""
     files = list({file.path: file for pair in pairs for file in pair}.values())
-    stream = MomentStream((anchor.path, other.path) for anchor, other in pairs)
+    running = RunningMoments((anchor.path, other.path) for anchor, other in pairs)
     for batches in zip(*(_batches(file, stage) for file in files), strict=True):
-        stream.update({file.path: batch for file, batch in zip(files, batches, strict=True)})
-    return stream
+        running.update({file.path: batch for file, batch in zip(files, batches, strict=True)})
+    return running
 
 
 def _batches(file: RunFile, stage: int) -> Iterator[NDArray]:

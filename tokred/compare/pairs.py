@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from numpy.typing import NDArray
 
 from tokred.compare.runs import RunFile, pair, same_images, statistics
-from tokred.metrics.clusterings import scores_with_chance
+from tokred.metrics.clusterings import entropies
 from tokred.metrics.registry import METRICS
 from tokred.metrics.sets import degenerate
 from tokred.run import Run
@@ -38,11 +38,12 @@ def compare_clusters(first: RunFile, second: RunFile, *metrics: str) -> Iterator
     """
     same_images(first, second)
     for place in range(first.num_stages):
-        clusters = first.patterns.clusters[place], second.patterns.clusters[place]
-        scores = scores_with_chance(*clusters, first.permuted_clusters[place])
+        finer, coarser = first.patterns.clusters[place], second.patterns.clusters[place]
+        observed = entropies(finer, coarser)
+        by_chance = observed.by_chance(first.permuted_clusters[place], coarser)
         for metric in metrics:
-            found = statistics(scores.values[metric])
-            found |= chance_columns(scores.chance[metric], scores.degenerate)
+            value = METRICS[metric].load()
+            found = statistics(value(observed)) | chance_columns(value(by_chance), observed.degenerate)
             yield pair_row(first.run, second.run, place + 1, metric, found)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from tokred.compare.pairs import Row
-from tokred.metrics.correlation import kendall, spearman
 from tokred.run import UNREDUCED
+from tokred.statistics.correlation import kendall, spearman
 
 #: Columns that a correlation holds for, in the names of `tables.PROXIES`.
 _SETTING = ["dataset", "backbone", "method", "keep_rate", "seed", "measure", "stage"]

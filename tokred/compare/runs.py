@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tokred import parquet, patterns
 from tokred.methods.registry import METHODS, Method
-from tokred.metrics.permutations import image_seeds, permute_tokens
+from tokred.metrics.chance import image_seeds, permute_tokens
 from tokred.metrics.sets import PackedSets, pack_survivors
 from tokred.patterns import Patterns
 from tokred.run import Run

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tokred.metrics.correlation import spearman
-from tokred.metrics.rank import average_rank
 from tokred.run import UNREDUCED
+from tokred.statistics.correlation import spearman
+from tokred.statistics.rank import average_rank
 
 _CELL = ["dataset", "backbone", "method", "keep_rate"]
 

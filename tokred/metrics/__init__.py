@@ -1,1 +1,1 @@
-"""Metrics, one file each; `registry` describes them. Nothing here imports torch."""
+"""Metrics of patterns, a module for each kind; `registry` describes them. Nothing here imports torch."""

@@ -68,29 +68,3 @@ def count_levels(survived: NDArray, levels: int) -> LevelCounts:
             per_token[level] += found.sum(axis=0, dtype=np.uint16)
             per_image[level, start : start + _CHUNK] = found.sum(axis=1, dtype=np.uint16)
     return LevelCounts(per_token, per_image)
-
-
-def depth_statistics(survived: NDArray, blocks: NDArray) -> tuple[NDArray, NDArray]:
-    """Depths in one pass over patterns.
-
-    Args:
-        survived: (n, P) number of stages that each token outlived.
-        blocks: what `block_counts` returns.
-
-    Returns:
-        (P,) dataset-averaged map, and (n,) mean depth of every image.
-    """
-    counts = count_levels(survived, len(blocks))
-    return counts.depth_map(blocks), counts.mean_depth(blocks)
-
-
-def actual_keep_rate(survived: NDArray, stage: int) -> NDArray:
-    """(n,) part of the P input tokens that is left after a stage, counted from 1 (paper appendix D).
-
-    Args:
-        survived: (n, P) number of stages that each token outlived.
-
-    >>> actual_keep_rate(np.array([[0, 1, 2, 3], [1, 1, 0, 0]]), 1)
-    array([0.75, 0.5 ])
-    """
-    return (survived >= stage).mean(axis=1)

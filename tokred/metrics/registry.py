@@ -1,12 +1,12 @@
 """The registry of metrics: what they take, what range they have, what a larger value means.
 
-All metrics of one kind share one signature:
+The metrics of a kind stand in one module, which has its name, and share one signature:
 
 - "sets": `(kept_a, kept_b)`, (n, P) booleans or `tokred.metrics.sets.PackedSets` -> (n,) float64, a value an
   image;
-- "clusterings": `(labels_a, labels_b)`, (n, P) non-negative integers -> (n,) float64;
+- "clusterings": `(found)`, the `tokred.metrics.clusterings.Entropies` of two clusterings -> (n,) float64;
 - "maps": `(map_a, map_b, grid)`, (P,) floats and (rows, columns) -> float;
-- "features": `(moments)`, `tokred.metrics.moments.Moments` -> `(value, dropped)`.
+- "features": `(moments)`, the `tokred.metrics.moments.Moments` of two models -> `(value, dropped)`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Metric:
         larger_is_similar: whether it is a similarity rather than a distance.
         target: "module:function" below `tokred.metrics`.
         expected: "module:function" of its expected value for unrelated sets of the same sizes; None for
-            other kinds (`tokred.metrics.clusterings` has the chance levels of clusterings).
+            other kinds (clusterings have `tokred.metrics.clusterings.Entropies.by_chance`).
     """
 
     name: str
@@ -68,21 +68,21 @@ def _load(target: str) -> Callable:
 
 
 _ALL = [
-    Metric("ioa", "IoA", "sets", False, 0, 1, True, "ioa:intersection_over_area", "ioa:expected_ioa"),
-    Metric("iou", "IoU", "sets", True, 0, 1, True, "iou:intersection_over_union", "iou:expected_iou"),
-    Metric("homogeneity", "Homogeneity", "clusterings", False, 0, 1, True, "homogeneity:homogeneity"),
-    Metric("completeness", "Completeness", "clusterings", False, 0, 1, True, "completeness:completeness"),
-    Metric("nmi", "NMI", "clusterings", True, 0, 1, True, "nmi:normalized_mutual_information"),
-    Metric("pearson", "Pearson", "maps", True, -1, 1, True, "pearson:pearson"),
-    Metric("spearman", "Spearman", "maps", True, -1, 1, True, "spearman:spearman"),
-    Metric("jensen_shannon", "Jensen-Shannon", "maps", True, 0, 1, False, "jensen_shannon:jensen_shannon"),
-    Metric("emd", "EMD", "maps", True, 0, None, False, "emd:earth_movers_distance"),
-    Metric("histogram", "Histogram", "maps", True, 0, 1, True, "histogram:histogram_similarity"),
-    Metric("procrustes", "Procrustes", "features", True, 0, 2, False, "procrustes:procrustes"),
-    Metric("cka", "CKA", "features", True, 0, 1, False, "cka:cka"),
-    Metric("pwcca", "PWCCA", "features", False, 0, 1, False, "pwcca:pwcca"),
-    Metric("cca", "CCA", "features", True, 0, 1, True, "cca:mean_cca"),
-    Metric("cca_squared", "CCA²", "features", True, 0, 1, True, "cca:mean_squared_cca"),
+    Metric("ioa", "IoA", "sets", False, 0, 1, True, "sets:intersection_over_area", "sets:expected_ioa"),
+    Metric("iou", "IoU", "sets", True, 0, 1, True, "sets:intersection_over_union", "sets:expected_iou"),
+    Metric("homogeneity", "Homogeneity", "clusterings", False, 0, 1, True, "clusterings:homogeneity"),
+    Metric("completeness", "Completeness", "clusterings", False, 0, 1, True, "clusterings:completeness"),
+    Metric("nmi", "NMI", "clusterings", True, 0, 1, True, "clusterings:normalized_mutual_information"),
+    Metric("pearson", "Pearson", "maps", True, -1, 1, True, "maps:pearson"),
+    Metric("spearman", "Spearman", "maps", True, -1, 1, True, "maps:spearman"),
+    Metric("jensen_shannon", "Jensen-Shannon", "maps", True, 0, 1, False, "maps:jensen_shannon"),
+    Metric("emd", "EMD", "maps", True, 0, None, False, "maps:earth_movers_distance"),
+    Metric("histogram", "Histogram", "maps", True, 0, 1, True, "maps:histogram_similarity"),
+    Metric("procrustes", "Procrustes", "features", True, 0, 2, False, "features:procrustes"),
+    Metric("cka", "CKA", "features", True, 0, 1, False, "features:cka"),
+    Metric("pwcca", "PWCCA", "features", False, 0, 1, False, "features:pwcca"),
+    Metric("cca", "CCA", "features", True, 0, 1, True, "features:mean_cca"),
+    Metric("cca_squared", "CCA²", "features", True, 0, 1, True, "features:mean_squared_cca"),
 ]
 
 #: Every metric by name.

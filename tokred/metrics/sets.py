@@ -1,9 +1,12 @@
-"""Sizes of sets of tokens, counted in packed bits."""
+"""Metrics of kept tokens: Intersection over Area and Intersection over Union (paper equations 1 and 2).
+
+Sets of tokens are counted in packed bits.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +61,90 @@ def pack_survivors(survived: NDArray, stage: int) -> PackedSets:
     return PackedSets(words, tokens)
 
 
-def pack_both(kept_a: Sets, kept_b: Sets) -> tuple[PackedSets, PackedSets]:
+def degenerate(a: PackedSets, b: PackedSets) -> NDArray:
+    """(n,) whether either set has all tokens or none: it is then the same however its tokens are permuted."""
+    found = np.zeros(len(a.words), dtype=bool)
+    for sets in (a, b):
+        found |= (sets.sizes == 0) | (sets.sizes == sets.tokens)
+    return found
+
+
+def intersection_over_area(larger: Sets, smaller: Sets) -> NDArray:
+    """Part of the smaller set that lies in the larger one: |M1 n M2| / |M2|; 0 for an empty M2.
+
+    Args:
+        larger: (n, P) booleans or packed sets, M1, kept at the higher keep rate r1.
+        smaller: (n, P) booleans or packed sets, M2, kept at r2 < r1.
+
+    Returns:
+        (n,) values in [0, 1].
+
+    Raises:
+        ValueError: different shapes.
+
+    >>> intersection_over_area(np.array([[1, 1, 0, 1]], bool), np.array([[1, 0, 1, 0]], bool))
+    array([0.5])
+    """
+    first, second = _pack_both(larger, smaller)
+    return _ratio(_common(first, second), second.sizes)
+
+
+def expected_ioa(larger: Sets, smaller: Sets) -> NDArray:
+    """IoA expected of unrelated sets of the same sizes: K1 / P, 0 for an empty M2.
+
+    Two random sets share K1 K2 / P tokens on average.
+
+    Args and errors as of `intersection_over_area`.
+
+    >>> expected_ioa(np.array([[1, 1, 0, 1]], bool), np.array([[1, 0, 1, 0]], bool))
+    array([0.75])
+    """
+    first, second = _pack_both(larger, smaller)
+    return np.where(second.sizes > 0, first.sizes / first.tokens, 0.0)
+
+
+def intersection_over_union(kept_a: Sets, kept_b: Sets) -> NDArray:
+    """|M1 n M2| / |M1 u M2|; 0 where both are empty.
+
+    Args:
+        kept_a, kept_b: (n, P) booleans or packed sets.
+
+    Returns:
+        (n,) values in [0, 1].
+
+    Raises:
+        ValueError: different shapes.
+
+    >>> intersection_over_union(np.array([[1, 1, 0, 0]], bool), np.array([[1, 0, 1, 0]], bool))
+    array([0.33333333])
+    """
+    first, second = _pack_both(kept_a, kept_b)
+    shared = _common(first, second)
+    return _ratio(shared, first.sizes + second.sizes - shared)
+
+
+def expected_iou(kept_a: Sets, kept_b: Sets) -> NDArray:
+    """IoU expected of unrelated sets of the same sizes; 0 where both are empty.
+
+    This is the mean of the ratio, not the ratio of the means K1 K2 / P and K1 + K2 - K1 K2 / P, which is
+    smaller: the number of common tokens x has a hypergeometric distribution, so the mean of x / (K1 + K2 - x)
+    is a sum over all x. It is computed once for every pair of sizes that occurs.
+
+    Args and errors as of `intersection_over_union`.
+
+    >>> expected_iou(np.array([[1, 1, 0, 0]], bool), np.array([[1, 0, 1, 0]], bool)).round(4)
+    array([0.3889])
+    """
+    first, second = _pack_both(kept_a, kept_b)
+    tokens = first.tokens
+    codes = np.minimum(first.sizes, second.sizes) * (tokens + 1) + np.maximum(first.sizes, second.sizes)
+    expected = np.zeros((tokens + 1) ** 2)
+    for code in np.flatnonzero(np.bincount(codes)).tolist():
+        expected[code] = _expected_ratio(*divmod(code, tokens + 1), tokens)
+    return expected[codes]
+
+
+def _pack_both(kept_a: Sets, kept_b: Sets) -> tuple[PackedSets, PackedSets]:
     """Two sets an image as packed bits.
 
     Raises ValueError for different shapes: the padding to whole words would hide a different P.
@@ -70,9 +156,14 @@ def pack_both(kept_a: Sets, kept_b: Sets) -> tuple[PackedSets, PackedSets]:
     return a, b
 
 
-def common(a: PackedSets, b: PackedSets) -> NDArray:
+def _common(a: PackedSets, b: PackedSets) -> NDArray:
     """(n,) number of tokens in both sets."""
     return _count(a.words & b.words)
+
+
+def _ratio(part: NDArray, whole: NDArray) -> NDArray:
+    """part / whole, 0 where the whole is empty, as then the part is."""
+    return part / np.maximum(whole, 1)
 
 
 def _count(words: NDArray) -> NDArray:
@@ -84,14 +175,27 @@ def _count(words: NDArray) -> NDArray:
     return total
 
 
-def ratio(part: NDArray, whole: NDArray) -> NDArray:
-    """part / whole, 0 where the whole is empty, as then the part is."""
-    return part / np.maximum(whole, 1)
+@cache
+def _expected_ratio(smaller: int, larger: int, tokens: int) -> float:
+    """Mean of x / (K1 + K2 - x) over the common tokens x of two random sets."""
+    if larger == 0:
+        return 0.0
+    shared = np.arange(max(0, smaller + larger - tokens), smaller + 1)
+    log_chance = (
+        _log_choose(larger, shared)
+        + _log_choose(tokens - larger, smaller - shared)
+        - _log_choose(tokens, np.array(smaller))
+    )
+    return float(np.exp(log_chance) @ (shared / (smaller + larger - shared)))
 
 
-def degenerate(a: PackedSets, b: PackedSets) -> NDArray:
-    """(n,) whether either set has all tokens or none: it is then the same however its tokens are permuted."""
-    found = np.zeros(len(a.words), dtype=bool)
-    for sets in (a, b):
-        found |= (sets.sizes == 0) | (sets.sizes == sets.tokens)
-    return found
+def _log_choose(total: int, chosen: NDArray) -> NDArray:
+    """Logarithm of the number of ways to choose from a total; importing scipy.special would take 0.2 s."""
+    factorials = _log_factorials(total)
+    return factorials[total] - factorials[chosen] - factorials[total - chosen]
+
+
+@cache
+def _log_factorials(up_to: int) -> NDArray:
+    """log 0!, log 1!, ..."""
+    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, up_to + 1)))])

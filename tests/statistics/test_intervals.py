@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import bootstrap
 
-from tokred.metrics.intervals import NORMAL, describe, mean_and_half_width, over_seeds, standard_error
+from tokred.statistics.intervals import NORMAL, describe, mean_and_half_width, over_seeds, standard_error
 
 
 def test_over_seeds_by_hand() -> None:

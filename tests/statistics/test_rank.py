@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tokred import published
-from tokred.metrics.rank import average_rank, ranks
+from tokred.statistics.rank import average_rank, ranks
 
 PUBLISHED = {
     "evit": 2.15,

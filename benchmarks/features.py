@@ -12,11 +12,11 @@ from benchmarks.process import alone
 from benchmarks.race import Contest, race_row
 from benchmarks.row import Goal, Row, Scale
 from benchmarks.study import runs, write_features
-from tokred.compare.features import moments_of
-from tokred.compare.runs import RunFile, open_runs
+from tokred.comparison.features import moments_of
+from tokred.comparison.runs import RunFile, open_runs
 from tokred.metrics.registry import METRICS
-from tokred.patterns import fixed_lists
-from tokred.run import UNREDUCED
+from tokred.study.run import UNREDUCED
+from tokred.tables.patterns import fixed_lists
 
 _FASTER, _SMALLER = Goal(">=", 5), Goal("<=", 1.5)
 _METRICS = [METRICS[name] for name in ("procrustes", "cka", "pwcca")]

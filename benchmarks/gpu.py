@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from benchmarks.models import LOCATIONS, REDUCED, Setting
 from benchmarks.row import Row, Scale
 from benchmarks.training_step import ideal_step, step
-from tokred.build import build_model
-from tokred.config import Backbone, Hardware, Training
-from tokred.run import Run
-from tokred.training.data import Images
-from tokred.training.device import resolve
+from tokred.data.in_memory import Images
+from tokred.models.factory import build_model
+from tokred.runtime.device import resolve
+from tokred.study import Backbone, Hardware, Training
+from tokred.study.run import Run
 from tokred.training.loop import Trainer
 
 #: Images at a time, images of the epoch.

@@ -13,11 +13,11 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from benchmarks.row import Scale
-from tokred.api import reduce
 from tokred.methods.registry import METHODS
-from tokred.run import UNREDUCED
-from tokred.scale import Shape, forward_macs
-from tokred.training.device import keep_freed_memory
+from tokred.models.reduce import reduce
+from tokred.orchestration.cost import Shape, forward_macs
+from tokred.runtime.device import keep_freed_memory
+from tokred.study.run import UNREDUCED
 
 #: The reduced methods, in the registry's order.
 REDUCED = [name for name in METHODS if name != UNREDUCED]

@@ -11,8 +11,8 @@ from sklearn.datasets import load_sample_image
 from torch import Tensor
 
 import tokred
-from tokred.trace import Trace
-from tokred.vit import ReducedVisionTransformer
+from tokred.models.trace import Trace
+from tokred.models.vision_transformer import ReducedVisionTransformer
 
 _PIXELS = 224
 _BATCH = 32

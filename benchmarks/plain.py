@@ -10,13 +10,13 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-import tokred.vit
-from tokred import attention, blocks
-from tokred.attention import BlockAttention, project
+import tokred.models.vision_transformer
 from tokred.methods import dpcknn, evit, kmedoids
 from tokred.methods.base import Context, Reduction, rank_descending
 from tokred.methods.kmedoids import KMedoids
-from tokred.vit import ReducedVisionTransformer
+from tokred.models import attention, blocks
+from tokred.models.attention import BlockAttention, project
+from tokred.models.vision_transformer import ReducedVisionTransformer
 
 
 def softmax_weights(q: Tensor, k: Tensor, bias: Tensor | None, scale: float | None) -> Tensor:
@@ -58,7 +58,7 @@ class PlainAttention(BlockAttention):
 
 
 def gather(x: Tensor, index: Tensor) -> Tensor:
-    """`tokred.tokens.gather_tokens` as it is written by hand: with an index for every number."""
+    """`tokred.models.tokens.gather_tokens` as it is written by hand: with an index for every number."""
     shape = *index.shape, *x.shape[2:]
     return x.gather(1, index.reshape(*index.shape, *(1 for _ in x.shape[2:])).expand(shape))
 
@@ -75,7 +75,7 @@ def replaced(model: ReducedVisionTransformer, x: Tensor, reduction: Reduction) -
 @contextmanager
 def by_hand() -> Iterator[None]:
     """Attention, taking tokens and merging them are written by hand in every block."""
-    gathering = attention, blocks, dpcknn, evit, kmedoids, tokred.vit
+    gathering = attention, blocks, dpcknn, evit, kmedoids, tokred.models.vision_transformer
     with ExitStack() as stack:
         for place, name, plain in (
             (torch.nn.functional, "scaled_dot_product_attention", softmax_attention),

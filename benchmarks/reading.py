@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from benchmarks.row import Goal, Row, Scale
 from benchmarks.study import runs, write_patterns
-from tokred import patterns
+from tokred.tables import patterns
 
 _GOAL = Goal("<=", 1)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.process import Run, alone
 from benchmarks.row import ALL, Goal, Row, Scale
 from benchmarks.study import runs, write_features, write_patterns
-from tokred.compare.jobs import compare, summarize
+from tokred.comparison.jobs import compare, summarize
 
 _MINUTES, _GIGABYTES = Goal("<=", 10), Goal("<=", 4)
 #: Jobs that run at a time, each with one thread, as in the workflow on two cores.

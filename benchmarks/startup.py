@@ -16,15 +16,19 @@ from unittest import mock
 from benchmarks.calls import ROOT
 from benchmarks.process import alone
 from benchmarks.row import Goal, Row, Scale
-from tokred import worker
+from tokred.orchestration import job_runner
 
 _NONE, _START = Goal("<=", 0), Goal("<=", 3)
 #: Modules that a job loads, by its kind.
 ENTRIES = {
     "train, extract": ("tokred.training.job", "tokred.evaluation.job"),
     "torch and its optimisers, nothing else": ("torch", "torch._dynamo"),
-    "compare patterns": ("tokred.compare.jobs", "tokred.compare.methods", "tokred.compare.keep_rates"),
-    "compare features": ("tokred.compare.jobs", "tokred.compare.features"),
+    "compare patterns": (
+        "tokred.comparison.jobs",
+        "tokred.comparison.methods",
+        "tokred.comparison.keep_rates",
+    ),
+    "compare features": ("tokred.comparison.jobs", "tokred.comparison.features"),
     "render a figure": (
         "tokred.artifacts.render",
         "tokred.artifacts.lines",
@@ -34,12 +38,13 @@ ENTRIES = {
 #: Kinds of jobs that need no networks.
 WITHOUT_TORCH = ("compare patterns", "compare features", "render a figure")
 #: What a job's script does.
-_SCRIPT = "import json, sys; from tokred.worker import run_job; run_job(**json.loads(sys.argv[1]))"
+_SCRIPT = "import json, sys; from tokred.orchestration.job_runner import run_job; "
+_SCRIPT += "run_job(**json.loads(sys.argv[1]))"
 
 
 def loaded(modules: tuple[str, ...]) -> list[str]:
     """All modules that are there after loading some as jobs do; meant for a process of its own."""
-    worker.load(*modules)
+    job_runner.load(*modules)
     return sorted(sys.modules)
 
 
@@ -56,10 +61,10 @@ def time_to_first_step(folder: Path, training: Mapping[str, object]) -> float:
 
 def a_training(folder: Path) -> dict[str, object]:
     """Arguments of `tokred.training.job.train` for a small backbone from its shipped weights."""
-    from tokred import shipped
-    from tokred.config import Backbone, Training
-    from tokred.datasets.prepare import prepare
-    from tokred.run import Run
+    from tokred.data.prepare import prepare
+    from tokred.models import shipped
+    from tokred.study import Backbone, Training
+    from tokred.study.run import Run
 
     table = folder / "train.parquet"
     prepare("digits", "digits", "train", {"num_train": 64}, str(table))
@@ -94,11 +99,11 @@ def measure(scale: Scale) -> Iterator[Row]:
 def _first_steps(scale: Scale) -> Iterator[Row]:
     training, repeats = a_training(scale.folder), scale.of(5, 1)
     # As Snakemake calls a job of one thread, with compiled modules kept as Python does by default.
-    with mock.patch.dict(os.environ, PYTHONPATH=str(ROOT), **worker.ONE_THREAD):
-        for name in (worker.VARIABLE, "PYTHONDONTWRITEBYTECODE"):
+    with mock.patch.dict(os.environ, PYTHONPATH=str(ROOT), **job_runner.ONE_THREAD):
+        for name in (job_runner.VARIABLE, "PYTHONDONTWRITEBYTECODE"):
             os.environ.pop(name, None)
         alone = [time_to_first_step(scale.folder, training) for _ in range(repeats)]
-        server = worker.start()
+        server = job_runner.start()
         served = [time_to_first_step(scale.folder, training) for _ in range(1 + repeats)]
     if server is not None:
         server.kill()

@@ -18,10 +18,10 @@ from benchmarks.photos import model, pieces, traces
 from benchmarks.row import Goal, Row, Scale
 from benchmarks.study import RATES, lists, runs
 from benchmarks.synthetic import STAGES, TOKENS
-from tokred import streams
 from tokred.methods.registry import METHODS
-from tokred.patterns import numbered_clusters, pattern_schema, survived_stages
-from tokred.run import Run
+from tokred.study.run import Run
+from tokred.tables import batch_writer
+from tokred.tables.patterns import numbered_clusters, pattern_schema, survived_stages
 
 _KEPT, _CLUSTERS = Goal("<=", 60), Goal("<=", 400)
 
@@ -48,7 +48,7 @@ def columns(run: Run, images: torch.Tensor, path: Path) -> dict[str, float]:
     method = METHODS[run.method]
     schema = pattern_schema(TOKENS, STAGES, kept=method.kept, clusters=method.clusters, margin=False)
     schema = pa.schema([field for field in schema if pa.types.is_fixed_size_list(field.type)])
-    with streams.stream(path, schema, {}) as writer:
+    with batch_writer.stream(path, schema, {}) as writer:
         for trace in traces(model(run.method, run.keep_rate), images):
             anchors = [stage.anchor.numpy() for stage in trace.stages]
             clusters = [numbered_clusters(stage.assign.numpy()) for stage in trace.stages]

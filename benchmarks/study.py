@@ -12,10 +12,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from benchmarks.synthetic import SIDE, STAGES, TOKENS, clusters, survivors
-from tokred import parquet, streams, tables
 from tokred.methods.registry import METHODS, Family
-from tokred.patterns import pattern_schema
-from tokred.run import RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
+from tokred.study.run import RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
+from tokred.tables import batch_writer, parquet, schemas
+from tokred.tables.patterns import pattern_schema
 
 #: Keep rates of the paper.
 RATES = ("0.25", "0.50", "0.70", "0.90")
@@ -49,7 +49,7 @@ def write_patterns(folder: Path, run: Run, images: int) -> str:
         parts["margin"] = rng.random((distinct, STAGES), dtype=np.float32)
     schema = pattern_schema(TOKENS, STAGES, kept=kept, clusters=method.clusters, margin=soft)
     path = folder / f"patterns/{run.key}.parquet"
-    with streams.stream(path, schema, facts(run)) as writer:
+    with batch_writer.stream(path, schema, facts(run)) as writer:
         for ids in _batches(images):
             chosen = rng.integers(0, distinct, len(ids))
             writer.add(_identity(run, ids) | {name: lists(values[chosen]) for name, values in parts.items()})
@@ -61,10 +61,10 @@ def write_features(folder: Path, run: Run, images: int, width: int) -> str:
     rng, shared = _generator(run), np.random.default_rng(0)
     names = [f"cls_{stage}" for stage in range(1, STAGES + 2)]
     cls = pa.list_(pa.float32(), width)
-    identity = [*tables.identity_fields(), ("image_id", pa.string())]
+    identity = [*schemas.identity_fields(), ("image_id", pa.string())]
     schema = pa.schema([*identity, *((name, cls) for name in names)], metadata=parquet.kind("features"))
     path = folder / f"features/{run.key}.parquet"
-    with streams.stream(path, schema, facts(run)) as writer:
+    with batch_writer.stream(path, schema, facts(run)) as writer:
         for ids in _batches(images):
             shape = (len(ids), width)
             common = shared.standard_normal(shape, dtype=np.float32)

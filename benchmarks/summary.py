@@ -12,10 +12,10 @@ from benchmarks.race import Contest, race_row
 from benchmarks.row import Goal, Row, Scale
 from benchmarks.study import runs, write_patterns
 from benchmarks.synthetic import STAGES
-from tokred import patterns
-from tokred.compare.runs import open_runs
-from tokred.compare.summary import summarize_runs
+from tokred.comparison.runs import open_runs
+from tokred.comparison.summary import summarize_runs
 from tokred.metrics.depth import LevelCounts, block_counts, count_levels
+from tokred.tables import patterns
 
 #: Times that a run's patterns should be read.
 _ONCE = Goal("<=", 1)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from tokred.budget import token_budget
+from tokred.methods.budget import token_budget
 
 #: Side of the grid, and stages.
 SIDE, STAGES = 14, 3
@@ -27,7 +27,7 @@ _CHUNK = 256
 
 
 def survivors(rng: Generator, images: int, rate: str) -> NDArray:
-    """(images, P) uint8: stages that tokens outlive, as in `tokred.patterns`."""
+    """(images, P) uint8: stages that tokens outlive, as in `tokred.tables.patterns`."""
     survived = np.zeros((images, TOKENS), dtype=np.uint8)
     scores = _fields(rng, images)
     for stage in range(1, STAGES + 1):

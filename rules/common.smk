@@ -5,21 +5,23 @@ from functools import cache
 from pathlib import Path
 
 
-from tokred import fingerprint, provenance, shipped, worker
+from tokred import fingerprint
+from tokred.models import shipped
+from tokred.orchestration import job_runner, provenance
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.claims import TABLES as CLAIMED_TABLES
-from tokred.config import parse as parse_config
-from tokred.config.study import Study
-from tokred.datasets.layout import check_root
-from tokred.datasets.registry import ADAPTERS
+from tokred.study import parse as parse_config
+from tokred.study.study import Study
+from tokred.data.layout import check_root
+from tokred.data.registry import ADAPTERS
 from tokred.explorer.page import assets as page_assets
 from tokred.files import visible_files
 from tokred.methods.registry import METHODS
-from tokred.published.settings import OWN, PUBLISHED
-from tokred.rule_code import LOOKS, RuleCode, facts_of_methods, facts_of_metrics
-from tokred.run import PRETRAINING, RUN_PATH, UNREDUCED, Run
+from tokred.study.hyperparameters import OWN, PUBLISHED
+from tokred.orchestration.rule_code import LOOKS, RuleCode, facts_of_methods, facts_of_metrics
+from tokred.study.run import PRETRAINING, RUN_PATH, UNREDUCED, Run
 from tokred.search import plan as search
-from tokred.workflow import StudyError, explain_errors, give_package_to_jobs, look_for_jobs_when_one_ends
+from tokred.orchestration.snakefile import StudyError, explain_errors, give_package_to_jobs, look_for_jobs_when_one_ends
 
 give_package_to_jobs(workflow.basedir)
 with explain_errors():
@@ -34,7 +36,7 @@ LOGS = f"{RESULTS}/logs"
 ENVIRONMENT = f"../envs/{STUDY.environment}.yaml"
 #: What a comparison job covers: all methods and keep rates of a data set, backbone and seed.
 SLICE = "{dataset}/{backbone}/{seed}"
-#: What `tokred.compare` compares along each axis: the slice that a job covers, and the tables it reads.
+#: What `tokred.comparison` compares along each axis: the slice that a job covers, and the tables it reads.
 AXES = {
     "keep_rates": (SLICE, "patterns"),
     "fixed": (SLICE, "patterns"),
@@ -48,7 +50,7 @@ OTHER_SLICES = {
     "datasets": "{backbone}/{seed}",
     "pictures": "{dataset}",
 }
-#: Code behind the rules, see `tokred.provenance`.
+#: Code behind the rules, see `tokred.orchestration.provenance`.
 CODE = RuleCode(provenance.installed(), f"{workflow.basedir}/workflow/scripts")
 #: What registries say of the study's methods, for jobs that read it: for figures, and but for their looks.
 METHOD_FACTS = facts_of_methods([UNREDUCED, *VIEW.methods])
@@ -74,7 +76,7 @@ wildcard_constraints:
 def start_worker():
     """Load torch once for all jobs of this machine; clusters and conda environments go without."""
     if workflow.local_exec and not workflow.deployment_settings.deployment_method:
-        worker.start()
+        job_runner.start()
 
 
 def run_of(wildcards):

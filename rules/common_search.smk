@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from tokred.config.search import SEARCHED
+from tokred.study.search import SEARCHED
 
 SEARCH = f"{RESULTS}/search"
 #: Path of a model whose settings are searched, and of a trial of it.

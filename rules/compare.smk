@@ -20,11 +20,11 @@ for axis, (slice_path, stage) in AXES.items():
             mem_mb=memory_by_input,
             runtime=minutes_by_input,
         params:
-            job="tokred.compare.jobs:compare",
+            job="tokred.comparison.jobs:compare",
             arguments={"axis": axis},
             methods=PLAIN_METHOD_FACTS,
             metrics=facts_of_metrics([axis], without=LOOKS),
-            code=CODE.compare(f"compare_{axis}", "compare", f"tokred.compare.{axis}:compare"),
+            code=CODE.compare(f"compare_{axis}", "compare", f"tokred.comparison.{axis}:compare"),
         script:
             "../workflow/scripts/compare.py"
 
@@ -46,7 +46,7 @@ rule summarize:
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
-        job="tokred.compare.jobs:summarize",
+        job="tokred.comparison.jobs:summarize",
         arguments={},
         methods=PLAIN_METHOD_FACTS,
         code=CODE.compare("summarize", "summarize"),
@@ -70,7 +70,7 @@ rule compare_datasets:
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
-        job="tokred.compare.jobs:compare_datasets",
+        job="tokred.comparison.jobs:compare_datasets",
         arguments={"grid": VIEW.grid},
         metrics=facts_of_metrics(["datasets"], without=LOOKS),
         code=CODE.compare("compare_datasets", "compare_datasets"),
@@ -95,7 +95,7 @@ rule compare_proxies:
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
-        job="tokred.compare.jobs:compare_proxies",
+        job="tokred.comparison.jobs:compare_proxies",
         arguments={},
         code=CODE.compare("compare_proxies", "compare_proxies"),
     script:
@@ -118,7 +118,7 @@ rule choose_pictures:
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
-        job="tokred.compare.jobs:choose_pictures",
+        job="tokred.comparison.jobs:choose_pictures",
         arguments=lambda w: {"dataset": w.dataset, **framing_of(w.dataset)},
         code=CODE.compare("choose_pictures", "choose_pictures"),
     script:
@@ -142,7 +142,7 @@ rule show_examples:
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
-        job="tokred.compare.jobs:show_examples",
+        job="tokred.comparison.jobs:show_examples",
         arguments={},
         methods=PLAIN_METHOD_FACTS,
         code=CODE.compare("show_examples", "show_examples"),
@@ -161,7 +161,7 @@ rule publish:
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
-        job="tokred.compare.jobs:collect",
+        job="tokred.comparison.jobs:collect",
         arguments={"compare_with": "published"},
         code=CODE.compare("publish", "collect"),
     script:
@@ -181,7 +181,7 @@ rule refer:
         mem_mb=memory_by_input,
         runtime=minutes_by_input,
     params:
-        job="tokred.compare.jobs:collect",
+        job="tokred.comparison.jobs:collect",
         arguments={"compare_with": STUDY.compare_with},
         code=CODE.compare("refer", "collect"),
     script:

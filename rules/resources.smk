@@ -1,6 +1,6 @@
 """What jobs ask a cluster for, growing with every attempt; a local run is limited by `gpus` alone."""
 
-from tokred import demand
+from tokred.orchestration import resources
 
 
 def on_cluster():
@@ -46,8 +46,8 @@ def resources_of_training():
 
 def load_of(run, table, epochs, batch_size, hardware=STUDY.hardware):
     """The work of a job that passes the images of a table through the network of a run."""
-    return demand.Load(
-        images=demand.rows(table),
+    return resources.Load(
+        images=resources.rows(table),
         epochs=epochs,
         batch_size=batch_size,
         backbone=STUDY.settings.backbones[run.backbone],
@@ -110,8 +110,8 @@ def preparation_minutes(wildcards, attempt):
 
 
 def memory_by_input(wildcards, input, attempt):
-    return demand.memory_by_input(demand.megabytes(input), attempt)
+    return resources.memory_by_input(resources.megabytes(input), attempt)
 
 
 def minutes_by_input(wildcards, input, attempt):
-    return demand.minutes_by_input(demand.megabytes(input), attempt)
+    return resources.minutes_by_input(resources.megabytes(input), attempt)

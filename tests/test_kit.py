@@ -19,13 +19,13 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import tokred
-from tokred.rule_code import TABLE_METRICS
+from tokred.orchestration.rule_code import TABLE_METRICS
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 #: Files that CONTRIBUTING.md has people write.
-NEW = {"tokred/metrics/cosine.py", "tokred/datasets/stripes.py", "tokred/artifacts/losses.py"}
+NEW = {"tokred/metrics/cosine.py", "tokred/data/adapters/stripes.py", "tokred/artifacts/losses.py"}
 
 
 def test_one_version() -> None:
@@ -166,11 +166,11 @@ import numpy as np
 import pandas as pd
 import tokred.metrics.cosine
 from tokred.artifacts.registry import ARTIFACTS
-from tokred.artifacts.view import View
+from tokred.study.view import View
 from tokred.claims.claim import Evidence
 from tokred.claims.verdicts import GROUPS
-from tokred.compare.datasets import compare
-from tokred.datasets.registry import ADAPTERS
+from tokred.comparison.datasets import compare
+from tokred.data.registry import ADAPTERS
 from tokred.metrics.registry import METRICS
 
 assert doctest.testmod(tokred.metrics.cosine) == (0, 1)

@@ -17,19 +17,19 @@ import torch
 from safetensors.torch import save_file
 
 import tokred
-from tests.models import small_vit
+from tests.small_models import small_vit
 from tests.training.vits import tiny_vit
-from tokred import identity, parquet, patterns, streams, tables
-from tokred.compare import examples, features, runs
-from tokred.compare.runs import open_runs
-from tokred.datasets.info import Row, TableInfo
-from tokred.datasets.table import ImageTable, check_table
-from tokred.datasets.writing import write
+from tokred.comparison import examples, features, runs
+from tokred.comparison.runs import open_runs
+from tokred.data.image_table import ImageTable, check_table
+from tokred.data.info import Row, TableInfo
+from tokred.data.writing import write
 from tokred.explorer import build
-from tokred.run import Run
+from tokred.models.weights import load_weights, save_weights
 from tokred.search import choice
-from tokred.training import state
-from tokred.weights import load_weights, save_weights
+from tokred.study.run import Run
+from tokred.tables import batch_writer, identity, parquet, patterns, schemas
+from tokred.training import checkpoint
 
 RUN = Run("shapes", "tiny", "topk", "0.50", 3)
 FACTS = {"run": asdict(RUN), "locations": [1], "grid": [1, 2], "depth": 2}
@@ -54,31 +54,31 @@ def identities(count: int) -> dict[str, pa.Array]:
 def make_patterns(path: Path) -> None:
     schema = patterns.pattern_schema(2, 1, kept=True, clusters=False, margin=False)
     survived = pa.FixedSizeListArray.from_arrays(pa.array([1, 0] * 9, pa.uint8()), 2)
-    with streams.stream(path, schema, FACTS) as writer:
+    with batch_writer.stream(path, schema, FACTS) as writer:
         writer.add({**identities(9), "survived": survived})
 
 
 def make_lists(path: Path, kind: str, name: str) -> None:
-    fields = [*tables.identity_fields(), ("image_id", pa.string()), (name, pa.list_(pa.float32(), 2))]
+    fields = [*schemas.identity_fields(), ("image_id", pa.string()), (name, pa.list_(pa.float32(), 2))]
     values = pa.FixedSizeListArray.from_arrays(pa.array(range(18), pa.float32()), 2)
-    with streams.stream(path, pa.schema(fields, metadata=parquet.kind(kind)), FACTS) as writer:
+    with batch_writer.stream(path, pa.schema(fields, metadata=parquet.kind(kind)), FACTS) as writer:
         writer.add({**identities(9), name: values})
 
 
 def make_scores(path: Path) -> None:
     row = {"metric": "top1", "score": 50.0, "std_error": 1.0, "loss": 1.0, "n": 9}
-    tables.write_rows(path, [{**asdict(RUN), **row}], tables.SCORES, FACTS)
+    schemas.write_rows(path, [{**asdict(RUN), **row}], schemas.SCORES, FACTS)
 
 
 def make_history(path: Path) -> None:
     row = {"epoch": 1, "lr": 0.1, "train_loss": 1.0, "extra_loss": 0.0, "seconds": 1.0}
     row |= {"val_score": 50.0, "val_score_ema": 40.0}
-    tables.write_rows(path, [{**asdict(RUN), **row}], tables.HISTORY, {**FACTS, "training": SETTING})
+    schemas.write_rows(path, [{**asdict(RUN), **row}], schemas.HISTORY, {**FACTS, "training": SETTING})
 
 
 def make_pictures(path: Path) -> None:
     row = {"dataset": "shapes", "place": 0, "image_id": "i0", "label": "disc", "image": b"PNG"}
-    tables.write_rows(path, [row], tables.PICTURES)
+    schemas.write_rows(path, [row], schemas.PICTURES)
 
 
 def make_images(path: Path) -> None:
@@ -91,7 +91,7 @@ def make_weights(path: Path) -> None:
 
 
 def make_state(path: Path) -> None:
-    state.save(path, {"model.a": torch.arange(99.0)}, {"settings": "x", "epoch": 1})
+    checkpoint.save(path, {"model.a": torch.arange(99.0)}, {"settings": "x", "epoch": 1})
 
 
 def make_choice(path: Path) -> None:
@@ -109,9 +109,9 @@ def read_study(path: Path) -> object:
 
 
 READERS = {
-    "table": Reader(make_scores, lambda path: tables.read(path, tables.SCORES)),
+    "table": Reader(make_scores, lambda path: schemas.read(path, schemas.SCORES)),
     "table of a study": Reader(make_scores, read_study),
-    "facts": Reader(make_scores, tables.metadata),
+    "facts": Reader(make_scores, schemas.metadata),
     "patterns": Reader(make_patterns, patterns.read),
     "runs": Reader(make_patterns, lambda path: [file.image_ids for file in open_runs([str(path)])]),
     "features": Reader(lambda path: make_lists(path, "features", "cls_1"), read_features),
@@ -129,7 +129,7 @@ READERS = {
         lambda path: load_weights(small_vit(), path, whole=True, expected={"run": asdict(RUN)}),
         ".safetensors",
     ),
-    "state": Reader(make_state, state.load, ".safetensors"),
+    "state": Reader(make_state, checkpoint.load, ".safetensors"),
 }
 
 
@@ -146,7 +146,7 @@ def foreign(path: Path) -> None:
 def of_another_kind(path: Path) -> None:
     """A file of tokred's with something else in it."""
     if path.suffix == ".parquet":
-        tables.write_rows(path, [], tables.GRID, FACTS)
+        schemas.write_rows(path, [], schemas.GRID, FACTS)
     elif path.suffix == ".json":
         path.write_text('{"settings": 3}')
     elif path.name.startswith("weights"):

@@ -18,7 +18,7 @@ def __getattr__(name: str) -> object:
     if name == "methods":
         return importlib.import_module("tokred.methods")
     if name == "load":
-        return importlib.import_module("tokred.results").load
+        return importlib.import_module("tokred.tables.load").load
     if name == "reduce":
-        return importlib.import_module("tokred.api").reduce
+        return importlib.import_module("tokred.models.reduce").reduce
     raise AttributeError(f"module 'tokred' has no attribute {name!r}")

@@ -19,9 +19,9 @@ from PIL import Image
 
 from tests.artifacts.tables import SEARCHED
 from tokred.artifacts.table import Table
-from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS, Family
 from tokred.metrics.registry import METRICS
+from tokred.study.view import View
 
 Tables = Mapping[str, pd.DataFrame]
 _RUN = ["dataset", "backbone", "method", "keep_rate", "seed"]

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS
+from tokred.study.view import View
 
 #: Settings that are searched, and those that all reduced models of a data set share.
 SEARCHED = ("lr", "lr_normalizer", "warmup_epochs", "backbone_lr_scale", "backbone_freeze_epochs")

@@ -16,7 +16,7 @@ from tokred.artifacts.registry import ARTIFACTS
 from tokred.artifacts.render import render
 from tokred.methods.registry import METHODS
 from tokred.metrics.registry import METRICS
-from tokred.provenance import facts
+from tokred.orchestration.provenance import facts
 
 #: Pairs of artifacts with the same function and other arguments: each and the next one.
 SIBLINGS = [

@@ -12,8 +12,8 @@ from tests.artifacts.drawn import DRAWN, FIGURES, TABLES, draw
 from tests.artifacts.tables import VIEWS, made_up, view
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.artifacts.render import render
-from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS
+from tokred.study.view import View
 
 
 def outside(fig: Figure) -> set[Text]:

@@ -19,7 +19,7 @@ from tests.artifacts.tables import VIEWS, made_up
 from tokred.artifacts import differences, markup, performance_table, render, style
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.artifacts.table import Table
-from tokred.artifacts.view import View
+from tokred.study.view import View
 
 LABELS = [
     r"50% & $5, $6_{x}^2",

@@ -10,10 +10,10 @@ import pytest
 
 from benchmarks import study
 from benchmarks.synthetic import TOKENS, clusters, survivors
-from tokred import patterns
-from tokred.budget import token_budget
-from tokred.compare.runs import open_runs
+from tokred.comparison.runs import open_runs
+from tokred.methods.budget import token_budget
 from tokred.methods.registry import METHODS
+from tokred.tables import patterns
 
 
 @pytest.mark.parametrize("rate", study.RATES)

@@ -15,7 +15,6 @@ import pytest
 
 from tests.artifacts.tables import VIEWS, made_up, view
 from tokred import published
-from tokred.artifacts.view import View
 from tokred.claims import TABLES
 from tokred.claims.claim import Claim, Evidence
 from tokred.claims.verdicts import (
@@ -31,7 +30,7 @@ from tokred.claims.verdicts import (
 )
 from tokred.methods.registry import METHODS, Family
 from tokred.metrics.registry import METRICS
-from tokred.statistics.rank import average_rank
+from tokred.study.view import View
 
 CLAIMS: dict[str, Claim] = {claim.name: claim for claims in GROUPS.values() for claim in claims}
 PAPER = VIEWS["paper"]

@@ -7,11 +7,11 @@ import pytest
 
 from tests.artifacts.tables import view
 from tests.claims.unrelated import study_of_unrelated_patterns
-from tokred.artifacts.view import View
 from tokred.claims.claim import Evidence
 from tokred.claims.verdicts import FAILS, GROUPS, HOLDS, Verdict, decide_all
 from tokred.metrics.chance import chance_adjusted
 from tokred.metrics.registry import METRICS
+from tokred.study.view import View
 
 SHOWN: View = view(2, 2, ("0.25", "0.50", "0.70", "0.90"))
 #: Claims that patterns differ: true of unrelated ones.

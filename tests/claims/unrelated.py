@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from benchmarks.study import facts, lists, write_features
 from benchmarks.synthetic import STAGES, TOKENS
-from tokred import streams, tables
 from tokred.artifacts.render import SCHEMAS
-from tokred.artifacts.view import View
-from tokred.budget import token_budget
 from tokred.claims import TABLES
-from tokred.compare.jobs import compare, compare_datasets, compare_proxies, summarize
+from tokred.comparison.jobs import compare, compare_datasets, compare_proxies, summarize
+from tokred.methods.budget import token_budget
 from tokred.methods.registry import METHODS, Family
-from tokred.patterns import numbered_clusters, pattern_schema
-from tokred.run import RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
+from tokred.study.run import RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
+from tokred.study.view import View
+from tokred.tables import batch_writer, schemas
+from tokred.tables.patterns import numbered_clusters, pattern_schema
 
 #: Images, and the width of their features.
 IMAGES, WIDTH = 40, 8
@@ -55,7 +55,7 @@ def study_of_unrelated_patterns(folder: Path, view: View) -> dict[str, pd.DataFr
         made["backbones"].append(_compared("backbones", of_dataset, folder / dataset))
     made["datasets"].append(str(folder / "datasets.parquet"))
     compare_datasets(view.grid, {"depth": made["depth"]}, {"rows": made["datasets"][0]})
-    return {name: tables.read(made[name], SCHEMAS[name]) for name in TABLES}
+    return {name: schemas.read(made[name], SCHEMAS[name]) for name in TABLES}
 
 
 def _runs(view: View, dataset: str, backbone: str) -> Iterator[Run]:
@@ -86,7 +86,7 @@ def _write(folder: Path, run: Run) -> str:
     columns = {name: pa.array([getattr(run, name)] * IMAGES) for name in RUN_COLUMNS}
     columns["image_id"] = pa.array([f"ILSVRC2012_val_{number:08d}" for number in range(1, IMAGES + 1)])
     path = folder / f"patterns/{run.key}.parquet"
-    with streams.stream(path, schema, facts(run)) as writer:
+    with batch_writer.stream(path, schema, facts(run)) as writer:
         writer.add(columns | {name: lists(values) for name, values in parts.items()})
     return str(path)
 
@@ -119,7 +119,7 @@ def _clusters(rng: Generator, budgets: list[int]) -> list[NDArray]:
 def _write_scores(path: Path, runs: Iterable[Run]) -> str:
     rng = np.random.default_rng(next(iter(runs)).seed_for("scores"))
     fixed = {"metric": "top1", "std_error": 0.5, "loss": 1.0, "n": IMAGES}
-    tables.write_rows(
-        path, [vars(run) | fixed | {"score": rng.uniform(40, 80)} for run in runs], tables.SCORES
+    schemas.write_rows(
+        path, [vars(run) | fixed | {"score": rng.uniform(40, 80)} for run in runs], schemas.SCORES
     )
     return str(path)

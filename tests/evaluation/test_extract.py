@@ -11,17 +11,17 @@ import pytest
 import torch
 
 from tests.training.test_loop import BACKBONE
-from tokred import patterns, tables
-from tokred.build import build_model
-from tokred.datasets.prepare import prepare
+from tokred.data.in_memory import Images, normalize
+from tokred.data.prepare import prepare
 from tokred.evaluation.extract import Outputs, extract
 from tokred.evaluation.job import extract_run
+from tokred.evaluation.scores import NotFiniteError, score
 from tokred.methods.registry import METHODS
-from tokred.patterns import fixed_lists
-from tokred.run import Run
-from tokred.training.data import Images, normalize
-from tokred.training.scores import NotFiniteError, score
-from tokred.weights import save_weights
+from tokred.models.factory import build_model
+from tokred.models.weights import save_weights
+from tokred.study.run import Run
+from tokred.tables import patterns, schemas
+from tokred.tables.patterns import fixed_lists
 
 MODEL = {"backbone": BACKBONE.model_dump(mode="json"), "options": {}, "locations": [3, 6]}
 
@@ -50,14 +50,14 @@ def test_tables_hold_what_the_model_does(method: str, dataset: str, tmp_path: Pa
     stored = pq.read_table(files.predictions)
     assert stored["image_id"].to_pylist() == images.ids
     np.testing.assert_allclose(fixed_lists(stored, "logits"), logits, atol=1e-4)
-    row = tables.read(files.score, tables.SCORES).iloc[0]
+    row = schemas.read(files.score, schemas.SCORES).iloc[0]
     assert row["score"] == pytest.approx(score(images.task, logits.numpy(), images.labels.numpy()), abs=1e-3)
     assert (row["method"], row["keep_rate"], row["seed"], row["n"]) == (method, rate, 3, 21)
     features = pq.read_table(files.features)
     for stage in range(3):
         np.testing.assert_allclose(fixed_lists(features, f"cls_{stage + 1}"), trace.cls[:, stage], atol=1e-4)
     _check_patterns(patterns.read(files.patterns), trace.stages, METHODS[method])
-    facts = tables.metadata(files.patterns)
+    facts = schemas.metadata(files.patterns)
     assert facts["run"] == asdict(run)
     assert facts["locations"] == [3, 6]
 

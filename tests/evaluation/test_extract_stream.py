@@ -15,17 +15,17 @@ from PIL import Image
 
 from tests.evaluation.test_extract import outputs
 from tests.training.pictures import CENTER, SMALL, table
-from tokred import tables
-from tokred.build import build_model
-from tokred.datasets.info import Row, TableInfo
-from tokred.datasets.writing import write
+from tokred.data.info import Row, TableInfo
+from tokred.data.streamed import Stream
+from tokred.data.writing import write
 from tokred.evaluation.extract import extract
 from tokred.evaluation.job import extract_run
-from tokred.patterns import fixed_lists
-from tokred.run import Run
-from tokred.training.stream import Stream
-from tokred.vit import ReducedVisionTransformer
-from tokred.weights import save_weights
+from tokred.models.factory import build_model
+from tokred.models.vision_transformer import ReducedVisionTransformer
+from tokred.models.weights import save_weights
+from tokred.study.run import Run
+from tokred.tables import schemas
+from tokred.tables.patterns import fixed_lists
 
 RUN = Run("pictures", "small", "topk", "0.50", 0)
 MODEL = {"backbone": SMALL.model_dump(mode="json"), "options": {}, "locations": [1, 2]}
@@ -46,7 +46,7 @@ def test_tables_of_a_stream(task: str, tmp_path: Path) -> None:
         extract_run(asdict(RUN), MODEL, 4, {}, checkpoint, path, files, precision, images, hardware)
         stored = pq.read_table(files["predictions"])
         assert stored["image_id"].to_pylist() == [f"test-{i}" for i in range(19)]
-        assert tables.read(files["score"], tables.SCORES)["n"].tolist() == [19]
+        assert schemas.read(files["score"], schemas.SCORES)["n"].tolist() == [19]
         found[workers, precision] = fixed_lists(stored, "logits")
     stream = Stream.read(path, SMALL, CENTER, 0)
     with torch.no_grad():

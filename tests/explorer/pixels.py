@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.explorer.studies import Made
-from tokred import patterns
-from tokred.datasets.table import ImageTable
+from tokred.data.image_table import ImageTable
 from tokred.methods.registry import METHODS
-from tokred.run import Run
+from tokred.study.run import Run
+from tokred.tables import patterns
 
 _READ = """figures => figures.map(
   figure => ({...figure.dataset, caption: figure.querySelector("span").textContent}))"""

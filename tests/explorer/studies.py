@@ -12,14 +12,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from tokred import parquet, patterns, streams, tables
-from tokred.artifacts.view import View
-from tokred.budget import token_budget
-from tokred.datasets.info import Row, TableInfo
-from tokred.datasets.writing import write
+from tokred.data.info import Row, TableInfo
+from tokred.data.writing import write
+from tokred.methods.budget import token_budget
 from tokred.methods.registry import METHODS, Family
 from tokred.metrics.depth import block_counts, count_levels
-from tokred.run import Run
+from tokred.study.run import Run
+from tokred.study.view import View
+from tokred.tables import batch_writer, parquet, patterns, schemas
 
 ALL = tuple(name for name in METHODS if name != "none")
 FEW = ("l1", "topk", "ats", "tome", "kmedoids", "sinkhorn")
@@ -103,16 +103,16 @@ def _write_run(made: Made, run: Run, rows: list[Row], task: str, classes: int) -
     _write_patterns(made, run, columns, facts, survived, clusters, rng)
     logits = rng.normal(size=(len(ids), classes)).astype(np.float32)
     fields = [
-        *tables.identity_fields(),
+        *schemas.identity_fields(),
         ("image_id", pa.string()),
         ("logits", pa.list_(pa.float32(), classes)),
     ]
     schema = pa.schema(fields, metadata=parquet.kind("predictions"))
-    with streams.stream(made.path("predictions", run), schema, facts) as writer:
+    with batch_writer.stream(made.path("predictions", run), schema, facts) as writer:
         writer.add({**columns, "logits": lists(logits)})
     score = {"metric": "map" if task == "multi" else "top1", "score": rng.uniform(20, 90), "n": len(ids)}
     score |= {"std_error": 0.5, "loss": rng.uniform(0, 2)}
-    tables.write_rows(made.path("scores", run), [{**asdict(run), **score}], tables.SCORES, facts)
+    schemas.write_rows(made.path("scores", run), [{**asdict(run), **score}], schemas.SCORES, facts)
     made.inputs["scores"].append(str(made.path("scores", run)))
     if run.seed == view.seeds[0]:
         made.inputs["patterns"].append(str(made.path("patterns", run)))
@@ -121,7 +121,7 @@ def _write_run(made: Made, run: Run, rows: list[Row], task: str, classes: int) -
             levels = count_levels(survived, len(view.locations) + 1)
             depth = levels.depth_map(block_counts(view.locations, view.depth))
             depth_rows = [{**asdict(run), "token": t, "depth": float(d)} for t, d in enumerate(depth)]
-            tables.write_rows(made.path("depth", run), depth_rows, tables.DEPTH)
+            schemas.write_rows(made.path("depth", run), depth_rows, schemas.DEPTH)
             made.inputs["depth"].append(str(made.path("depth", run)))
 
 
@@ -143,7 +143,7 @@ def _write_patterns(
     if soft:
         values["margin"] = rng.random((len(columns["image_id"]), len(view.locations))).astype(np.float32)
     arrays = {name: lists(value).cast(schema.field(name).type) for name, value in values.items()}
-    with streams.stream(made.path("patterns", run), schema, facts) as writer:
+    with batch_writer.stream(made.path("patterns", run), schema, facts) as writer:
         writer.add({**columns, **arrays})
 
 

@@ -12,9 +12,9 @@ import pytest
 from tests.explorer.conftest import Browser, go, settle
 from tests.explorer.pixels import figures, methods_at, numbers, pixels, token_colors, truth
 from tests.explorer.studies import Made
-from tokred import patterns, tables
-from tokred.datasets.table import ImageTable
-from tokred.run import Run
+from tokred.data.image_table import ImageTable
+from tokred.study.run import Run
+from tokred.tables import patterns, schemas
 
 VEIL = 0.78
 TINT = 0.55
@@ -189,7 +189,7 @@ def test_score_and_verdict(browser: Browser, explorer: Path, study: Made, image:
         for method in methods_at(study, "0.70"):
             run = Run(dataset, "large", method, "1.00" if method == "none" else "0.70", 0)
             card = page.locator(f".card[data-method={method}]")
-            score = tables.read(study.path("scores", run), tables.SCORES)["score"][0]
+            score = schemas.read(study.path("scores", run), schemas.SCORES)["score"][0]
             assert card.locator(".score").inner_text() == f"{score:.2f}\u202f%"
             assert card.locator(".kind span").inner_text() == ("top-1" if dataset == "one" else "mAP")
             logits = np.array(pq.read_table(study.path("predictions", run))["logits"][int(number)].as_py())

@@ -12,7 +12,7 @@ from matplotlib import colormaps
 from tests.explorer.conftest import Browser, go
 from tests.explorer.pixels import pixels
 from tests.explorer.studies import Made
-from tokred import tables
+from tokred.tables import schemas
 
 ROWS = """rows => rows.map(row => Object.fromEntries(
   [...row.cells].map(cell => [cell.dataset.column, cell.textContent])))"""
@@ -22,7 +22,7 @@ ROWS = """rows => rows.map(row => Object.fromEntries(
 def test_depth_maps_are_those_of_the_table(
     browser: Browser, explorer: Path, study: Made, dataset: str, backbone: str
 ) -> None:
-    rows = tables.read(study.inputs["depth"], tables.DEPTH)
+    rows = schemas.read(study.inputs["depth"], schemas.DEPTH)
     rows = rows[(rows["dataset"] == dataset) & (rows["backbone"] == backbone)]
     expected = {key: group["depth"].to_numpy() for key, group in rows.groupby(["method", "keep_rate"])}
     with browser.open(explorer, f"tab=depth&dataset={dataset}&backbone={backbone}") as page:
@@ -42,7 +42,7 @@ def test_depth_maps_are_those_of_the_table(
 
 
 def test_depth_is_told_in_all_maps_at_once(browser: Browser, explorer: Path, study: Made) -> None:
-    rows = tables.read(study.inputs["depth"], tables.DEPTH)
+    rows = schemas.read(study.inputs["depth"], schemas.DEPTH)
     rows = rows[(rows["dataset"] == "one") & (rows["backbone"] == "small") & (rows["token"] == 7)]
     rows = rows[rows["method"] != "none"]
     expected = rows.set_index(["method", "keep_rate"])["depth"]
@@ -63,7 +63,7 @@ def test_depth_is_told_in_all_maps_at_once(browser: Browser, explorer: Path, stu
 
 @pytest.fixture
 def scores(study: Made) -> pd.DataFrame:
-    rows = tables.read(study.inputs["scores"], tables.SCORES)
+    rows = schemas.read(study.inputs["scores"], schemas.SCORES)
     base = rows[rows["method"] == "none"].set_index(["dataset", "backbone", "seed"])["score"]
     own = [base[tuple(key)] for key in rows[["dataset", "backbone", "seed"]].to_numpy()]
     return rows.assign(difference=rows["score"] - own)

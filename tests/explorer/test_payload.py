@@ -20,13 +20,13 @@ import pytest
 from PIL import Image
 
 from tests.explorer.studies import Made, make, view
-from tokred import patterns, tables
-from tokred.datasets.framing import frame
-from tokred.datasets.table import ImageTable
+from tokred.data.framing import frame
+from tokred.data.image_table import ImageTable
 from tokred.explorer import page
 from tokred.explorer.build import build, collect
-from tokred.patterns import fixed_lists
-from tokred.run import Run
+from tokred.study.run import Run
+from tokred.tables import patterns, schemas
+from tokred.tables.patterns import fixed_lists
 
 NASTY = ("</script><script>window.hacked = 1</script>", "<!--<script>", "\"'&amp;", "{{script}}", "\u2028é")
 
@@ -53,7 +53,7 @@ def test_patterns_and_predictions_equal_the_tables(grid: tuple[int, int], tmp_pa
     assert data["bytes"] == (2 if grid == (16, 16) else 1)
     tokens, seen = grid[0] * grid[1], 0
     for path in made.inputs["patterns"]:
-        stored, run = patterns.read(path), Run(**tables.metadata(path)["run"])
+        stored, run = patterns.read(path), Run(**schemas.metadata(path)["run"])
         entry = data["runs"][run.key.rpartition("/")[0]]
         (dataset,) = [d for d in data["datasets"] if d["name"] == run.dataset]
         rows = [stored.image_ids.tolist().index(image["id"]) for image in dataset["images"]]
@@ -99,11 +99,11 @@ def test_images_labels_scores_and_depth_equal_the_tables(tmp_path: Path) -> None
         for image in dataset["images"]:
             label = table.labels[table.image_ids.tolist().index(image["id"])]
             assert image["labels"] == (np.flatnonzero(label).tolist() if hot else [label])
-    scores = tables.read(made.inputs["scores"], tables.SCORES)
+    scores = schemas.read(made.inputs["scores"], schemas.SCORES)
     shown = pd.DataFrame(data["scores"])[scores.columns]
     pd.testing.assert_frame_equal(shown, scores, check_dtype=False, atol=1e-9, rtol=0)
     assert set(scores["seed"]) == {1, 3}
-    depth = tables.read(made.inputs["depth"], tables.DEPTH)
+    depth = schemas.read(made.inputs["depth"], schemas.DEPTH)
     assert set(depth["seed"]) == {3}
     for names, rows in depth.groupby(["dataset", "backbone", "method", "keep_rate"]):
         np.testing.assert_allclose(data["maps"]["/".join(names)], rows["depth"], atol=1e-3)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.config.studies import overlaid, study
-from tokred import tables
-from tokred.config.search import SEARCHED, Setting
-from tokred.config.study import Study
+from tests.study.studies import overlaid, study
+from tokred.study.search import SEARCHED, Setting
+from tokred.study.study import Study
+from tokred.tables import schemas
 
 #: Two settings on the first data set, two on the other one, all but one value the same.
 GRIDS = {
@@ -50,5 +50,5 @@ def history(path: Path, chosen: Setting, scores: Sequence[tuple[float, float]], 
         {**run, **measured, "epoch": epoch, "val_score": model, "val_score_ema": ema}
         for epoch, (model, ema) in enumerate(scores, start=1)
     ]
-    tables.write_rows(path, rows, tables.HISTORY, {"training": {"epochs": len(rows), **chosen}, **facts})
+    schemas.write_rows(path, rows, schemas.HISTORY, {"training": {"epochs": len(rows), **chosen}, **facts})
     return str(path)

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 from tests.search.studies import searching, setting
-from tokred import tables
-from tokred.datasets.prepare import prepare
-from tokred.run import Run
+from tokred.data.prepare import prepare
+from tokred.models.shipped import path as shipped_path
 from tokred.search import plan as planning
 from tokred.search.attempt import attempt
 from tokred.search.plan import Cell
-from tokred.shipped import path as shipped_path
+from tokred.study.run import Run
+from tokred.tables import schemas
 from tokred.training.loop import Trainer
 
 CELL = Cell("digits", "topk", "0.50")
@@ -52,7 +52,7 @@ def arguments(digits: Path, folder: Path, **changes: Any) -> dict[str, Any]:
 
 
 def rows_of(given: dict[str, Any]) -> pd.DataFrame:
-    return tables.read(given["history"], tables.HISTORY).drop(columns="seconds")
+    return schemas.read(given["history"], schemas.HISTORY).drop(columns="seconds")
 
 
 def test_nothing_but_the_history_is_kept(digits: Path, tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_nothing_but_the_history_is_kept(digits: Path, tmp_path: Path) -> None:
     assert rows["epoch"].tolist() == [1, 2]
     assert rows["val_score"].between(0, 100).all()
     assert rows["dataset"].unique().tolist() == ["search/digits"]
-    assert tables.metadata(given["history"])["training"] == {**given["training"], **SETTING}
+    assert schemas.metadata(given["history"])["training"] == {**given["training"], **SETTING}
 
 
 def test_a_chosen_setting_is_the_same_as_a_given_one(digits: Path, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_chosen_setting_is_the_same_as_a_given_one(digits: Path, tmp_path: Pat
     )
     attempt(**given)
     attempt(**taken)
-    assert tables.metadata(taken["history"]) == tables.metadata(given["history"])
+    assert schemas.metadata(taken["history"]) == schemas.metadata(given["history"])
     pd.testing.assert_frame_equal(rows_of(taken), rows_of(given))
 
 
@@ -109,8 +109,8 @@ def test_divergence_is_a_history_without_rows(digits: Path, tmp_path: Path) -> N
     given = arguments(digits, tmp_path, training=training, setting=setting(1e30, 32, 0, 1, 0))
     attempt(**given)
     assert rows_of(given).empty
-    assert tables.metadata(given["history"])["training"]["lr"] == 1e30
-    assert Run(**tables.metadata(given["history"])["run"]).dataset == "search/digits"
+    assert schemas.metadata(given["history"])["training"]["lr"] == 1e30
+    assert Run(**schemas.metadata(given["history"])["run"]).dataset == "search/digits"
     assert list(tmp_path.iterdir()) == [Path(given["history"])]
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.config.studies import at, default, overlaid
-from tests.config.test_errors import refused
 from tests.search.studies import SMALL, searching, setting
+from tests.study.studies import at, default, overlaid
+from tests.study.test_errors import refused
 from tokred import published
 from tokred.artifacts.performance_table import backbone_order
-from tokred.config.search import SEARCHED, FirstGrid, Grid
 from tokred.search import plan as planning
 from tokred.search.plan import Cell, plan
+from tokred.study.search import SEARCHED, FirstGrid, Grid
 
 
 def test_searched_settings_are_the_grid_s() -> None:

@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.config.studies import ROOT, default, overlaid, study
 from tests.search.studies import SMALL, history, searching, setting
-from tokred import published, tables
-from tokred.config import parse
-from tokred.config.listing import grid_rows
-from tokred.config.search import SEARCHED, Setting
-from tokred.config.study import Study
-from tokred.run import Run
+from tests.study.studies import ROOT, default, overlaid, study
+from tokred import published
+from tokred.comparison.settings import grid_rows
 from tokred.search.plan import Cell, backbone, check, plan, run_of_trials
 from tokred.search.result import write
+from tokred.study import parse
+from tokred.study.run import Run
+from tokred.study.search import SEARCHED, Setting
+from tokred.study.study import Study
+from tokred.tables import schemas
 
 #: By model, a score for each trial; None: it diverged.
 Scores = dict[Cell, tuple[float | None, ...]]
@@ -128,7 +129,7 @@ def test_table_2_has_the_values_of_both_grids(tmp_path: Path) -> None:
 
 def test_trials_are_a_tidy_table(tmp_path: Path) -> None:
     parsed, _ = searched(tmp_path)
-    rows = tables.read(tmp_path / "trials", tables.TRIALS)
+    rows = schemas.read(tmp_path / "trials", schemas.TRIALS)
     models = rows.groupby(["dataset", "backbone", "method", "keep_rate"])
     assert len(rows) == 10
     assert (models["chosen"].sum() == 1).all()

@@ -11,14 +11,14 @@ import torch
 from safetensors.torch import load_file
 
 from tests.slurm.conftest import ARTIFACTS, Slurm
-from tokred import tables
+from tokred.tables import schemas
 
 RUN = "digits/vit_nano/topk/0.50"
 
 
 def test_study_runs_through(slurm: Slurm, finished: str) -> None:
     study = slurm.folder / "results/tiny"
-    scores = tables.read(sorted((study / "scores").rglob("*.parquet")), tables.SCORES)
+    scores = schemas.read(sorted((study / "scores").rglob("*.parquet")), schemas.SCORES)
     assert sorted(scores["method"]) == ["none", "topk"]
     assert (study / "tables/table1.csv").read_text().count("\n") == 3
     assert all((study / name).stat().st_size > 0 for name in ARTIFACTS)

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tokred.build import build_model
-from tokred.config import DEFAULT_HARDWARE, Backbone, Hardware, ImageAccess, Training
-from tokred.datasets.info import Row, TableInfo
-from tokred.datasets.writing import write
-from tokred.run import Run
+from tokred.data.info import Row, TableInfo
+from tokred.data.streamed import Stream
+from tokred.data.writing import write
+from tokred.models.factory import build_model
+from tokred.study import DEFAULT_HARDWARE, Backbone, Hardware, ImageAccess, Training
+from tokred.study.run import Run
 from tokred.training.loop import Trainer
-from tokred.training.stream import Stream
 
 SMALL = Backbone(
     model="vit_tiny_patch16_224",

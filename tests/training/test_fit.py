@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from tests.datasets import trees
-from tests.datasets.trees import table_of
-from tokred import shipped, tables
-from tokred.config import Hardware, ImageAccess, Training
-from tokred.datasets.info import TableInfo
-from tokred.datasets.writing import write
+from tests.data import trees
+from tests.data.trees import table_of
+from tokred.data.info import TableInfo
+from tokred.data.writing import write
 from tokred.evaluation.job import extract_run
+from tokred.models import shipped
+from tokred.study import Hardware, ImageAccess, Training
+from tokred.tables import schemas
 from tokred.training.fit import describe, fitted
 from tokred.training.job import train
 
@@ -104,12 +105,12 @@ def test_fewer_images_than_a_batch_train(
     assert (facts["classes"], facts["training"]["batch_size"]) == (["cat", "dog"], 32)
     outputs = {name: str(tmp_path / f"{name}.parquet") for name in OUTPUTS}
     extract_run(RUN, MODEL, 8, {}, checkpoint, pets["test"], outputs, images=STREAM)
-    assert tables.read(outputs["score"], tables.SCORES)["n"].tolist() == [3]
+    assert schemas.read(outputs["score"], schemas.SCORES)["n"].tolist() == [3]
 
 
 @pytest.mark.parametrize("classes", [("dog", "cat"), ("cat", "dog", "owl"), ("cat", "cow")])
 def test_other_classes_are_refused(tmp_path: Path, pets: dict[str, str], classes: tuple[str, ...]) -> None:
-    from tests.datasets.test_table import row
+    from tests.data.test_image_table import row
 
     other = str(tmp_path / "other.parquet")
     write(other, TableInfo("mine", "test", "single", classes), [row("a", 0, 1)])

@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from tokred import tables
-from tokred.build import build_model
-from tokred.config import Backbone, Training
-from tokred.datasets.prepare import prepare
-from tokred.run import Run
-from tokred.training.data import Images, augment
+from tokred.data.in_memory import Images, augment
+from tokred.data.prepare import prepare
+from tokred.models.factory import build_model
+from tokred.study import Backbone, Training
+from tokred.study.run import Run
+from tokred.tables import schemas
 from tokred.training.job import pretrain, train
 from tokred.training.loop import Diverged, Trainer
 
@@ -185,7 +185,7 @@ def test_train_job_writes_weights_and_history(table: str, tmp_path: Path) -> Non
     own_table = str(tmp_path / "pretraining.parquet")
     prepare("digits", "pretraining", "train", {"num_train": 48}, own_table)
     pretrain(run, model, phases, {"pretrain": "c0"}, own_table, weights, history)
-    assert tables.read(history, tables.HISTORY)["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert schemas.read(history, schemas.HISTORY)["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
     run |= {"dataset": "digits", "method": "dynamicvit", "keep_rate": "0.50", "seed": 2**31}
     checkpoint = str(tmp_path / "run" / "0.safetensors")
     train(
@@ -200,7 +200,7 @@ def test_train_job_writes_weights_and_history(table: str, tmp_path: Path) -> Non
         checkpoint,
         str(tmp_path / "h.parquet"),
     )
-    found = tables.read(tmp_path / "h.parquet", tables.HISTORY)
+    found = schemas.read(tmp_path / "h.parquet", schemas.HISTORY)
     assert found["epoch"].tolist() == [1, 2, 3]
     assert (found["extra_loss"] > 0).all()
     assert found["val_score"].notna().all()

@@ -11,7 +11,7 @@ import torch
 
 import tokred
 from tests.training.vits import tiny_vit
-from tokred.config import Training
+from tokred.study import Training
 from tokred.training.optimizer import Schedule, make_optimizer, parameter_groups
 
 PER_EPOCH = 10
@@ -30,7 +30,7 @@ TRAINING = Training(
 )
 
 
-def reduced(**kwargs: object) -> tokred.vit.ReducedVisionTransformer:
+def reduced(**kwargs: object) -> tokred.models.vision_transformer.ReducedVisionTransformer:
     return tokred.reduce(tiny_vit(**kwargs), "dpcknn", keep_rate=0.5, locations=(1, 2))
 
 

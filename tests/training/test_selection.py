@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from tests.training.pictures import PLAIN, SMALL, table, trainer
-from tokred import tables
-from tokred.build import build_model
-from tokred.config import Hardware
 from tokred.evaluation.job import extract_run
-from tokred.run import Run
+from tokred.models.factory import build_model
+from tokred.models.weights import save_weights
+from tokred.study import Hardware
+from tokred.study.run import Run
+from tokred.tables import schemas
 from tokred.training.job import train
-from tokred.weights import save_weights
 
 RUN = {"dataset": "pictures", "backbone": "b", "method": "topk", "keep_rate": "0.50", "seed": 0}
 MODEL = {"backbone": SMALL.model_dump(mode="json"), "options": {}, "locations": [1, 2]}
@@ -33,11 +33,11 @@ def test_published_choice_is_the_best_score_on_the_test_split(precision: str, tm
     checkpoint, history = str(tmp_path / "run.safetensors"), str(tmp_path / "history.parquet")
     files = (str(tmp_path / "vit"), False, train_table, test_table, checkpoint, history)
     train(RUN, MODEL, training, {}, *files, images=STREAM)
-    rows = tables.read(history, tables.HISTORY)
+    rows = schemas.read(history, schemas.HISTORY)
     outputs = {name: str(tmp_path / name) for name in ("predictions", "patterns", "features", "score")}
     extract_run(RUN, MODEL, 8, {}, checkpoint, test_table, outputs, precision, images=STREAM)
     scores = rows[["val_score", "val_score_ema"]]
-    found = tables.read(outputs["score"], tables.SCORES)["score"].item()
+    found = schemas.read(outputs["score"], schemas.SCORES)["score"].item()
     assert found == pytest.approx(scores.max(axis=None))
     assert scores.stack().nunique() > 1
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from tests.training.pictures import AUGMENTED, table, trainer
-from tokred.config import Hardware
 from tokred.methods.registry import METHODS
-from tokred.training.device import autocast
+from tokred.models.vision_transformer import ReducedVisionTransformer
+from tokred.runtime.device import autocast
+from tokred.study import Hardware
 from tokred.training.loop import Trainer
-from tokred.vit import ReducedVisionTransformer
 
 # Python 3.12 warns of any fork in a process with threads.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -108,11 +108,11 @@ def test_accumulation_with_several_labels_and_a_loss_of_the_method(several: str,
 
 def test_built_in_images_accumulate_too(tmp_path: Path) -> None:
     from tests.training.test_loop import BACKBONE, SETTINGS
-    from tokred.build import build_model
-    from tokred.config import Training
-    from tokred.datasets.prepare import prepare
-    from tokred.run import Run
-    from tokred.training.data import Images
+    from tokred.data.in_memory import Images
+    from tokred.data.prepare import prepare
+    from tokred.models.factory import build_model
+    from tokred.study import Training
+    from tokred.study.run import Run
 
     prepare("digits", "digits", "train", {"num_train": 32}, str(tmp_path / "t"))
     images, run = Images.read(str(tmp_path / "t"), 32), Run("digits", "tiny", "topk", "0.50", 0)

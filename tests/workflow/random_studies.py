@@ -12,8 +12,8 @@ from snakemake.api import SnakemakeApi
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
-from tests.config.studies import default, overlaid
-from tokred.workflow import StudyError
+from tests.study.studies import default, overlaid
+from tokred.orchestration.snakefile import StudyError
 
 ROOT = Path(__file__).parents[2]
 #: Names that a user may give, some of which mean something elsewhere.

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.config.studies import smoke as smoke_values
+from tests.study.studies import smoke as smoke_values
 from tests.workflow.conftest import ROOT, Snakemake, call, overlay, planned
 from tokred import published
 from tokred.artifacts.registry import ARTIFACTS
-from tokred.config import parse
-from tokred.config.study import Study
+from tokred.study import parse
+from tokred.study.study import Study
 
 VIEW = parse(Study, smoke_values(), "smoke").view()
 POSSIBLE = [name for name, artifact in ARTIFACTS.items() if artifact.obstacle(VIEW) is None]

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.datasets import trees
+from tests.data import trees
 from tests.workflow.conftest import ROOT, call, overlay, planned
-from tokred import tables
-from tokred.datasets.table import ImageTable
+from tokred.data.image_table import ImageTable
+from tokred.tables import schemas
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -98,7 +98,7 @@ def test_the_readmes_own_images_train(tmp_path: Path) -> None:
     few = overlay(tmp_path, "few", FEW)
     done = call(tmp_path, TABLE_1.format("pets"), "--configfile", "pets.yaml", few)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    scores = tables.read(sorted((tmp_path / "results/pets/scores").rglob("*.parquet")), tables.SCORES)
+    scores = schemas.read(sorted((tmp_path / "results/pets/scores").rglob("*.parquet")), schemas.SCORES)
     assert sorted(scores["method"]) == ["none", "tome", "topk"]
     assert set(scores["n"]) == {8}
     # Of thirty epochs with dark and bright pictures; a guess has 50 %.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.config.studies import at, overlaid
+from tests.study.studies import at, overlaid
 from tests.workflow.conftest import ROOT, call_each, overlay
 
 SETTINGS = "settings.backbones.vit_nano"

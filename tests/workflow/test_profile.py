@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.datasets import trees
+from tests.data import trees
 from tests.workflow.conftest import ROOT, overlay
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
@@ -129,9 +129,9 @@ def test_killed_snakemake_leaves_no_process_and_incomplete_files_are_made_again(
     with subprocess.Popen([*SNAKEMAKE, *options], cwd=tmp_path, env=environment(), **silent) as process:
         marks = tmp_path / ".snakemake/incomplete"
         assert wait_for(lambda: marks.exists() and any(marks.iterdir()))
-        assert processes_of("tokred.fork_server", str(process.pid))
+        assert processes_of("tokred.orchestration.fork_server", str(process.pid))
         process.send_signal(signal.SIGKILL)
-    assert wait_for(lambda: not processes_of("tokred.fork_server", str(process.pid)))
+    assert wait_for(lambda: not processes_of("tokred.orchestration.fork_server", str(process.pid)))
     assert wait_for(lambda: not processes_of(str(tmp_path))), "the job went on without its Snakemake"
     assert not (tmp_path / target).exists()
     subprocess.run([*SNAKEMAKE, *options, "--unlock"], cwd=tmp_path, capture_output=True, check=True)

@@ -14,7 +14,7 @@ import yaml
 
 import tokred
 from tests.workflow.conftest import ROOT, call, planned
-from tokred import tables
+from tokred.tables import schemas
 
 STUDY = {
     "study": "tiny",
@@ -91,9 +91,9 @@ def test_a_changed_formula_of_a_metric_has_all_that_shows_it_made_anew(finished:
     ("file", "before", "after"),
     [
         ("tokred/names.py", '"""Names and options', '"""Options and names'),
-        ("tokred/tables.py", '"""Every table', '"""Each table'),
+        ("tokred/tables/schemas.py", '"""Every table', '"""Each table'),
         (
-            "tokred/vit.py",
+            "tokred/models/vision_transformer.py",
             "from __future__ import annotations\n",
             "# New.\nfrom __future__ import annotations\n",
         ),
@@ -154,13 +154,13 @@ def test_every_table_says_which_code_made_it(finished: Path) -> None:
     files = sorted((finished / "work" / RESULTS).rglob("*.parquet"))
     assert len(files) > 20
     for file in files:
-        facts = tables.metadata(file)
+        facts = schemas.metadata(file)
         assert facts["code"], file
         assert all(isinstance(stage, str) for stage in facts["code"])
-    scores = tables.metadata(finished / "work" / RESULTS / f"scores/{RUN}.parquet")
+    scores = schemas.metadata(finished / "work" / RESULTS / f"scores/{RUN}.parquet")
     stages = {f"{stage}{own}" for stage in ("train", "extract") for own in ("", " topk")}
     assert set(scores["code"]) == stages | {"prepare", "prepare digits"}
-    features = tables.metadata(finished / "work" / RESULTS / "metrics/features/digits/vit_nano/0.parquet")
+    features = schemas.metadata(finished / "work" / RESULTS / "metrics/features/digits/vit_nano/0.parquet")
     assert {"train kmedoids", "train none", "train topk", "compare_features"} <= set(features["code"])
     assert (finished / "work" / RESULTS / "code.md").read_text().count(
         "Each stage was done by one code."
@@ -171,7 +171,7 @@ def test_kept_results_of_other_code_are_named(finished: Path, tmp_path: Path) ->
     for name in ("work", "clone"):
         shutil.copytree(finished / name, tmp_path / name)
     shutil.copyfile(finished / "tiny.yaml", tmp_path / "tiny.yaml")
-    old = tables.metadata(tmp_path / "work" / RESULTS / "history/digits/vit_nano/kmedoids/0.50/0.parquet")
+    old = schemas.metadata(tmp_path / "work" / RESULTS / "history/digits/vit_nano/kmedoids/0.50/0.parquet")
     loop = tmp_path / "clone/tokred/training/loop.py"
     loop.write_text(loop.read_text().replace("class Trainer:", "class Trainer:\n    changed = True\n"))
     checkpoint, score = f"{RESULTS}/checkpoints/{RUN}.safetensors", f"{RESULTS}/scores/{RUN}.parquet"

@@ -10,10 +10,10 @@ import pytest
 from safetensors.numpy import save_file
 from snakemake.exceptions import WorkflowError
 
-from tests.config.studies import at, overlaid
+from tests.study.studies import at, overlaid
 from tests.workflow.random_studies import graph, random_study, whole
-from tokred.config import parse
-from tokred.config.study import Study
+from tokred.study import parse
+from tokred.study.study import Study
 
 PRETRAINED = {"model": "vit_tiny_patch16_224", "image_size": 32, "patch_size": 4, "weights": "pretrain"}
 UNSHIPPED = {**PRETRAINED, "weights": "shipped"}

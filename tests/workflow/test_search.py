@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.config.studies import at, overlaid
 from tests.search.studies import SMALL
+from tests.study.studies import at, overlaid
 from tests.workflow.conftest import ROOT, call, overlay, planned
-from tokred import tables
+from tokred.tables import schemas
 
 SIZE = {"options": {"num_train": 64, "num_test": 16}}
 DATASETS = {"settings": {"datasets": {"digits": SIZE, "scenes": SIZE}}}
@@ -42,7 +42,7 @@ def again(folder: Path, changes: dict[str, Any]) -> dict[str, int]:
 
 
 def test_scores_are_kept_and_nothing_else(searched: Path) -> None:
-    trials = tables.read(searched / "results/tiny/search/trials.parquet", tables.TRIALS)
+    trials = schemas.read(searched / "results/tiny/search/trials.parquet", schemas.TRIALS)
     assert len(trials) == JOBS["try_setting"]
     assert trials["score"].between(0, 100).all()
     assert list(searched.rglob("*.safetensors")) == []
@@ -51,7 +51,7 @@ def test_scores_are_kept_and_nothing_else(searched: Path) -> None:
 
 
 def test_what_is_chosen_is_the_best(searched: Path) -> None:
-    trials = tables.read(searched / "results/tiny/search/trials.parquet", tables.TRIALS)
+    trials = schemas.read(searched / "results/tiny/search/trials.parquet", schemas.TRIALS)
     for model, rows in trials.groupby(["dataset", "backbone", "method", "keep_rate"]):
         best = rows[rows["score"] == rows["score"].max()].nsmallest(1, "place")
         assert rows[rows["chosen"]]["trial"].tolist() == best["trial"].tolist(), model

@@ -11,15 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.config.studies import smoke as smoke_values
 from tests.explorer.test_payload import payload_of
+from tests.study.studies import smoke as smoke_values
 from tests.workflow.conftest import ROOT, Snakemake, overlay, planned
-from tokred import tables
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.artifacts.render import SCHEMAS
-from tokred.config import parse
-from tokred.config.study import Study
-from tokred.run import RUN_COLUMNS
+from tokred.study import parse
+from tokred.study.run import RUN_COLUMNS
+from tokred.study.study import Study
+from tokred.tables import schemas
 
 VIEW = parse(Study, smoke_values(), "smoke").view()
 FIGURES = [name for name, a in ARTIFACTS.items() if a.kind == "figure" and a.obstacle(VIEW) is None]
@@ -36,7 +36,7 @@ def test_figures_show_something(smoke: Path) -> None:
 
 
 def test_tables_hold_every_score(smoke: Path) -> None:
-    scores = tables.read(sorted((smoke / "results/smoke/scores").rglob("*.parquet")), tables.SCORES)
+    scores = schemas.read(sorted((smoke / "results/smoke/scores").rglob("*.parquet")), schemas.SCORES)
     assert len(scores) == RUNS
     assert scores["score"].between(0, 100).all()
     for name, backbone in zip(TABLES, ("vit_micro", "vit_nano"), strict=True):
@@ -61,7 +61,7 @@ def test_comparisons_have_rows_of_their_schema(smoke: Path) -> None:
     for name, schema in SCHEMAS.items():
         folder = results / ("scores" if name == "scores" else f"metrics/{name}")
         files = [folder.with_suffix(".parquet")] if not folder.exists() else sorted(folder.rglob("*.parquet"))
-        rows = tables.read(files, schema)
+        rows = schemas.read(files, schema)
         if name == "grid":
             assert rows.empty, "the study searches nothing"
             continue
@@ -89,7 +89,7 @@ def test_each_run_says_whose_it_is(smoke: Path) -> None:
     files = sorted((smoke / "results/smoke/patterns").rglob("*.parquet"))
     assert len(files) == RUNS
     for path in files:
-        facts = tables.metadata(path)
+        facts = schemas.metadata(path)
         parts = path.relative_to(smoke / "results/smoke/patterns").with_suffix("").parts
         assert [str(facts["run"][name]) for name in RUN_COLUMNS] == list(parts)
         first = pq.read_table(path).slice(0, 1).to_pylist()[0]
@@ -99,7 +99,9 @@ def test_each_run_says_whose_it_is(smoke: Path) -> None:
 def test_log_and_history_can_be_read(smoke: Path) -> None:
     log = (smoke / "results/smoke/logs/train/digits/vit_nano/topk/0.50/0.log").read_text()
     assert re.search(r"epoch 1/1  loss \d+\.\d+ ", log)
-    history = tables.read(smoke / "results/smoke/history/digits/vit_nano/topk/0.50/0.parquet", tables.HISTORY)
+    history = schemas.read(
+        smoke / "results/smoke/history/digits/vit_nano/topk/0.50/0.parquet", schemas.HISTORY
+    )
     assert history["epoch"].tolist() == [1]
 
 

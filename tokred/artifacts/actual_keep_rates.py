@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 
 from tokred.artifacts import style
 from tokred.artifacts.lines import with_intervals
-from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS
+from tokred.study.view import View
 
 _MARKERS = "osD^vPX"
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS, Family
 from tokred.statistics.intervals import describe
+from tokred.study.view import View
 
 if TYPE_CHECKING:
     import pandas as pd

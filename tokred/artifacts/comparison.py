@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tokred.artifacts import style
-from tokred.artifacts.view import View
-from tokred.compare.studies import compare_studies
+from tokred.comparison.studies import compare_studies
 from tokred.methods.registry import METHODS
+from tokred.study.view import View
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:

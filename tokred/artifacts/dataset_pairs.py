@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from tokred.artifacts import style
 from tokred.artifacts.lines import draw_lines, without_fixed
-from tokred.artifacts.view import View
 from tokred.metrics.registry import METRICS
+from tokred.study.view import View
 
 
 def draw_backbones(tables: Mapping[str, pd.DataFrame], view: View, metric: str) -> Figure:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from tokred.artifacts import style
-from tokred.artifacts.view import View
+from tokred.study.view import View
 
 #: Space between the panels of neighbouring backbones, in panels.
 _GAP = 0.25

@@ -8,10 +8,10 @@ import pandas as pd
 
 from tokred.artifacts.style import percent
 from tokred.artifacts.table import Table
-from tokred.artifacts.view import View
-from tokred.compare.studies import Comparison, compare_studies
+from tokred.comparison.studies import Comparison, compare_studies
 from tokred.methods.registry import METHODS
-from tokred.run import UNREDUCED_RATE
+from tokred.study.run import UNREDUCED_RATE
+from tokred.study.view import View
 
 #: How many of the largest disagreements are named and bold.
 _NAMED = 3

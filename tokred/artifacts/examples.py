@@ -15,8 +15,8 @@ from PIL import Image
 
 from tokred.artifacts import style
 from tokred.artifacts.performance_table import backbone_order
-from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS
+from tokred.study.view import View
 
 #: How much of a dropped token's picture is left.
 _DIM = 0.18

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from tokred.artifacts import style
-from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS, Family
 from tokred.metrics.registry import METRICS
 from tokred.statistics.intervals import mean_and_half_width, standard_error
+from tokred.study.view import View
 
 
 def without_fixed(rows: pd.DataFrame) -> pd.DataFrame:

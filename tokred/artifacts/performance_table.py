@@ -8,10 +8,10 @@ import pandas as pd
 
 from tokred.artifacts.style import percent
 from tokred.artifacts.table import Table
-from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS
-from tokred.run import UNREDUCED, UNREDUCED_RATE
 from tokred.statistics.intervals import describe, mean_and_half_width
+from tokred.study.run import UNREDUCED, UNREDUCED_RATE
+from tokred.study.view import View
 
 _NOTE = (
     "Percent on the test split. **Bold**: above the unreduced model. ¹²³: the three best of a column, "

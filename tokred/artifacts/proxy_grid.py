@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from tokred.artifacts import style
-from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS
 from tokred.metrics.registry import METRICS
+from tokred.study.view import View
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: View, panels: Sequence[tuple[str, str]]) -> Figure:

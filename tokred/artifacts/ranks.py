@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tokred.artifacts import style
-from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS
 from tokred.statistics.rank import average_rank
+from tokred.study.view import View
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:

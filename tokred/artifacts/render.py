@@ -7,23 +7,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from tokred import tables
 from tokred.artifacts.registry import ARTIFACTS
-from tokred.artifacts.view import View
 from tokred.files import atomic_path
+from tokred.study.view import View
+from tokred.tables import schemas
 
 #: Schema of each table that artifacts may need.
 SCHEMAS = {
-    "scores": tables.SCORES,
-    "summary": tables.SUMMARY,
-    "depth": tables.DEPTH,
-    "proxies": tables.PROXIES,
-    "reference": tables.SCORES,
-    "settings": tables.SETTINGS,
-    "grid": tables.GRID,
-    "pictures": tables.PICTURES,
-    "examples": tables.EXAMPLES,
-    **dict.fromkeys(("keep_rates", "backbones", "datasets", "fixed", "methods", "features"), tables.PAIRS),
+    "scores": schemas.SCORES,
+    "summary": schemas.SUMMARY,
+    "depth": schemas.DEPTH,
+    "proxies": schemas.PROXIES,
+    "reference": schemas.SCORES,
+    "settings": schemas.SETTINGS,
+    "grid": schemas.GRID,
+    "pictures": schemas.PICTURES,
+    "examples": schemas.EXAMPLES,
+    **dict.fromkeys(("keep_rates", "backbones", "datasets", "fixed", "methods", "features"), schemas.PAIRS),
 }
 
 
@@ -38,7 +38,7 @@ def render_files(
         inputs: files of each table that it needs.
         outputs: paths; their suffixes say the formats.
     """
-    frames = {table: tables.read(files, SCHEMAS[table], table) for table, files in inputs.items()}
+    frames = {table: schemas.read(files, SCHEMAS[table], table) for table, files in inputs.items()}
     render(name, frames, View.of(view), outputs)
 
 

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tokred.artifacts import style
-from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS
 from tokred.metrics.registry import METRICS
 from tokred.statistics.correlation import spearman
+from tokred.study.view import View
 
 _KEY = ["dataset", "backbone", "method", "keep_rate", "seed"]
 

@@ -8,9 +8,9 @@ import pandas as pd
 
 from tokred.artifacts.style import percent
 from tokred.artifacts.table import Table
-from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS
-from tokred.run import UNREDUCED
+from tokred.study.run import UNREDUCED
+from tokred.study.view import View
 
 #: The settings that are searched, and what the paper calls them.
 SEARCHED = {

@@ -8,8 +8,8 @@ from enum import StrEnum
 
 import pandas as pd
 
-from tokred.artifacts.view import View
 from tokred.methods.registry import METHODS, Family
+from tokred.study.view import View
 
 #: The paper's bands of correlation (Hinkle et al., cited in section 5.3): moderate from, high from.
 MODERATE, HIGH = 0.5, 0.7
@@ -46,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A study's tables (`tokred.tables`) by name, and its `View`."""
+    """A study's tables (`tokred.tables.schemas`) by name, and its `View`."""
 
     tables: Mapping[str, pd.DataFrame]
     view: View

@@ -14,17 +14,17 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tokred import parquet, streams, tables
-from tokred.config import Backbone
+from tokred.data.in_memory import Source
+from tokred.evaluation.performance import Measure
+from tokred.evaluation.scores import METRIC, NotFiniteError
 from tokred.methods import registry
-from tokred.patterns import numbered_clusters, pattern_schema, survived_stages
-from tokred.run import RUN_COLUMNS, Run
-from tokred.trace import Trace
-from tokred.training.data import Source
-from tokred.training.device import autocast, enough_memory
-from tokred.training.measure import Measure
-from tokred.training.scores import METRIC, NotFiniteError
-from tokred.vit import ReducedVisionTransformer
+from tokred.models.trace import Trace
+from tokred.models.vision_transformer import ReducedVisionTransformer
+from tokred.runtime.device import autocast, enough_memory
+from tokred.study import Backbone
+from tokred.study.run import RUN_COLUMNS, Run
+from tokred.tables import batch_writer, parquet, schemas
+from tokred.tables.patterns import numbered_clusters, pattern_schema, survived_stages
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def extract(
     measure, loss = Measure(images.task), 0.0
     with ExitStack() as stack:
         writers = {
-            name: stack.enter_context(streams.stream(getattr(outputs, name), schema, metadata))
+            name: stack.enter_context(batch_writer.stream(getattr(outputs, name), schema, metadata))
             for name, schema in _schemas(model, run, images).items()
         }
         stack.enter_context(enough_memory(run.key, batch_size, "evaluation_batch_size"))
@@ -82,7 +82,7 @@ def extract(
     value = measure.result()
     row = {"metric": METRIC[images.task], "score": value, "std_error": measure.standard_error()}
     row |= {"loss": loss / len(images), "n": len(images)}
-    tables.write_rows(outputs.score, [{**asdict(run), **row}], tables.SCORES, metadata)
+    schemas.write_rows(outputs.score, [{**asdict(run), **row}], schemas.SCORES, metadata)
     log.info("%s: %s %.2f on %d images", run.key, METRIC[images.task], value, len(images))
 
 
@@ -109,7 +109,7 @@ def _check_finite(run: Run, precision: str, logits: Tensor, trace: Trace, ids: l
 def _schemas(model: ReducedVisionTransformer, run: Run, images: Source) -> dict[str, pa.Schema]:
     spec = registry.get(run.method)
     num_stages = len(model.locations)
-    identity = [*tables.identity_fields(), ("image_id", pa.string())]
+    identity = [*schemas.identity_fields(), ("image_id", pa.string())]
     label = pa.int32() if images.task == "single" else pa.list_(pa.int32())
     logits = pa.list_(pa.float32(), images.num_classes)
     cls = pa.list_(pa.float32(), model.embed_dim)

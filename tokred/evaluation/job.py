@@ -7,13 +7,13 @@ from dataclasses import asdict
 from types import MappingProxyType
 
 from tokred import fingerprint
-from tokred.build import build_model
-from tokred.config import Backbone, Hardware, ImageAccess
+from tokred.data.read import check_classes, read_split
 from tokred.evaluation.extract import Outputs, extract
-from tokred.run import Run
-from tokred.training.device import keep_freed_memory, resolve
-from tokred.training.read import check_classes, read_split
-from tokred.weights import load_weights
+from tokred.models.factory import build_model
+from tokred.models.weights import load_weights
+from tokred.runtime.device import keep_freed_memory, resolve
+from tokred.study import Backbone, Hardware, ImageAccess
+from tokred.study.run import Run
 
 
 def extract_run(

@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tokred import parquet, patterns, tables
-from tokred.artifacts.view import View
-from tokred.compare.runs import RunFile, open_runs
-from tokred.datasets.framing import frame
-from tokred.datasets.table import ImageTable
+from tokred.comparison.runs import RunFile, open_runs
+from tokred.data.framing import frame
+from tokred.data.image_table import ImageTable
 from tokred.explorer import pictures, selection
 from tokred.explorer.page import render
 from tokred.explorer.payload import Content, Shown, ShownRun
 from tokred.files import atomic_path
-from tokred.patterns import Patterns
+from tokred.study.view import View
+from tokred.tables import parquet, patterns, schemas
+from tokred.tables.patterns import Patterns
 
 log = logging.getLogger(__name__)
 
@@ -102,8 +102,8 @@ def collect(
         view,
         {name: datasets[name] for name in view.datasets},
         runs,
-        tables.read(inputs["scores"], tables.SCORES),
-        tables.read(inputs["depth"], tables.DEPTH),
+        schemas.read(inputs["scores"], schemas.SCORES),
+        schemas.read(inputs["depth"], schemas.DEPTH),
     )
 
 

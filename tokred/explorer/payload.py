@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tokred.artifacts.view import View
 from tokred.explorer.looks import plain, scale, symbol
 from tokred.explorer.selection import first_class
 from tokred.methods.registry import METHODS, Family
-from tokred.patterns import Patterns
-from tokred.run import UNREDUCED, Run
+from tokred.study.run import UNREDUCED, Run
+from tokred.study.view import View
+from tokred.tables.patterns import Patterns
 
 
 @dataclass(frozen=True)

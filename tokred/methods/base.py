@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from tokred.attention import BlockAttention
+from tokred.models.attention import BlockAttention
 
 
 class Site(Enum):

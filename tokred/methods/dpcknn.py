@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage, rank_descending
 from tokred.methods.distance import pairwise_distance
-from tokred.tokens import at_least_float32, gather_tokens
+from tokred.models.tokens import at_least_float32, gather_tokens
 
 
 class DPCKNN(Reducer):

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tokred.budget import token_budget
 from tokred.methods.base import Context, Reducer, Reduction, Stage
+from tokred.methods.budget import token_budget
 
 
 class FixedPattern(Reducer):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tokred.methods.base import Context, Reducer, Reduction, rank_descending
 from tokred.methods.distance import pairwise_distance
-from tokred.tokens import gather_tokens
+from tokred.models.tokens import gather_tokens
 
 
 class KMedoids(Reducer):

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from tokred.methods import options as opt
 from tokred.names import lookup, make_options
-from tokred.run import UNREDUCED
+from tokred.study.run import UNREDUCED
 
 
 class Family(StrEnum):

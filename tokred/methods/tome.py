@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tokred.methods.base import Context, Reducer, Reduction, Site, no_anchor
-from tokred.tokens import at_least_float32
+from tokred.models.tokens import at_least_float32
 
 
 class ToMe(Reducer):

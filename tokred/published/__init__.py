@@ -12,31 +12,31 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tokred.run import UNREDUCED_RATE, canonical_rate
+from tokred.study.run import UNREDUCED_RATE, canonical_rate
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _FOLDER = Path(__file__).parent
-#: Performance metric of each data set, as `tables.SCORES` names it.
+#: Performance metric of each data set, as `schemas.SCORES` names it.
 METRICS = {"imagenet": "top1", "nabirds": "top1", "coco": "map", "nuswide": "map"}
 
 
 def scores() -> pd.DataFrame:
-    """Tables 1 and 7 as `tables.SCORES`: 624 models, one seed; nothing but the score was published.
+    """Tables 1 and 7 as `schemas.SCORES`: 624 models, one seed; nothing but the score was published.
 
     Cells that the paper leaves empty (ToMe at 25 %) are no rows.
     """
     # Here, as every start of the workflow reads hyperparameters, and few need tables.
     import pandas as pd
 
-    from tokred import tables
+    from tokred.tables import schemas
 
     stored = pd.read_csv(_FOLDER / "performance.csv", dtype={"keep_rate": str}).dropna(subset=["score"])
     rates = [canonical_rate(rate) for rate in stored["keep_rate"].fillna(UNREDUCED_RATE)]
     rows = stored.assign(keep_rate=rates, seed=0, metric=stored["dataset"].map(METRICS), n=0)
     rows = rows.assign(std_error=float("nan"), loss=float("nan"))
-    return rows[tables.SCORES.names].reset_index(drop=True)
+    return rows[schemas.SCORES.names].reset_index(drop=True)
 
 
 @cache

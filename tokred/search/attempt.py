@@ -8,11 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 
-from tokred import tables
-from tokred.config import Hardware
-from tokred.run import Run
+from tokred.runtime import distributed, launch
 from tokred.search.choice import chosen_setting
-from tokred.training import job, launch, processes
+from tokred.study import Hardware
+from tokred.study.run import Run
+from tokred.tables import schemas
+from tokred.training import job
 from tokred.training.loop import Diverged
 
 log = logging.getLogger(__name__)
@@ -53,11 +54,11 @@ def attempt(
     except Diverged as error:
         # A grid may well reach too far. What diverges is known to be worse than all else.
         log.info("%s", error)
-        if processes.rank() == 0:
+        if distributed.rank() == 0:
             facts = {"run": asdict(Run(**run)), "model": dict(model), "training": settings}
             facts["code"] = dict(code)
-            tables.write_rows(history, [], tables.HISTORY, facts)
-    if processes.rank() == 0:
+            schemas.write_rows(history, [], schemas.HISTORY, facts)
+    if distributed.rank() == 0:
         for left in (checkpoint, checkpoint.with_suffix(".state.safetensors")):
             left.unlink(missing_ok=True)
     return None

@@ -8,9 +8,9 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tokred import parquet, tables
-from tokred.config.search import SEARCHED, Setting
 from tokred.files import atomic_path, read_json
+from tokred.study.search import SEARCHED, Setting
+from tokred.tables import parquet, schemas
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def score(history: str | Path, last: bool) -> float:
         last: whether a run keeps its last epoch, of the moving average if there is one; the best epoch of
             model and moving average otherwise.
     """
-    rows = tables.read(history, tables.HISTORY).sort_values("epoch")
+    rows = schemas.read(history, schemas.HISTORY).sort_values("epoch")
     scores = rows[["val_score", "val_score_ema"]]
     if not last:
         return float(scores.max(axis=None))

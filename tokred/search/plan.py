@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from tokred.config.base import parse
-from tokred.config.search import Grid, Search, Setting
-from tokred.config.training import Training
 from tokred.names import nearest
-from tokred.run import UNREDUCED, UNREDUCED_RATE, Run
+from tokred.study.base import parse
+from tokred.study.run import UNREDUCED, UNREDUCED_RATE, Run
+from tokred.study.search import Grid, Search, Setting
+from tokred.study.training import Training
 
 if TYPE_CHECKING:
-    from tokred.config.study import Study
+    from tokred.study.study import Study
 
 #: Trials of the other data sets: the method's own setting of the first, and the unreduced model's.
 OF_FIRST, OF_BASELINE = "first", "baseline"

@@ -11,11 +11,8 @@ from typing import Any
 
 import yaml
 
-from tokred import identity, lineage, tables
-from tokred.config import Training, parse
-from tokred.config.search import SEARCHED, Grid, Setting, plain
-from tokred.config.study import Study
 from tokred.files import atomic_path
+from tokred.orchestration import lineage
 from tokred.search import choice
 from tokred.search.plan import (
     OF_FIRST,
@@ -29,6 +26,10 @@ from tokred.search.plan import (
     run_of_trials,
     takes_last,
 )
+from tokred.study import Training, parse
+from tokred.study.search import SEARCHED, Grid, Setting, plain
+from tokred.study.study import Study
+from tokred.tables import identity, schemas
 
 log = logging.getLogger(__name__)
 _DECIDES = {"holdout": "a held-out part of the training split", "test": "the test split"}
@@ -51,7 +52,7 @@ def write(
     """
     study = parse(Study, config, "configuration of the study")
     rows = list(trial_rows(study, inputs))
-    tables.write_rows(outputs["trials"], rows, tables.TRIALS, lineage.inherited(inputs, code))
+    schemas.write_rows(outputs["trials"], rows, schemas.TRIALS, lineage.inherited(inputs, code))
     with atomic_path(outputs["hyperparameters"]) as temporary:
         text = yaml.safe_dump(
             hyperparameters(study, rows), sort_keys=False, default_flow_style=None, width=110
@@ -61,15 +62,15 @@ def write(
 
 
 def trial_rows(study: Study, histories: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Every trial of the search (`tables.TRIALS`), from its history."""
+    """Every trial of the search (`schemas.TRIALS`), from its history."""
     remaining = iter(histories)
     for cell, options in plan(study).items():
         files = [next(remaining) for _ in options]
         for path, tried in zip(files, options.values(), strict=True):
             facts = {"run": asdict(run_of_trials(study, cell))}
             if not isinstance(tried, Cell):
-                facts["training"] = {**tables.metadata(path)["training"], **tried}
-            identity.check(path, tables.metadata(path), facts)
+                facts["training"] = {**schemas.metadata(path)["training"], **tried}
+            identity.check(path, schemas.metadata(path), facts)
         scores = [choice.score(path, takes_last(study, cell)) for path in files]
         best = choice.best(scores)
         for place, (name, path, score) in enumerate(zip(options, files, scores, strict=True)):

@@ -10,19 +10,20 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from tokred import fingerprint, tables
-from tokred.build import build_model, reset_classifier
-from tokred.config import Backbone, Hardware, ImageAccess, Training
-from tokred.run import Run
-from tokred.training import launch, processes
-from tokred.training.data import Source, hold_out
-from tokred.training.device import keep_freed_memory
+from tokred import fingerprint
+from tokred.data.in_memory import Source, hold_out
+from tokred.data.read import check_classes, read_split
+from tokred.models.factory import build_model, reset_classifier
+from tokred.models.vision_transformer import ReducedVisionTransformer
+from tokred.models.weights import give_weights, load_weights, save_weights, timm_weights
+from tokred.runtime import distributed, launch
+from tokred.runtime.device import keep_freed_memory
+from tokred.study import Backbone, Hardware, ImageAccess, Training
+from tokred.study.run import Run
+from tokred.tables import schemas
 from tokred.training.fit import describe, fitted
 from tokred.training.growth import deepen
 from tokred.training.loop import Trainer
-from tokred.training.read import check_classes, read_split
-from tokred.vit import ReducedVisionTransformer
-from tokred.weights import give_weights, load_weights, save_weights, timm_weights
 
 log = logging.getLogger(__name__)
 
@@ -86,12 +87,12 @@ def train(
     facts["inputs"] = {name: fingerprint.file(path) for name, path in files.items() if path is not None}
     facts["inputs"]["pretrained"] = source
     split = _split(identity, settings, train_images, test_images)
-    settings = fitted(settings, len(split[0]), machine, processes.count())
+    settings = fitted(settings, len(split[0]), machine, distributed.count())
     log.info("%s", describe(settings, access, backbone.image_size, len(split[0])))
     trainer = Trainer(network, identity, backbone, settings, *split, machine)
     state = Path(checkpoint).with_suffix(".state.safetensors")
     network.load_state_dict(trainer.fit(state, json.dumps(facts, sort_keys=True)))
-    if processes.rank() == 0:
+    if distributed.rank() == 0:
         _write_history(history, identity, trainer.history, facts)
         save_weights(network, checkpoint, facts)
         state.unlink(missing_ok=True)  # without epochs there is none
@@ -137,11 +138,11 @@ def pretrain(
             deepen(learned, network)
         states.append(Path(checkpoint).with_suffix(f".state{index}.safetensors"))
         parts = _split(identity, settings, split, None)
-        settings = fitted(settings, len(parts[0]), machine, processes.count())
+        settings = fitted(settings, len(parts[0]), machine, distributed.count())
         trainer = Trainer(network, identity, shape, settings, *parts, machine)
         network.load_state_dict(trainer.fit(states[-1], json.dumps([facts, index], sort_keys=True)))
         rows += [{**row, "epoch": len(rows) + row["epoch"]} for row in trainer.history]
-    if processes.rank() == 0:
+    if distributed.rank() == 0:
         _write_history(history, identity, rows, facts)
         save_weights(network, checkpoint, facts, half=True)
         for state in states:
@@ -163,7 +164,7 @@ def _start_from(
 
 def _code_of(table: str) -> dict[str, str]:
     """The code that made a table, by stage."""
-    return dict(tables.metadata(table).get("code", {}))
+    return dict(schemas.metadata(table).get("code", {}))
 
 
 def _split(
@@ -178,4 +179,4 @@ def _split(
 def _write_history(
     path: str, run: Run, history: Sequence[Mapping[str, object]], facts: Mapping[str, object]
 ) -> None:
-    tables.write_rows(path, [{**asdict(run), **row} for row in history], tables.HISTORY, facts)
+    schemas.write_rows(path, [{**asdict(run), **row} for row in history], schemas.HISTORY, facts)

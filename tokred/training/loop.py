@@ -11,20 +11,21 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from tokred.config import DEFAULT_HARDWARE, Backbone, Hardware, Training
+from tokred.data.batch_shard import Share
+from tokred.data.in_memory import Source
+from tokred.evaluation.performance import Measure
+from tokred.evaluation.scores import METRIC, NotFiniteError
 from tokred.files import set_aside
-from tokred.run import Run
-from tokred.training import processes, state
-from tokred.training.data import Source
-from tokred.training.device import autocast, enough_memory, resolve
+from tokred.models.vision_transformer import ReducedVisionTransformer
+from tokred.runtime import distributed
+from tokred.runtime.device import autocast, enough_memory, resolve
+from tokred.study import DEFAULT_HARDWARE, Backbone, Hardware, Training
+from tokred.study.run import Run
+from tokred.training import checkpoint
 from tokred.training.diverged import Diverged, check_logits, check_weights
-from tokred.training.measure import Measure
 from tokred.training.mixing import StepMix
 from tokred.training.optimizer import Schedule
-from tokred.training.scores import METRIC, NotFiniteError
-from tokred.training.share import Share
 from tokred.training.step import Stepper
-from tokred.vit import ReducedVisionTransformer
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Trainer:
         self.train_images, self.validation = train, validation
         self.device = resolve(hardware.device)
         self.model = model.to(self.device)
-        self.share = Share(hardware.micro_batch_size, processes.rank(), processes.count())
+        self.share = Share(hardware.micro_batch_size, distributed.rank(), distributed.count())
         self.mixes = training.mixup > 0 or training.cutmix > 0
         if self.mixes and train.task != "single":
             raise ValueError(f"{run.key}: mixup and cutmix are for single-label data sets, set them to 0")
@@ -76,10 +77,10 @@ class Trainer:
         self.stepper = Stepper(self.model, training, hardware, train.task, train.num_classes)
         self.epoch = 0
         self.history: list[dict[str, float]] = []
-        self.best: state.Tensors = {}
+        self.best: checkpoint.Tensors = {}
         self.best_score = float("-inf")
 
-    def fit(self, state_path: str | Path, settings: str) -> state.Tensors:
+    def fit(self, state_path: str | Path, settings: str) -> checkpoint.Tensors:
         """Train to the end and return the chosen weights.
 
         Args:
@@ -88,7 +89,7 @@ class Trainer:
             settings: fingerprint of all that decides the result; a state of other settings is not used.
         """
         self._resume(Path(state_path), settings)
-        if len(set(processes.gather(self.epoch))) > 1:
+        if len(set(distributed.gather(self.epoch))) > 1:
             raise ValueError(
                 f"{state_path}: not all processes of {self.run.key} could read it; start it again"
             )
@@ -116,7 +117,7 @@ class Trainer:
             for index, parts in enumerate(bar):
                 rate = self.schedule.apply(self.stepper.optimizer, first_step + index)
                 totals += self.stepper.step(parts, self.parts, self._inputs, self._mix(index))
-        loss, extra = (processes.mean(totals) / self.steps_per_epoch).tolist()
+        loss, extra = (distributed.mean(totals) / self.steps_per_epoch).tolist()
         if not torch.isfinite(totals).all():
             raise Diverged(f"{self.run.key}: loss is not finite in epoch {self.epoch + 1}; lower the `lr`")
         seconds = time.monotonic() - started
@@ -202,20 +203,20 @@ class Trainer:
         return measure.result()
 
     def _save(self, path: str | Path, settings: str) -> None:
-        tensors = state.prefixed("model", self.model.state_dict())
-        tensors |= state.prefixed("best", self.best)
-        tensors |= state.prefixed("optimizer", state.optimizer_tensors(self.stepper.optimizer))
+        tensors = checkpoint.prefixed("model", self.model.state_dict())
+        tensors |= checkpoint.prefixed("best", self.best)
+        tensors |= checkpoint.prefixed("optimizer", checkpoint.optimizer_tensors(self.stepper.optimizer))
         if self.stepper.ema is not None:
-            tensors |= state.prefixed("ema", self.stepper.ema.module.state_dict())
+            tensors |= checkpoint.prefixed("ema", self.stepper.ema.module.state_dict())
         facts = {"settings": settings, "epoch": self.epoch, "history": self.history, "best": self.best_score}
         facts["scaler"] = self.stepper.scaler.state_dict()
-        state.save(path, tensors, facts)
+        checkpoint.save(path, tensors, facts)
 
     def _resume(self, path: Path, settings: str) -> None:
         if not path.exists():
             return
         try:
-            tensors, facts = state.load(path)
+            tensors, facts = checkpoint.load(path)
         except ValueError as error:
             if self.share.rank == 0:
                 aside = set_aside(path)
@@ -224,12 +225,12 @@ class Trainer:
         if facts["settings"] != settings:
             log.info("%s: state of other settings or code, training starts anew", path)
             return
-        self.model.load_state_dict(state.without_prefix("model", tensors))
-        self.best = state.without_prefix("best", tensors)
-        state.load_optimizer(self.stepper.optimizer, state.without_prefix("optimizer", tensors))
+        self.model.load_state_dict(checkpoint.without_prefix("model", tensors))
+        self.best = checkpoint.without_prefix("best", tensors)
+        checkpoint.load_optimizer(self.stepper.optimizer, checkpoint.without_prefix("optimizer", tensors))
         self.stepper.scaler.load_state_dict(facts["scaler"])
         if self.stepper.ema is not None:
-            self.stepper.ema.module.load_state_dict(state.without_prefix("ema", tensors))
+            self.stepper.ema.module.load_state_dict(checkpoint.without_prefix("ema", tensors))
         self.epoch, self.history = facts["epoch"], facts["history"]
         self.best_score = facts["best"]
         log.info("continuing after epoch %d", self.epoch)
@@ -239,6 +240,6 @@ def _percent(value: float) -> str | None:
     return None if math.isnan(value) else f"{value:.2f}"
 
 
-def _on_cpu(model: torch.nn.Module) -> state.Tensors:
+def _on_cpu(model: torch.nn.Module) -> checkpoint.Tensors:
     """A copy of a model's state."""
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tokred.config import Training
-from tokred.tokens import at_least_float32
+from tokred.models.tokens import at_least_float32
+from tokred.study import Training
 
 _TINY = 1e-8
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from tokred.config import Training
+from tokred.study import Training
 
 #: Parameters that, like those of the method itself, are never frozen or slowed down.
 _NEW = ("head.", "pos_embed", "patch_embed.", "reducers.")

@@ -8,13 +8,13 @@ import torch
 from timm.utils import ModelEmaV3
 from torch import Tensor
 
-from tokred.config import Hardware, Training
-from tokred.training import processes
-from tokred.training.device import autocast
+from tokred.models.vision_transformer import ReducedVisionTransformer
+from tokred.runtime import distributed
+from tokred.runtime.device import autocast
+from tokred.study import Hardware, Training
 from tokred.training.losses import task_loss
 from tokred.training.mixing import StepMix
 from tokred.training.optimizer import make_optimizer
-from tokred.vit import ReducedVisionTransformer
 
 
 class Stepper:
@@ -77,7 +77,7 @@ class Stepper:
 
     def _update(self) -> None:
         parameters = list(self.model.parameters())
-        processes.average_gradients(parameters)
+        distributed.average_gradients(parameters)
         self.scaler.unscale_(self.optimizer)
         if self.training.clip_grad is not None:
             torch.nn.utils.clip_grad_norm_(parameters, self.training.clip_grad)

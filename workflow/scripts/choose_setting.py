@@ -1,6 +1,6 @@
 """Choose among the trials of one model."""
 
-from tokred.worker import run_job
+from tokred.orchestration.job_runner import run_job
 
 run_job(
     "tokred.search.choice:choose",

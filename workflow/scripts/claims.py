@@ -1,6 +1,6 @@
 """Decide which of the paper's findings hold in the study."""
 
-from tokred.worker import run_job
+from tokred.orchestration.job_runner import run_job
 
 run_job(
     "tokred.claims.verdicts:write",

@@ -1,6 +1,6 @@
 """Write what a search found, and the table of its trials."""
 
-from tokred.worker import run_job
+from tokred.orchestration.job_runner import run_job
 
 run_job(
     "tokred.search.result:write",

@@ -1,6 +1,6 @@
 """Compare the runs of one slice of the study along one axis."""
 
-from tokred.worker import run_job
+from tokred.orchestration.job_runner import run_job
 
 run_job(
     snakemake.params.job,

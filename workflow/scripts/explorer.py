@@ -1,6 +1,6 @@
 """Put the explorer's page together."""
 
-from tokred.worker import run_job
+from tokred.orchestration.job_runner import run_job
 
 run_job(
     "tokred.explorer.build:build",

@@ -1,6 +1,6 @@
 """Pass the test split through one trained model."""
 
-from tokred.worker import run_job
+from tokred.orchestration.job_runner import run_job
 
 run_job(
     "tokred.evaluation.job:extract_run",

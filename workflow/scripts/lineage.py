@@ -1,9 +1,9 @@
 """Tell which code made which results."""
 
-from tokred.worker import run_job
+from tokred.orchestration.job_runner import run_job
 
 run_job(
-    "tokred.lineage:write",
+    "tokred.orchestration.lineage:write",
     {
         "study": snakemake.params.study,
         "inputs": {name: list(files) for name, files in snakemake.input.items()},

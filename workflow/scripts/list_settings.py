@@ -1,9 +1,9 @@
 """List the training settings of all runs, and the grid of their search."""
 
-from tokred.worker import run_job
+from tokred.orchestration.job_runner import run_job
 
 run_job(
-    "tokred.config.listing:write",
+    "tokred.comparison.settings:write",
     {
         "config": snakemake.params.config,
         "code": snakemake.params.code,

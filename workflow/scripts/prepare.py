@@ -1,9 +1,9 @@
 """Prepare one split of a data set."""
 
-from tokred.worker import run_job
+from tokred.orchestration.job_runner import run_job
 
 run_job(
-    "tokred.datasets.prepare:prepare",
+    "tokred.data.prepare:prepare",
     {
         "adapter": snakemake.params.adapter,
         "name": snakemake.wildcards.dataset,

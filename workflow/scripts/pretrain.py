@@ -1,6 +1,6 @@
 """Train a backbone from scratch."""
 
-from tokred.worker import run_job
+from tokred.orchestration.job_runner import run_job
 
 run_job(
     "tokred.training.job:pretrain",

@@ -1,6 +1,6 @@
 """Draw one figure or make one table, in all its formats."""
 
-from tokred.worker import run_job
+from tokred.orchestration.job_runner import run_job
 
 run_job(
     "tokred.artifacts.render:render_files",

@@ -1,7 +1,7 @@
 """Fine-tune one model from a pretrained backbone."""
 
-from tokred import shipped
-from tokred.worker import run_job
+from tokred.models import shipped
+from tokred.orchestration.job_runner import run_job
 
 pretrained = snakemake.input.get("pretrained")  # none: timm's
 if snakemake.params.shipped is not None:

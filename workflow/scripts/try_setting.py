@@ -1,7 +1,7 @@
 """Train one model with one setting of a search."""
 
-from tokred import shipped
-from tokred.worker import run_job
+from tokred.models import shipped
+from tokred.orchestration.job_runner import run_job
 
 pretrained = snakemake.input.get("pretrained")  # none: timm's
 if snakemake.params.shipped is not None:

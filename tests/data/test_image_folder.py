@@ -1,0 +1,117 @@
+"""A user's own images: a folder a split, a folder a class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.data import trees
+from tests.data.trees import save, stored_bytes, table_of
+
+TRAIN = {
+    "Zebra crossing": ["b.jpg", "a b.JPG", "ü.jpeg"],
+    "apple": ["x.jpg"],
+    "birds": ["1.jpg", "sub/2.jpg"],
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "my data é"
+
+
+@pytest.mark.parametrize("store", ["reference", "pack"])
+def test_training_split(root: Path, store: str) -> None:
+    made = trees.class_folders(root / "train", TRAIN)
+    save(root / "train/apple/notes.txt", b"not an image")
+    save(root / "train/apple/._x.jpg", b"what macOS leaves behind")
+    save(root / "train/.cache/y.jpg", b"")
+    table = table_of("image_folder", root, store=store)
+    names = ["Zebra crossing", "apple", "birds"]
+    assert table.info.classes == tuple(names)
+    assert table.image_ids.tolist() == list(made)
+    assert table.labels.tolist() == [names.index(name.partition("/")[0]) for name in made]
+    assert stored_bytes(table, root) == list(made.values())
+
+
+@pytest.mark.parametrize("folder", ["test", "val", "valid", "validation"])
+def test_test_split_has_the_labels_of_the_training_split(root: Path, folder: str) -> None:
+    trees.class_folders(root / "train", TRAIN)
+    made = trees.class_folders(root / folder, {"birds": ["9.jpg"], "apple": ["8.jpg"]}, seed=50)
+    table = table_of("image_folder", root, "test")
+    assert table.image_ids.tolist() == ["apple/8.jpg", "birds/9.jpg"]
+    assert table.labels.tolist() == [1, 2]
+    assert stored_bytes(table, root) == list(made.values())
+
+
+def test_folders_can_be_named(root: Path) -> None:
+    trees.class_folders(root / "train", TRAIN)
+    trees.class_folders(root / "test", {"birds": ["9.jpg"]})
+    trees.class_folders(root / "other", {"apple": ["8.jpg", "7.jpg"]})
+    options = {"test_folder": "train", "train_folder": "other"}
+    with pytest.raises(ValueError, match=r"train: folder 'Zebra crossing' is none of the 1 classes"):
+        table_of("image_folder", root, "test", **options)
+    assert len(table_of("image_folder", root, **options)) == 2
+    assert table_of("image_folder", root, "test").image_ids.tolist() == ["birds/9.jpg"]
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_empty_class_folder(root: Path, split: str) -> None:
+    trees.class_folders(root / "train", TRAIN)
+    trees.class_folders(root / "test", TRAIN)
+    (root / split / "apple/x.jpg").rename(root / split / "apple/x.txt")
+    with pytest.raises(ValueError, match=rf"{split}/apple: expected images \(.*\), found x\.txt"):
+        table_of("image_folder", root, split)
+
+
+def test_layouts_that_cannot_be(root: Path) -> None:
+    with pytest.raises(ValueError, match=r"my data é does not exist"):
+        table_of("image_folder", root)
+    save(root, b"")
+    with pytest.raises(ValueError, match=r"my data é: expected a folder, found a file"):
+        table_of("image_folder", root)
+    root.unlink()
+    root.mkdir()
+    with pytest.raises(ValueError, match=r"my data é: expected train/; found nothing"):
+        table_of("image_folder", root)
+    for number in range(12):
+        save(root / "train" / f"{number:02}.jpg", b"")
+    with pytest.raises(ValueError, match=r"one folder per class, found 00\.jpg, .*09\.jpg, and 2 more$"):
+        table_of("image_folder", root)
+
+
+def test_no_test_folder(root: Path) -> None:
+    trees.class_folders(root / "train", TRAIN)
+    with pytest.raises(ValueError, match=r"expected test/ or val/ or valid/ or validation/; found train/"):
+        table_of("image_folder", root, "test")
+    with pytest.raises(ValueError, match=r"expected holdout/; found train/"):
+        table_of("image_folder", root, "test", test_folder="holdout")
+
+
+def test_unknown_split(root: Path) -> None:
+    trees.class_folders(root / "train", TRAIN)
+    with pytest.raises(ValueError, match="split 'tset'"):
+        table_of("image_folder", root, "tset")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"root": ""}, "option 'root': expected the data set's folder, got ''"),
+        ({}, "option 'root': expected the data set's folder, got ''"),
+        ({"root": "x", "store": "copy"}, "option 'store': expected 'reference' or 'pack', got 'copy'"),
+        ({"root": "x", "verify": False}, "option 'verify': expected 'decode' or 'exists', got False"),
+        ({"root": "x", "max_unreadable": -1}, "option 'max_unreadable': expected int >= 0, got -1"),
+        ({"root": "x", "max_unreadable": True}, "option 'max_unreadable': expected int >= 0, got True"),
+        ({"root": "x", "num_train": 0}, "option 'num_train': expected int >= 1, got 0"),
+        ({"root": "x", "num_classes": 1.5}, "option 'num_classes': expected int >= 1, got 1.5"),
+        ({"root": "x", "sotre": "pack"}, r"no option 'sotre' \(did you mean 'store'\?\)"),
+    ],
+)
+@pytest.mark.parametrize("adapter", ["imagenet", "nabirds", "coco", "nuswide", "image_folder", "huggingface"])
+def test_options_are_checked(adapter: str, options: dict[str, object], message: str) -> None:
+    from tokred.data import registry
+
+    with pytest.raises(ValueError, match=f"data set '{adapter}'.*{message}"):
+        registry.get(adapter).check_options(options)

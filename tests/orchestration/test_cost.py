@@ -1,0 +1,118 @@
+"""What a study costs: multiply-accumulates as torch counts them, bytes as they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+import yaml
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from tests.workflow.conftest import ROOT
+from tokred.models.factory import build_vit
+from tokred.models.reduce import reduce
+from tokred.orchestration.cost import Shape, forward_macs, pattern_bytes, run_costs, scale_table
+from tokred.study import Backbone, parse
+from tokred.study.study import Study
+from tokred.tables import batch_writer
+from tokred.tables.patterns import pattern_schema
+
+TINY = Backbone(
+    model="deit_tiny_patch16_224", image_size=64, patch_size=16, kwargs={"embed_dim": 48, "num_heads": 3}
+)
+
+
+def study(**changes: object) -> Study:
+    values = yaml.safe_load((ROOT / "config.yaml").read_text())
+    return parse(Study, {**values, **changes}, "test")
+
+
+@pytest.mark.parametrize(
+    ("method", "rate"), [("none", "1.00"), ("l2", "0.50"), ("topk", "0.70"), ("topk", "0.50")]
+)
+def test_macs_are_those_that_torch_counts(method: str, rate: str) -> None:
+    vit = build_vit(TINY, 7)
+    model = reduce(vit, method, float(rate), (3, 6, 9)) if method != "none" else vit
+    images = torch.zeros(1, 3, 64, 64)
+    expected = counted(lambda: model.forward_head(model.forward_features(images)))
+    found = forward_macs(Shape.of(TINY, 7), (3, 6, 9), method, rate, 7)
+    # Top-K computes one row of attention more a stage, and its output for fewer queries; fixed patterns
+    # keep the number of tokens nearest to the budget that is symmetric.
+    assert found == pytest.approx(expected, rel={"none": 0, "topk": 0.03, "l2": 0.06}[method])
+
+
+def test_the_last_block_saves_all_tokens_but_cls() -> None:
+    model = reduce(build_vit(TINY, 7), "topk", 0.5, (3, 6, 9))
+    images, dim, tokens = torch.zeros(1, 3, 64, 64), 48, 2  # two of 16 are left after the last stage
+    saved = counted(lambda: model.forward_head(model.forward_features(images))) - counted(
+        lambda: model(images)
+    )
+    queries = 2 * (tokens + 1) * dim  # products with keys and with values, a query
+    layers = dim**2 + 2 * dim * 4 * dim  # output projection and MLP, a token
+    assert saved == tokens * (queries + layers)
+
+
+def counted(forward: Callable[[], torch.Tensor]) -> float:
+    """Multiply-accumulates of a call's matrix products."""
+    # The counter does not know the CPU's fused attention.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.no_grad():
+        forward()
+    return counter.get_total_flops() / 2
+
+
+def test_shape_takes_no_memory_and_counts_parameters() -> None:
+    shape = Shape.of(TINY, 7)
+    assert shape.parameters == sum(p.numel() for p in build_vit(TINY, 7).parameters())
+    assert (shape.num_tokens, shape.embed_dim, shape.depth) == (16, 48, 12)
+
+
+def test_pattern_bytes_bound_what_is_stored(tmp_path) -> None:
+    rng, images, tokens = np.random.default_rng(0), 4000, 196
+    survived = rng.integers(0, 4, (images, tokens)).astype(np.uint8)
+    clusters = rng.integers(0, 98, (images, tokens)).astype(np.int16)
+    schema = pattern_schema(tokens, 1, kept=True, clusters=True, margin=False)
+    texts = {
+        name: pa.array(["x"] * images) for name in ("dataset", "backbone", "method", "keep_rate", "image_id")
+    }
+    lists = {"survived": survived, "cluster_1": clusters}
+    columns = {name: pa.FixedSizeListArray.from_arrays(v.reshape(-1), tokens) for name, v in lists.items()}
+    with batch_writer.stream(tmp_path / "p.parquet", schema, {}) as writer:
+        writer.add({**texts, "seed": pa.array([0] * images), **columns})
+    stored = (tmp_path / "p.parquet").stat().st_size / images
+    random = pattern_bytes(tokens, "topk", "0.50", 3) + tokens * np.log2(98) / 8
+    assert stored == pytest.approx(random, rel=0.1)
+    assert pattern_bytes(tokens, "tome", "0.50", 3) == pytest.approx(tokens * np.log2([98, 49, 24]).sum() / 8)
+    assert pattern_bytes(tokens, "none", "1.00", 3) == 49
+
+
+def test_costs_of_the_default_study() -> None:
+    costs = list(run_costs(study()))
+    assert len(costs) == 156
+    unreduced = costs[0]
+    assert unreduced["training images"] == 2 * 640
+    macs = forward_macs(Shape.of(study().settings.backbones["vit_nano"], 10), (3, 6, 9), "none", "1.00", 10)
+    assert unreduced["macs"] == macs * (3 * 1280 + 1000)  # `selection: last` validates nothing
+    assert unreduced["features"] == 1000 * 4 * 48 * 4
+    table = scale_table(study())
+    assert list(table.values.index) == ["Digits", "Scenes", "all"]
+    assert table.values["", "models"].tolist() == ["78", "78", "156"]
+
+
+def test_selection_costs_evaluations() -> None:
+    last, test = (
+        next(run_costs(study(training={"selection": selection})))["macs"] for selection in ("last", "test")
+    )
+    macs = forward_macs(Shape.of(study().settings.backbones["vit_nano"], 10), (3, 6, 9), "none", "1.00", 10)
+    assert test - last == macs * 2 * 1000
+
+
+def test_unknown_numbers_of_images() -> None:
+    settings = yaml.safe_load((ROOT / "config.yaml").read_text())["settings"]
+    mine = {"adapter": "image_folder", "options": {"root": "x"}, "images": {"source": "stream"}}
+    changed = study(datasets=["mine"], settings={**settings, "datasets": {"mine": mine}})
+    with pytest.raises(ValueError, match="'mine': how many images it has is not known before it is prepared"):
+        list(run_costs(changed))

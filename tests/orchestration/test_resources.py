@@ -1,0 +1,84 @@
+"""What jobs ask a cluster for: in proportion to their work, more with each attempt, never without end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import timm
+import torch
+
+from tests.study.studies import study
+from tokred.orchestration import resources
+from tokred.study import Backbone, Hardware
+
+SMALL = Backbone(model="vit_small_patch16_224", image_size=224, patch_size=16)
+LOAD = resources.Load(
+    images=100_000, epochs=2, batch_size=128, backbone=SMALL, streamed=True, hardware=Hardware(), gpus=1
+)
+
+
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "deit_small_patch16_224", "vit_base_patch16_224"])
+def test_operations_are_those_of_the_linear_layers(name: str) -> None:
+    backbone = Backbone(model=name, image_size=224, patch_size=16)
+    network = timm.create_model(name, pretrained=False, num_classes=0)
+    weights = sum(
+        part.weight.numel() for part in network.blocks.modules() if isinstance(part, torch.nn.Linear)
+    )
+    assert resources.operations(backbone) == 2 * 197 * weights
+
+
+def test_width_is_the_networks_own_where_given() -> None:
+    backbones = study().settings.backbones
+    assert [resources.width(backbones[name]) for name in ("vit_nano", "vit_micro")] == [48, 72]
+    other = SMALL.model_copy(update={"model": "eva_something"})
+    assert resources.width(other) == 768
+
+
+def test_time_follows_work_and_means() -> None:
+    def more(**changes: object) -> int:
+        return replace(LOAD, **changes).minutes(1) - 15
+
+    one = LOAD.minutes(1) - 15
+    assert one == -(-100_000 * 2 // 100 // 60)  # one process reads 100 images a second
+    assert more(epochs=4) == pytest.approx(2 * one, abs=1)
+    assert more(images=50_000) == pytest.approx(one / 2, abs=1)
+    assert more(hardware=Hardware(workers=2)) == pytest.approx(one / 2, abs=1)
+    eight = Hardware(workers=8)  # more than the network can pass
+    assert one / 8 < more(hardware=eight) < one / 2
+    base = SMALL.model_copy(update={"model": "vit_base_patch16_224"})
+    assert more(hardware=eight, backbone=base) > more(hardware=eight)
+    assert more(gpus=0) > 10 * one
+    assert more(hardware=Hardware(nodes=2)) == pytest.approx(one / 2, abs=1)
+
+
+def test_attempts_get_more_up_to_a_day() -> None:
+    assert [LOAD.minutes(n) for n in (1, 2, 3)] == [LOAD.minutes(1) * n for n in (1, 2, 3)]
+    assert [LOAD.memory(n) for n in (1, 2, 3)] == [LOAD.memory(1) * n for n in (1, 2, 3)]
+    assert replace(LOAD, epochs=10_000).minutes(1) == resources.LONGEST
+    assert resources.minutes_by_input(1e6, 1) == resources.LONGEST
+    assert [resources.memory_by_input(10, n) for n in (1, 2)] == [2040, 4080]
+
+
+def test_memory_follows_what_is_held() -> None:
+    assert replace(LOAD, hardware=Hardware(workers=8)).memory(1) == LOAD.memory(1) + 8000
+    assert replace(LOAD, hardware=Hardware(processes=2), gpus=2).memory(1) == 2 * LOAD.memory(1)
+    held = 15 * 100_000 * 224**2 / 1e6
+    assert replace(LOAD, streamed=False).memory(1) == pytest.approx(LOAD.memory(1) + held, abs=1)
+    small_steps = Hardware(micro_batch_size=8)
+    on_cores = replace(LOAD, gpus=0)
+    assert replace(on_cores, hardware=small_steps).memory(1) < on_cores.memory(1)
+    assert replace(on_cores, hardware=Hardware(nodes=2)).memory(1) < on_cores.memory(1)  # of each node
+
+
+def test_unwritten_tables_count_as_some(tmp_path: Path) -> None:
+    table = tmp_path / "train.parquet"
+    assert resources.rows(str(table)) is None
+    table.write_text("no table")
+    assert resources.rows(str(table)) is None
+    assert replace(LOAD, images=None).minutes(1) == replace(LOAD, images=resources.UNKNOWN_IMAGES).minutes(1)
+    pd.DataFrame({"x": range(7)}).to_parquet(table)
+    assert resources.rows(str(table)) == 7
+    assert resources.megabytes([str(table), str(tmp_path / "none")]) == table.stat().st_size / 1e6

@@ -1,0 +1,251 @@
+"""What each rule's fingerprint covers: every entry of every registry, and no more than what its job runs."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import shutil
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+import tokred
+from tokred.artifacts.registry import ARTIFACTS
+from tokred.claims.claim import Claim
+from tokred.claims.verdicts import GROUPS
+from tokred.data.registry import ADAPTERS
+from tokred.methods.registry import METHODS, Method
+from tokred.metrics.registry import METRICS
+from tokred.orchestration import provenance
+from tokred.orchestration.provenance import Package, facts
+from tokred.orchestration.rule_code import LOOKS, TABLE_METRICS, RuleCode, facts_of_metrics
+
+ROOT = Path(tokred.__file__).parent
+SCRIPTS = ROOT.parent / "workflow/scripts"
+AXES = ("keep_rates", "fixed", "methods", "features", "backbones")
+JOBS = {"publish": "collect", "refer": "collect"}
+OTHERS = ("summarize", "compare_datasets", "compare_proxies", "choose_pictures", "show_examples", *JOBS)
+CLAIMS = {claim.name: claim for claims in GROUPS.values() for claim in claims}
+
+
+def of_runs(code: RuleCode, method: str) -> dict[str, str]:
+    stages = ("pretrain", "train", "extract", "try_setting")
+    return {name: value for stage in stages for name, value in code.run(stage, method).items()}
+
+
+def of_comparisons(code: RuleCode) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for axis in AXES:
+        found |= code.compare(f"compare_{axis}", "compare", f"tokred.comparison.{axis}:compare")
+    for rule in OTHERS:
+        found |= code.compare(rule, JOBS.get(rule, rule))
+    return found
+
+
+def of_presentation(code: RuleCode) -> dict[str, str]:
+    drawn = {f"render {name}": code.render(name) for name in ("figure1", "figure6", "table1")}
+    return {**drawn, "claims": code.claims(), "explorer": code.explorer()}
+
+
+def of_settings(code: RuleCode) -> dict[str, str]:
+    return {**code.list_settings(), **code.collect_settings(), "choose_setting": code.choose_setting()}
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package."""
+    root = tmp_path_factory.mktemp("copy") / "tokred"
+    shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns("__pycache__", "shipped_weights"))
+    return root
+
+
+Changes = Callable[[Path, Callable[[str], str], Callable[[RuleCode], dict[str, str]]], set[str]]
+
+
+@pytest.fixture
+def changes(copy: Path) -> Changes:
+    """Change a file of the copy for a moment; returns the stages whose fingerprint changed."""
+
+    def apply(file: Path, change: Callable[[str], str], of: Callable[[RuleCode], dict[str, str]]) -> set[str]:
+        original = file.read_text()
+        before = of(RuleCode(Package(copy), SCRIPTS))
+        file.write_text(change(original))
+        try:
+            after = of(RuleCode(Package(copy), SCRIPTS))
+        finally:
+            file.write_text(original)
+        assert original != change(original)
+        return {name for name in before if before[name] != after[name]}
+
+    return apply
+
+
+def file_of(root: Path, module: str) -> Path:
+    base = root.joinpath(*module.split(".")[1:])
+    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+
+
+def altering(name: str) -> Callable[[str], str]:
+    """Another statement at the end of the body of a function or class."""
+
+    def alter(text: str) -> str:
+        (found,) = (n for n in ast.parse(text).body if getattr(n, "name", None) == name)
+        last = found.body[-1]
+        first = min([last, *getattr(last, "decorator_list", [])], key=lambda node: node.lineno)
+        lines = text.splitlines(keepends=True)
+        lines.insert(first.lineno - 1, " " * last.col_offset + "altered = True\n")
+        return "".join(lines)
+
+    return alter
+
+
+def altered(root: Path, target: str) -> tuple[Path, Callable[[str], str]]:
+    module, _, name = target.partition(":")
+    return file_of(root, module), altering(name)
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.target])
+def test_a_changed_method_has_its_own_models_made_anew(copy: Path, changes: Changes, name: str) -> None:
+    other = "evit" if name != "evit" else "dpcknn"
+    found = changes(
+        *altered(copy, METHODS[name].target), lambda code: of_runs(code, name) | of_runs(code, other)
+    )
+    assert found == {f"{stage} {name}" for stage in ("pretrain", "train", "extract", "try_setting")}
+    assert changes(*altered(copy, METHODS[name].target), of_comparisons) == set()
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_changed_metric_has_its_comparisons_made_anew(copy: Path, changes: Changes, name: str) -> None:
+    def of(code: RuleCode) -> dict[str, str]:
+        return {**of_comparisons(code), **of_runs(code, "topk")}
+
+    tables = {f"compare_{table}" for table, names in TABLE_METRICS.items() if name in names}
+    for target in METRICS[name].code:
+        found = changes(*altered(copy, target), of)
+        assert tables <= found
+        assert all(stage.startswith("compare_") for stage in found)
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_a_changed_adapter_has_its_data_set_prepared_anew(copy: Path, changes: Changes, name: str) -> None:
+    found = changes(
+        *altered(copy, ADAPTERS[name].target), lambda code: {**code.prepare(name), **of_runs(code, "topk")}
+    )
+    assert found == {f"prepare {name}"}
+
+
+@pytest.mark.parametrize("target", sorted({artifact.target for artifact in ARTIFACTS.values()}))
+def test_what_a_changed_function_draws_is_made_anew(copy: Path, changes: Changes, target: str) -> None:
+    drawn = {name for name, artifact in ARTIFACTS.items() if artifact.target == target}
+    found = changes(
+        *altered(copy, f"tokred.artifacts.{target}"),
+        lambda code: {name: code.render(name) for name in ARTIFACTS} | code.run("train", "topk"),
+    )
+    assert found == drawn
+
+
+def function_of(check: Callable) -> str:
+    """The definition of a module that a claim's check comes from."""
+    while isinstance(check, functools.partial):
+        check = check.func
+    return f"{check.__module__}:{check.__qualname__.partition('.')[0]}"
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_a_changed_claim_is_decided_anew(copy: Path, changes: Changes, claim: Claim) -> None:
+    found = changes(*altered(copy, function_of(claim.check)), of_presentation)
+    assert found == {"claims"}
+
+
+def test_changed_published_numbers_count_where_they_are_read(copy: Path, changes: Changes) -> None:
+    def of(code: RuleCode) -> dict[str, str]:
+        return {**of_comparisons(code), **of_settings(code), **of_runs(code, "topk")}
+
+    def more(text: str) -> str:
+        return text + "\n"
+
+    # Settings are checked against what was published.
+    settings = {"list_settings", "collect_settings"}
+    assert changes(copy / "published/performance.csv", more, of) == {"publish", "refer", *settings}
+    assert changes(copy / "published/hyperparameters.yaml", more, of) == settings
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("names.py", "unknown {kind}", "no such {kind}"),
+        ("tables/schemas.py", '"""Every table that', '"""All tables that'),
+        ("tables/patterns.py", '"""Reduction patterns', '"""Patterns'),
+        ("study/run.py", "expected a decimal number in (0, 1]", "no decimal number"),
+        ("study/training.py", 'description="', 'description="that is, '),
+    ],
+)
+def test_words_have_nothing_made_anew(
+    copy: Path, changes: Changes, file: str, before: str, after: str
+) -> None:
+    def of(code: RuleCode) -> dict[str, str]:
+        runs = {**of_runs(code, "topk"), **of_comparisons(code), **of_settings(code)}
+        return {**runs, **of_presentation(code), **code.prepare("digits")}
+
+    assert changes(copy / file, lambda text: text.replace(before, after), of) == set()
+
+
+def test_what_comes_newly_into_a_registry_has_nothing_made_anew(copy: Path, changes: Changes) -> None:
+    def of(code: RuleCode) -> dict[str, str]:
+        return {**of_runs(code, "topk"), **of_comparisons(code), **of_presentation(code)}
+
+    def with_method(text: str) -> str:
+        line = '    Method("new", "New", Family.FIXED, "#B8A000", "d", f"{_PKG}.new:New", kept=True),\n'
+        return text.replace("]\n\n#: Every method", f"{line}]\n\n#: Every method")
+
+    def with_metric(text: str) -> str:
+        line = '    Metric("new", "New", "maps", True, 0, 1, True, "new:new"),\n'
+        return text.replace("]\n\n#: Every metric", f"{line}]\n\n#: Every metric")
+
+    def with_table(text: str) -> str:
+        return f'{text}\n\nNEW = pa.schema([*_IDENTITY, ("new", pa.float64())])\n'
+
+    assert changes(copy / "methods/registry.py", with_method, of) == set()
+    assert changes(copy / "metrics/registry.py", with_metric, of) == set()
+    assert changes(copy / "tables/schemas.py", with_table, of) == set()
+
+
+def test_training_extraction_comparison_and_drawing_are_apart(copy: Path, changes: Changes) -> None:
+    def of(code: RuleCode) -> dict[str, str]:
+        return {**code.run("train", "topk"), **code.run("extract", "topk"), **of_comparisons(code)}
+
+    def found(target: str) -> set[str]:
+        return changes(*altered(copy, target), of)
+
+    assert found("tokred.training.loop:Trainer") == {"train"}
+    assert found("tokred.evaluation.extract:extract") == {"extract"}
+    assert found("tokred.comparison.summary:summarize_runs") == {"summarize"}
+    assert found("tokred.comparison.examples:picture_rows") == {"choose_pictures"}
+    assert found("tokred.artifacts.style:figure") == set()
+    assert found("tokred.models.vision_transformer:ReducedVisionTransformer") == {"train", "extract"}
+
+
+@pytest.mark.parametrize("field", [f.name for f in fields(Method) if f.name not in ("target", "options")])
+def test_what_the_registry_says_of_a_method_is_among_the_parameters(field: str) -> None:
+    method = METHODS["topk"]
+    other = replace(method, **{field: "other"})
+    assert facts(other) != facts(method)
+    assert (facts(other, LOOKS) == facts(method, LOOKS)) == (field in LOOKS)
+
+
+def test_what_the_registry_says_of_metrics_is_among_the_parameters_of_what_shows_them() -> None:
+    assert set(facts_of_metrics(["proxies"])) == {"iou", "nmi", *TABLE_METRICS["features"]}
+    assert facts_of_metrics(["methods"])["iou"]["label"] == "IoU"
+    assert "label" not in facts_of_metrics(["methods"], LOOKS)["iou"]
+    assert facts_of_metrics(["scores"]) == {}
+
+
+def test_a_registry_that_a_job_looks_into_must_be_named() -> None:
+    with pytest.raises(ValueError, match="looks into METHODS; expected to be told which of its entries'"):
+        provenance.installed().code("tokred.training.job:train")
+
+
+def test_every_metric_is_computed_for_some_table() -> None:
+    assert {name for names in TABLE_METRICS.values() for name in names} == set(METRICS)

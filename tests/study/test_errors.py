@@ -1,0 +1,168 @@
+"""What a study must not say, and what the message says about it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.study.studies import SOURCE, at, default, overlaid, study
+from tokred.study import parse
+from tokred.study.study import Study
+
+
+def refused(changes: dict[str, Any], *parts: str) -> None:
+    """The default study with these changes is refused, with all these parts in the message."""
+    with pytest.raises(ValueError, match=rf"^{re.escape(SOURCE)}: configuration is not valid") as error:
+        study(changes)
+    for part in parts:
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [
+        ("sedes", "seeds"),
+        ("training.epoch", "epochs"),
+        ("settings.dataset", "datasets"),
+        ("pretraining.phase", "phases"),
+        ("pretraining.training.warmup_epoch", "warmup_epochs"),
+        ("pretraining.dataset.adaptr", "adapter"),
+        ("settings.datasets.digits.adaptr", "adapter"),
+        ("settings.backbones.vit_nano.patchsize", "patch_size"),
+        ("settings.methods.kmedoids.option", "options"),
+    ],
+)
+def test_unknown_key(path: str, near: str) -> None:
+    refused(at(path, 1), f"{path}: unknown key (did you mean {near!r}?); known: ", near)
+
+
+def test_unknown_key_in_a_list() -> None:
+    phases = [{"depth": 3}, {"depth": 12, "trainig": {}}]
+    refused(
+        at("pretraining.phases", phases), "pretraining.phases.1.trainig: unknown key (did you mean 'training'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [
+        ("settings.datasets.digits.training.epoch", "epochs"),
+        ("settings.methods.topk.training.weight_dcay", "weight_decay"),
+        ("settings.methods.topk.keep_rates.0_50.lrr", "lr"),
+    ],
+)
+def test_unknown_training_key_of_a_layer(path: str, near: str) -> None:
+    changes = at(path, 1)
+    if "0_50" in path:
+        changes = {"settings": {"methods": {"topk": {"keep_rates": {0.5: {"lrr": 1}}}}}}
+    key = path.rpartition(".")[2]
+    refused(changes, "training of digits/vit_nano/", f"{key}: unknown key (did you mean {near!r}?)")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        at("pretraining.phases", [{"depth": 12, "training": {"epoch": 3}}]),
+        at("pretraining.backbones.vit_micro.lrr", 0.1),
+    ],
+)
+def test_unknown_training_key_of_pretraining(changes: dict[str, Any]) -> None:
+    refused(changes, "did you mean")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"methods": ["topk", "dpcnn"]}, "unknown method 'dpcnn' (did you mean 'dpcknn'?); known: none, l1"),
+        (at("settings.methods.topkk", {}), "unknown method 'topkk' (did you mean 'topk'?)"),
+        ({"methods": ["none", "topk"]}, "'none' is always part of a study"),
+        ({"backbones": ["vit_nan"]}, "'vit_nan' is not defined in settings.backbones (did you mean 'vit_na"),
+        ({"datasets": ["scene"]}, "'scene' is not defined in settings.datasets (did you mean 'scenes'?)"),
+        (
+            at("settings.datasets.digits.adapter", "digit"),
+            "unknown data set adapter 'digit' (did you mean 'digits'?); known: digits, scenes",
+        ),
+        (
+            at("settings.datasets.digits.options.num_trian", 3),
+            "settings.datasets.digits: data set 'digits' has no option 'num_trian' (did you mean 'num_train'",
+        ),
+        (
+            at("settings.methods.dpcknn.options.neighbours", 3),
+            "method 'dpcknn' has no option 'neighbours' (did you mean 'neighbors'?); it takes: neighbors",
+        ),
+        (at("settings.methods.topk.options.k", 3), "method 'topk' has no option 'k'; it takes: none"),
+        (at("settings.methods.kmedoids.options.update", "best"), "option 'update': expected 'paper' or"),
+        ({"keep_rates": [0.1]}, "keep_rate 0.10 leaves 0 of 64 tokens at stage 2"),
+        ({"keep_rates": [0]}, "keep_rates.0: keep_rate 0: expected a number in (0, 1]"),
+        ({"keep_rates": [0.5, 1.5]}, "keep_rates.1: keep_rate 1.5: expected a number in (0, 1]"),
+        ({"keep_rates": ["half"]}, "keep_rates.0: keep_rate 'half': expected a decimal number"),
+        ({"keep_rates": [0.5, "0.50"]}, "keep_rates: ['0.50', '0.50'] names something twice"),
+        ({"methods": ["topk", "l1", "topk"]}, "methods: ['topk', 'l1', 'topk'] names something twice"),
+        ({"datasets": ["digits"] * 2}, "datasets: ['digits', 'digits'] names something twice"),
+        ({"backbones": ["vit_nano"] * 2}, "backbones: ['vit_nano', 'vit_nano'] names something twice"),
+        ({"seeds": [1, 0, 1]}, "seeds: [1, 0, 1] names something twice"),
+        ({"seeds": []}, "seeds: "),
+        ({"locations": [3, 12]}, "location 12 of method 'l1': expected a block from 0 to 11"),
+        ({"locations": [6, 3]}, "locations [6, 3]: expected rising"),
+        ({"locations": [3, 3]}, "locations [3, 3]: expected rising"),
+        ({"locations": [0, 3]}, "location 0 of method 'kmedoids': expected a block from 1 to 11"),
+        (at("training.warmup_epochs", 2), "warmup_epochs 2.0: expected less than epochs 2"),
+        (at("settings.datasets.digits.training.epochs", 0.5), "epochs: "),
+        (at("training.selection", "best"), "training.selection: "),
+        ({"study": "a/b"}, "study: "),
+        (
+            overlaid(at("settings.backbones.vit_nano.patch_size", 2), {"keep_rates": [0.5]}),
+            "backbones: expected one grid of input tokens for all, got [(8, 8), (16, 16)]",
+        ),
+        (
+            overlaid(at("settings.backbones.vit_nano.weights", "pretrain"), {"pretraining": None}),
+            "settings.backbones.vit_nano.weights: 'pretrain', but there is no key 'pretraining'",
+        ),
+    ],
+)
+def test_refused(changes: dict[str, Any], message: str) -> None:
+    refused(changes, message)
+
+
+def test_block_zero_is_possible_without_kmedoids() -> None:
+    assert study({"locations": [0, 3], "methods": ["topk", "tome"]}).locations == [0, 3]
+
+
+def test_all_errors_at_once_and_missing_keys() -> None:
+    values = default()
+    del values["datasets"]
+    values["seeds"] = [-1]
+    with pytest.raises(ValueError, match=r"\n  datasets: missing\n  seeds\.0: .*found -1$"):
+        parse(Study, values, SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("seeds", [2**63], "seeds: 9223372036854775808: expected an integer of at most 64 bits"),
+        (
+            "training.epochs",
+            10**30,
+            "training.epochs: 1000000000000000000000000000000: expected an",
+        ),
+        ("evaluation_batch_size", 2**64, "expected an integer of at most 64 bits"),
+        (
+            "settings.datasets.digits.options.num_train",
+            2**64,
+            "num_train 18446744073709551616: expected",
+        ),
+        ("training.lr", float("inf"), "training.lr: Input should be a finite number"),
+        ("training.weight_decay", float("nan"), "training.weight_decay: Input should be a finite number"),
+        ("study", "n" * 101, "study: String should have at most 100 characters"),
+        ("compare_with", "../other", "compare_with: String should match pattern"),
+        ("locations", list(range(127)), "locations: List should have at most 126 items"),
+    ],
+)
+def test_what_tables_and_paths_cannot_hold(path: str, value: Any, message: str) -> None:
+    refused(at(path, value), message)
+
+
+def test_large_seeds_are_seeds() -> None:
+    assert study(at("seeds", [2**31, 20260101123])).seeds == [2**31, 20260101123]

@@ -1,0 +1,31 @@
+"""Do patterns stay when the backbone's capacity changes? (paper section 5.2)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+
+from tokred.comparison.pairs import Row, compare_clusters, compare_kept
+from tokred.comparison.runs import RunFile, groups
+from tokred.metrics.lower_bounds import iou_lower_bound
+
+
+def compare(files: Iterable[RunFile]) -> Iterator[Row]:
+    """Every pair of backbones of a method and keep rate: IoU of kept tokens, NMI of clusters."""
+    reduced = [file for file in files if file.method.target]
+    for group in groups(reduced, "method", "keep_rate", parts=["survived", "cluster"]):
+        for first, second in combinations(group, 2):
+            if first.run.backbone != second.run.backbone:
+                yield from _compare(first, second)
+
+
+def _compare(first: RunFile, second: RunFile) -> Iterator[Row]:
+    def bound(stage: int) -> float | None:
+        if first.method.dynamic:
+            return None
+        return iou_lower_bound(first.num_tokens, first.run.keep_rate, first.run.keep_rate, stage)
+
+    if first.method.kept:
+        yield from compare_kept(first, second, "iou", bound)
+    if first.method.clusters:
+        yield from compare_clusters(first, second, "nmi")

@@ -1,0 +1,86 @@
+"""Example images of a data set, and what became of their tokens (paper Figures 2 and 36-43)."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+
+import numpy as np
+from PIL import Image
+
+from tokred.comparison.pairs import Row
+from tokred.comparison.runs import RunFile
+from tokred.data.framing import frame
+from tokred.data.image_table import ImageTable
+from tokred.tables import parquet, schemas
+
+#: Pictures of a data set that are shown; patterns are kept of the first.
+PICTURES = 8
+
+
+def picture_rows(table: ImageTable, dataset: str, size: int, crop_pct: float | None = None) -> Iterator[Row]:
+    """Random images of a table (`schemas.PICTURES`), the same ones whenever its ids are the same.
+
+    Args:
+        table: images of the test split.
+        dataset: what the study calls it; part of the random choice.
+        size, crop_pct: what of an image the backbones see, see `tokred.data.framing`.
+    """
+    digest = hashlib.blake2b(f"{dataset}/examples".encode(), digest_size=8).digest()
+    rng = np.random.default_rng(int.from_bytes(digest))
+    chosen = rng.choice(len(table), size=min(PICTURES, len(table)), replace=False)
+    for place, index in enumerate(chosen.tolist()):
+        yield {
+            "dataset": dataset,
+            "place": place,
+            "image_id": str(table.image_ids[index]),
+            "label": ", ".join(_names(table, index)),
+            "image": _png(frame(table.image(index), size, crop_pct)),
+        }
+
+
+def _names(table: ImageTable, index: int) -> list[str]:
+    """Names of an image's classes."""
+    labels = np.flatnonzero(table.labels[index]) if table.info.task == "multi" else [table.labels[index]]
+    return [table.info.classes[label] for label in labels]
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def example_rows(files: Iterable[RunFile], image_id: str) -> Iterator[Row]:
+    """What became of every token of one image in every run (`schemas.EXAMPLES`).
+
+    Raises:
+        ValueError: a run has no such image.
+    """
+    for file in files:
+        places = np.flatnonzero(file.image_ids.to_numpy() == image_id)
+        if len(places) != 1:
+            raise ValueError(f"{file.path}: has image {image_id!r} {len(places)} times, expected once")
+        patterns, place = file.patterns, int(places[0])
+        identity = asdict(file.run) | {"image_id": image_id}
+        for stage in range(1, file.num_stages + 1):
+            kept = None if patterns.survived is None else patterns.kept(stage)[place]
+            clusters = None if patterns.clusters is None else patterns.clusters[stage - 1][place]
+            for token in range(file.num_tokens):
+                yield identity | {
+                    "stage": stage,
+                    "token": token,
+                    "kept": None if kept is None else bool(kept[token]),
+                    "cluster": None if clusters is None else int(clusters[token]),
+                }
+
+
+def first_picture(path: str) -> str:
+    """Id of the image that a table of pictures places first."""
+    table = parquet.table(path, schemas.PICTURES, {}).select(["place", "image_id"]).to_pylist()
+    first = [row["image_id"] for row in table if row["place"] == 0]
+    if len(first) != 1:
+        raise ValueError(f"{path}: has {len(first)} pictures at place 0, expected one")
+    return first[0]

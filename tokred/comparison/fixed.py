@@ -1,0 +1,20 @@
+"""Do learned patterns differ from fixed radial ones? (paper section 5.4)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tokred.comparison.pairs import Row, compare_kept
+from tokred.comparison.runs import RunFile, groups
+from tokred.methods.registry import Family
+
+
+def compare(files: Iterable[RunFile]) -> Iterator[Row]:
+    """IoU of every method that chooses tokens from the image with every fixed pattern of its keep rate."""
+    kept = [file for file in files if file.method.kept]
+    for group in groups(kept, "keep_rate", parts=["survived"]):
+        fixed = [file for file in group if file.method.family is Family.FIXED]
+        learned = [file for file in group if file.method.family is not Family.FIXED]
+        for file in learned:
+            for pattern in fixed:
+                yield from compare_kept(file, pattern, "iou")

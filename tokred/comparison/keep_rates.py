@@ -1,0 +1,31 @@
+"""Do patterns stay when the keep rate changes? (paper section 5.1)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+
+from tokred.comparison.pairs import Row, compare_clusters, compare_kept
+from tokred.comparison.runs import RunFile, groups
+from tokred.metrics.lower_bounds import ioa_lower_bound
+
+
+def compare(files: Iterable[RunFile]) -> Iterator[Row]:
+    """Every pair r1 > r2 of a method: IoA of kept tokens, Homogeneity and Completeness of clusters."""
+    reduced = [file for file in files if file.method.target]
+    for group in groups(reduced, "method", parts=["survived", "cluster"]):
+        for low, high in combinations(group, 2):  # sorted by identity, so the keep rate rises
+            if low.run.keep_rate != high.run.keep_rate:
+                yield from _compare(high, low)
+
+
+def _compare(high: RunFile, low: RunFile) -> Iterator[Row]:
+    def bound(stage: int) -> float | None:
+        if low.method.dynamic:
+            return None
+        return ioa_lower_bound(low.num_tokens, high.run.keep_rate, low.run.keep_rate, stage)
+
+    if low.method.kept:
+        yield from compare_kept(high, low, "ioa", bound)
+    if low.method.clusters:
+        yield from compare_clusters(high, low, "homogeneity", "completeness")

@@ -1,0 +1,131 @@
+"""Runs and their files: identity is read from the files' metadata, never from their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from itertools import groupby, pairwise
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tokred.methods.registry import METHODS, Method
+from tokred.metrics.chance import image_seeds, permute_tokens
+from tokred.metrics.sets import PackedSets, pack_survivors
+from tokred.study.run import Run
+from tokred.tables import parquet, patterns
+from tokred.tables.patterns import Patterns
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A table of one run.
+
+    Attributes:
+        path: where it lies.
+        run: whose it is.
+        facts: everything its metadata says.
+        parts: which of `patterns.PARTS` to read of it.
+    """
+
+    path: str
+    run: Run
+    facts: dict[str, object]
+    parts: tuple[str, ...] = patterns.PARTS
+
+    @property
+    def method(self) -> Method:
+        """What is known of the run's method."""
+        return METHODS[self.run.method]
+
+    @cached_property
+    def patterns(self) -> Patterns:
+        """The run's patterns, read once."""
+        return patterns.read(self.path, self.parts)
+
+    @cached_property
+    def kept_sets(self) -> list[PackedSets]:
+        """Tokens kept at each stage."""
+        return [pack_survivors(self.patterns.survived, stage) for stage in range(1, self.num_stages + 1)]
+
+    @cached_property
+    def permuted_clusters(self) -> list[NDArray]:
+        """Clusters at each stage with the tokens of every image permuted at random.
+
+        The permutation of an image depends on the run and on the image's id alone.
+        """
+        seeds = image_seeds(self.run.seed_for("chance level"), self.image_ids.to_pylist())
+        return permute_tokens(self.patterns.clusters, seeds)
+
+    @cached_property
+    def image_ids(self) -> pa.ChunkedArray:
+        """(n,) ids of the images, in order."""
+        with parquet.opened(self.path, columns=["image_id"]) as stored:
+            return stored.read(["image_id"])["image_id"]
+
+    @property
+    def num_stages(self) -> int:
+        """Number of reduction stages."""
+        return len(self.facts["locations"])
+
+    @property
+    def num_tokens(self) -> int:
+        """P, tokens of the input grid."""
+        rows, columns = self.facts["grid"]
+        return rows * columns
+
+
+def open_runs(paths: Iterable[str]) -> list[RunFile]:
+    """The runs of some files, sorted by identity.
+
+    Raises:
+        FileNotFoundError, ValueError: a file cannot be read, see `tokred.tables.parquet.opened`.
+        ValueError: a file says of itself no run, or another one than its path in a study, or two files are of
+            one run.
+    """
+    files = []
+    for path in paths:
+        with parquet.opened(path) as stored:
+            kind, facts = parquet.kind_of(stored.schema_arrow), parquet.facts_of(stored.schema_arrow, path)
+        if "run" not in facts:
+            raise ValueError(f"{path}: its metadata names no run")
+        run, expected = Run(**facts["run"]), kind and Run.of_path(path, kind)
+        if expected not in (None, run):
+            raise ValueError(f"{path}: is of run {run.key}, expected {expected.key}")
+        files.append(RunFile(str(path), run, facts))
+    files.sort(key=lambda file: file.run)
+    for first, second in pairwise(files):
+        if first.run == second.run:
+            raise ValueError(f"{first.path} and {second.path} are both of run {first.run.key}")
+    return files
+
+
+def groups(files: Iterable[RunFile], *fields: str, parts: Iterable[str]) -> Iterator[list[RunFile]]:
+    """Runs that have some fields of their identity in common, with the wanted parts of their patterns.
+
+    The patterns are read once within a group, and go with it: memory holds one group.
+    """
+
+    def key(file: RunFile) -> tuple[object, ...]:
+        return tuple(getattr(file.run, name) for name in fields)
+
+    for _, group in groupby(sorted(files, key=key), key):
+        yield [replace(file, parts=tuple(parts)) for file in group]
+
+
+def same_images(first: RunFile, second: RunFile) -> None:
+    """Raises ValueError unless two runs have the same images in the same order."""
+    if not first.image_ids.equals(second.image_ids):
+        raise ValueError(f"{first.path} and {second.path} are of different images: extract both again")
+
+
+def pair(first: Run, second: Run) -> dict[str, object]:
+    """Identity columns of a row that compares two runs."""
+    return asdict(first) | {f"other_{name}": value for name, value in asdict(second).items()}
+
+
+def statistics(values: np.ndarray) -> dict[str, float]:
+    """Mean and standard deviation over images, and their number."""
+    return {"mean": float(values.mean()), "std": float(values.std()), "n": len(values)}

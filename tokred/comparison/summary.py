@@ -1,0 +1,57 @@
+"""What single patterns are like: actual keep rates, depth, non-empty clusters, margins of assignments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokred.comparison.pairs import Row
+from tokred.comparison.runs import RunFile, groups, statistics
+from tokred.methods.budget import token_budget
+from tokred.metrics.depth import block_counts, count_levels
+from tokred.study.run import RUN_COLUMNS
+from tokred.tables import patterns
+from tokred.tables.patterns import count_clusters
+
+
+def summarize_runs(files: Iterable[RunFile]) -> tuple[list[Row], list[Row]]:
+    """What every run's pattern is like, in one pass over it.
+
+    Returns:
+        Rows of `tables.SUMMARY`: actual keep rate of every stage, depth of the whole pattern, share of the
+        clusters that have tokens and mean margin of every stage; and rows of `tables.DEPTH`: the
+        dataset-averaged depth map of every run with kept tokens.
+    """
+    summary, depth = [], []
+    for (file,) in groups(files, *RUN_COLUMNS, parts=patterns.PARTS):
+        stages = range(1, file.num_stages + 1)
+        survived, margin = file.patterns.survived, file.patterns.margin
+        if survived is not None:
+            blocks, counts = _blocks(file), count_levels(survived, file.num_stages + 1)
+            for stage in stages:
+                summary.append(_row(file, stage, "actual_keep_rate", counts.actual_keep_rate(stage)))
+            summary.append(_row(file, 0, "depth", counts.mean_depth(blocks)))
+            depth += _depth_rows(file, counts.depth_map(blocks))
+        for stage, labels in enumerate(file.patterns.clusters or [], 1):
+            budget = token_budget(file.num_tokens, file.run.keep_rate, stage)
+            summary.append(_row(file, stage, "non_empty_clusters", count_clusters(labels) / budget))
+        if margin is not None:
+            for stage in stages:
+                summary.append(_row(file, stage, "margin", margin[:, stage - 1].astype(np.float64)))
+    return summary, depth
+
+
+def _depth_rows(file: RunFile, depth_map: NDArray) -> list[Row]:
+    """A row a token."""
+    return [asdict(file.run) | {"token": t, "depth": float(depth)} for t, depth in enumerate(depth_map)]
+
+
+def _blocks(file: RunFile) -> NDArray:
+    return block_counts(file.facts["locations"], file.facts["depth"])
+
+
+def _row(file: RunFile, stage: int, metric: str, values: NDArray) -> Row:
+    return asdict(file.run) | {"stage": stage, "metric": metric} | statistics(values)

@@ -1,9 +1,0 @@
-"""Print the JSON schema of a study's configuration: `python -m tokred.config`."""
-
-from __future__ import annotations
-
-import json
-
-from tokred.config.study import Study
-
-print(json.dumps(Study.model_json_schema(), indent=2))

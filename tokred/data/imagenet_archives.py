@@ -1,0 +1,118 @@
+"""The original archives of ILSVRC2012, read in place: nothing is unpacked on the way."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import numpy as np
+
+from tokred.data.info import Row
+from tokred.data.layout import require
+from tokred.data.text import decoded
+
+#: The archive of each split; the validation images' classes are in the development kit.
+FILES = {"train": "ILSVRC2012_img_train.tar", "test": "ILSVRC2012_img_val.tar"}
+DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
+_TRUTH = "data/ILSVRC2012_validation_ground_truth.txt"
+_NUMBER = re.compile(r"ILSVRC2012_val_([0-9]{8})")
+
+
+def wnids(root: Path, split: str) -> list[str]:
+    """Sorted WordNet ids: of the archives in the training archive, or of the development kit."""
+    if split == "test":
+        return sorted(_synsets(root).values())
+    with _explained(root / FILES["train"]), tarfile.open(root / FILES["train"], "r:") as archive:
+        return sorted(PurePosixPath(member.name).stem for member in archive if member.name.endswith(".tar"))
+
+
+def rows(root: Path, split: str, names: Sequence[str]) -> Iterator[Row]:
+    """Rows with bytes, in the order of the archive."""
+    labels = {name: label for label, name in enumerate(names)}
+    with _explained(root / FILES[split]):
+        yield from _train_rows(root, labels) if split == "train" else _val_rows(root, labels)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Damage of an archive as a ValueError that names it."""
+    try:
+        yield
+    except (tarfile.TarError, EOFError) as error:
+        raise ValueError(f"{path}: damaged archive: {error}") from error
+
+
+def _train_rows(root: Path, labels: dict[str, int]) -> Iterator[Row]:
+    with tarfile.open(root / FILES["train"], "r:") as archive:
+        for member in archive:
+            if member.name.endswith(".tar"):
+                label = labels[PurePosixPath(member.name).stem]
+                with tarfile.open(fileobj=archive.extractfile(member), mode="r:") as images:
+                    for name, data in _files(images):
+                        yield Row(PurePosixPath(name).stem, data, name, label)
+
+
+def _val_rows(root: Path, labels: dict[str, int]) -> Iterator[Row]:
+    truth = _truth(root)
+    with tarfile.open(root / FILES["test"], "r:") as archive:
+        for name, data in _files(archive):
+            image_id = PurePosixPath(name).stem
+            number = _NUMBER.fullmatch(image_id)
+            if number is None or not 1 <= int(number[1]) <= len(truth):
+                raise ValueError(
+                    f"{root / FILES['test']}: image {name!r}, expected ILSVRC2012_val_00000001.JPEG to "
+                    f"ILSVRC2012_val_{len(truth):08d}.JPEG, since {_TRUTH} has {len(truth)} lines"
+                )
+            yield Row(image_id, data, name, labels[truth[int(number[1]) - 1]])
+
+
+def _files(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
+    for member in archive:
+        if member.isfile():
+            yield member.name, archive.extractfile(member).read()
+
+
+def _synsets(root: Path) -> dict[int, str]:
+    """WordNet ids of the classes by their number in the development kit (data/meta.mat)."""
+    from scipy.io import loadmat
+
+    path = require(root, [DEVKIT]) / DEVKIT
+    with _explained(path), tarfile.open(path) as archive:
+        member = _member(archive, "data/meta.mat", root)
+        try:
+            synsets = np.atleast_1d(loadmat(member, squeeze_me=True)["synsets"])
+            leaves = synsets[synsets["num_children"].astype(int) == 0]
+            return {int(synset["ILSVRC2012_ID"]): str(synset["WNID"]) for synset in leaves}
+        # What scipy raises for other bytes, and NumPy for an array without these fields.
+        except (ValueError, KeyError, TypeError, IndexError, NotImplementedError) as error:
+            raise ValueError(
+                f"{path}: expected an array 'synsets' with fields ILSVRC2012_ID, WNID and num_children in "
+                f"data/meta.mat: {type(error).__name__}: {error}"
+            ) from error
+
+
+def _truth(root: Path) -> list[str]:
+    """The WordNet id of every validation image."""
+    synsets = _synsets(root)
+    with _explained(root / DEVKIT), tarfile.open(root / DEVKIT) as archive:
+        text = decoded(_member(archive, _TRUTH, root).read(), f"{root / DEVKIT}: {_TRUTH}")
+    lines = text.split()
+    odd = next((line for line in lines if not line.isdecimal()), None)
+    if odd is not None:
+        raise ValueError(f"{root / DEVKIT}: {_TRUTH}: expected a number a line, found {odd!r}")
+    numbers = [int(line) for line in lines]
+    unknown = sorted(set(numbers) - set(synsets))
+    if unknown:
+        raise ValueError(f"{root / DEVKIT}: {_TRUTH} names class {unknown[0]}, expected one of data/meta.mat")
+    return [synsets[number] for number in numbers]
+
+
+def _member(archive: tarfile.TarFile, name: str, root: Path) -> IO[bytes]:
+    for member in archive:
+        if member.name.endswith(name):
+            return archive.extractfile(member)
+    raise ValueError(f"{root / DEVKIT}: expected a file {name} in it, found none")

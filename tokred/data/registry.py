@@ -1,0 +1,67 @@
+"""The registry of data set adapters. An adapter is one file and one line here.
+
+Nothing in this module loads images: configurations are checked where that must cost nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tokred.data import options as opt
+from tokred.names import lookup, make_options
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What is known of a data set without loading it.
+
+    Attributes:
+        name: key in configurations.
+        label: what figures and tables call it; None: it reads data sets of any kind, which go by their names.
+        target: "module:function" of `(split, options) -> (TableInfo, rows)`: an iterator of rows, or a
+            `Source` of images that lie in a user's files.
+        options: frozen dataclass of its options, with defaults.
+        size: height and width of the pictures of a built-in data set, which are made; None: a user's files.
+    """
+
+    name: str
+    label: str | None
+    target: str
+    options: type
+    size: int | None = None
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """What reads the data set, as "module:name": its function and its options."""
+        return (self.target, f"{self.options.__module__}:{self.options.__name__}")
+
+    def load(self) -> Callable:
+        """The function that reads the data set."""
+        module, _, name = self.target.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+    def check_options(self, given: Mapping[str, object]) -> object:
+        """The options object for what a user gave; ValueError for an unknown name or a wrong value."""
+        return make_options(f"data set {self.name!r}", self.options, given)
+
+
+_ALL = [
+    Adapter("digits", "Digits", "tokred.data.adapters.digits:rows", opt.CountOptions, size=32),
+    Adapter("scenes", "Scenes", "tokred.data.adapters.scenes:rows", opt.CountOptions, size=32),
+    Adapter("imagenet", "ImageNet", "tokred.data.adapters.imagenet:rows", opt.ImageNetOptions),
+    Adapter("nabirds", "NABirds", "tokred.data.adapters.nabirds:rows", opt.NABirdsOptions),
+    Adapter("coco", "COCO", "tokred.data.adapters.coco:rows", opt.COCOOptions),
+    Adapter("nuswide", "NUS-WIDE", "tokred.data.adapters.nuswide:rows", opt.NUSWideOptions),
+    Adapter("image_folder", None, "tokred.data.adapters.image_folder:rows", opt.ImageFolderOptions),
+    Adapter("huggingface", None, "tokred.data.adapters.huggingface:rows", opt.HuggingFaceOptions),
+]
+
+#: Every adapter by name.
+ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ALL}
+
+
+def get(name: str) -> Adapter:
+    """The adapter of that name; ValueError with the nearest known name otherwise."""
+    return lookup("data set adapter", name, ADAPTERS)

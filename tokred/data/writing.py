@@ -1,0 +1,92 @@
+"""Writes image tables, streaming and checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import MappingProxyType
+
+import pyarrow as pa
+
+from tokred.data.image_table import check_ids
+from tokred.data.info import Row, TableInfo
+from tokred.files import atomic_path
+from tokred.tables import batch_writer, parquet
+
+#: A row group ends after so many rows, or so many bytes of images: it is what is read to get at one image.
+GROUP = 1024
+GROUP_BYTES = 4 * 2**20
+_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def write(
+    path: str | Path, info: TableInfo, rows: Iterable[Row], code: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Write a table; it appears under its name when everything is there and right.
+
+    Memory is bounded but for the check of ids at the end, which reads them all (some 50 bytes each).
+
+    Args:
+        code: by stage, the fingerprint of the code that makes it, stored with the table.
+
+    Raises:
+        ValueError: a label outside the classes, an id that occurs twice, or no rows at all.
+    """
+    with atomic_path(path) as temporary:
+        facts = {**asdict(info), "code": dict(code)}
+        with batch_writer.stream_into(temporary, _schema(info), facts, GROUP) as writer:
+            for group in _groups(rows):
+                for row in group:
+                    row.check_label(info)
+                writer.add(_columns(group, info))
+                writer.flush()
+        with parquet.opened(temporary, "images") as file:
+            ids = file.read(columns=["image_id"])["image_id"]
+        if not len(ids):
+            raise ValueError(f"{path}: data set {info.dataset!r} has no images in split {info.split!r}")
+        try:
+            check_ids(ids)
+        except ValueError as error:
+            raise ValueError(f"data set {info.dataset!r}: {error}") from error
+
+
+def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    group: list[Row] = []
+    size = 0
+    for row in rows:
+        length = 0 if row.data is None else len(row.data)
+        if group and (len(group) == GROUP or size + length > GROUP_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(row)
+        size += length
+    if group:
+        yield group
+
+
+def _columns(rows: list[Row], info: TableInfo) -> dict[str, pa.Array]:
+    return {
+        "image_id": pa.array([row.image_id for row in rows]),
+        "image": pa.array([{"bytes": row.data, "path": row.path} for row in rows], _IMAGE),
+        "label": pa.array([row.label for row in rows], _label_type(info)),
+    }
+
+
+def _label_type(info: TableInfo) -> pa.DataType:
+    # 64 bits: `datasets` takes a column for class labels only where it has exactly their type.
+    return pa.int64() if info.task == "single" else pa.list_(pa.int64())
+
+
+def _schema(info: TableInfo) -> pa.Schema:
+    label = {"_type": "ClassLabel", "names": list(info.classes)}
+    features = {
+        "image_id": {"_type": "Value", "dtype": "string"},
+        "image": {"_type": "Image"},
+        # "Sequence" is what every version of `datasets` reads; "List" came with its version 4.
+        "label": label if info.task == "single" else {"_type": "Sequence", "feature": label},
+    }
+    schema = pa.schema([("image_id", pa.string()), ("image", _IMAGE), ("label", _label_type(info))])
+    described = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
+    return schema.with_metadata({**described, **parquet.kind("images")})

@@ -1,0 +1,107 @@
+"""timm's blocks, as modules inside which a reduction stage may act.
+
+They are called like timm's and compute what timm's compute, so that forward hooks on a block, its attention
+and every other part see their inputs and outputs. A stage comes in as an `Inside` record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from timm.layers import Attention
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from tokred.models.attention import BlockAttention
+from tokred.models.tokens import gather_tokens
+
+
+@dataclass
+class Inside:
+    """What happens inside a block besides timm's own code, in one forward pass.
+
+    Attributes:
+        num_prefix: number of prefix tokens (CLS, registers).
+        policy: (B, N) differentiable decisions that mask keys, or None.
+        choose_rows: called with the block's (B, M, D) input and its attention, before the attention's output
+            is computed; returns the (B, R) tokens that go on, None for all.
+        before_mlp: called with the tokens after the attention and its residual; returns those that go on.
+        x: the block's input.
+        rows: what `choose_rows` returned.
+    """
+
+    num_prefix: int
+    policy: Tensor | None = None
+    choose_rows: Callable[[Tensor, BlockAttention], Tensor | None] | None = None
+    before_mlp: Callable[[Tensor], Tensor] | None = None
+    x: Tensor | None = None
+    rows: Tensor | None = None
+
+
+class ReducedAttention(Attention):
+    """timm's attention layer, which may compute some query rows only and show its scores to a stage."""
+
+    def forward(
+        self,
+        x: Tensor,
+        attn_mask: Tensor | None = None,
+        is_causal: bool = False,
+        *,
+        inside: Inside | None = None,
+    ) -> Tensor:
+        """(B, M, D) output of (B, M, D) tokens; (B, R, D) where `inside` chooses rows."""
+        if inside is None:
+            return super().forward(x, **masks(attn_mask, is_causal))
+        attention = BlockAttention(self, x, attn_mask, inside.policy, inside.num_prefix)
+        if inside.choose_rows is not None:
+            inside.rows = inside.choose_rows(inside.x, attention)
+        return attention.output(inside.rows)
+
+
+class ReducedBlock(Block):
+    """timm's block; the tokens that leave it are those that the stage inside it leaves."""
+
+    def forward(
+        self,
+        x: Tensor,
+        attn_mask: Tensor | None = None,
+        is_causal: bool = False,
+        *,
+        inside: Inside | None = None,
+    ) -> Tensor:
+        """(B, M', D) tokens of (B, M, D) tokens; M' = M where no stage acts."""
+        if inside is None:
+            return super().forward(x, **masks(attn_mask, is_causal))
+        inside.x = x
+        attended = self.drop_path1(self.ls1(self.attn(self.norm1(x), attn_mask=attn_mask, inside=inside)))
+        x = attended + (x if inside.rows is None else gather_tokens(x, inside.rows))
+        if inside.before_mlp is not None:
+            x = inside.before_mlp(x)
+        return x + self.drop_path2(self.ls2(self.mlp(self.norm2(x))))
+
+
+class BlockSequence(nn.Sequential):
+    """timm's `blocks`, one after another, each run by a function of the model's forward pass."""
+
+    def forward(self, x: Tensor, run: Callable[[int, nn.Module, Tensor], Tensor] | None = None) -> Tensor:
+        """Tokens after the last block. Without `run` the blocks are timm's, and no stage acts."""
+        if run is None:
+            return super().forward(x)
+        for index, block in enumerate(self):
+            x = run(index, block, x)
+        return x
+
+
+def have_hooks(*modules: nn.Module) -> bool:
+    """Whether somebody listens to one of these modules."""
+    return any(
+        m._forward_hooks or m._forward_pre_hooks or m._backward_hooks or m._backward_pre_hooks
+        for m in modules
+    )
+
+
+def masks(attn_mask: Tensor | None, is_causal: bool) -> dict[str, object]:
+    """Keywords for timm, whose older releases do not know all of them."""
+    given = {} if attn_mask is None else {"attn_mask": attn_mask}
+    return given | {"is_causal": True} if is_causal else given

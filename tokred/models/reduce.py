@@ -1,0 +1,102 @@
+"""`tokred.reduce`: put a reduction method into a timm ViT."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+
+from timm.layers import Attention
+from timm.models.vision_transformer import Block, VisionTransformer
+from torch import nn
+
+from tokred.methods import registry
+from tokred.models.vision_transformer import ReducedVisionTransformer, as_reduced
+from tokred.study.run import canonical_rate
+
+#: Blocks in which the paper's three stages act, counted from 0.
+LOCATIONS = (3, 6, 9)
+
+
+def reduce(
+    vit: VisionTransformer,
+    method: str,
+    keep_rate: float | str = 1.0,
+    locations: Sequence[int] = LOCATIONS,
+    **options: object,
+) -> ReducedVisionTransformer:
+    """A model that reduces its tokens, built on a timm ViT.
+
+    The ViT's parameters are shared, not copied: training the result trains the ViT. Modules are the model's
+    own, so that hooks, training mode, input size and classifier of one of them leave the other alone. The
+    result is itself a timm `VisionTransformer`.
+
+    Args:
+        vit: a `timm.models.vision_transformer.VisionTransformer` with a CLS token and standard blocks.
+        method: a name from `tokred.methods()`, or "none" for the unreduced model.
+        keep_rate: r in (0, 1]; stage s leaves `floor(P * r**s)` of the P tokens of the input grid.
+        locations: blocks in which the stages act, counted from 0, rising; a list, an array or a tensor.
+        options: the method's own options, see `tokred.methods()`.
+
+    Raises:
+        ValueError: an unknown method or option, a keep rate that the method cannot do, a stage without
+            tokens, a location outside the depth, or a model that cannot be reduced.
+
+    >>> import timm
+    >>> vit = timm.create_model("deit_tiny_patch16_224", pretrained=False)
+    >>> model = reduce(vit, "topk", keep_rate=0.7)
+    """
+    spec = registry.get(method)
+    checked = spec.check_options(options)
+    rate = canonical_rate(keep_rate)
+    spec.check_rate(rate)
+    check_vit(vit)
+    blocks = _whole_numbers(locations)
+    spec.check_locations(blocks, len(vit.blocks))
+    model = as_reduced(vit)
+    model.method, model.keep_rate, model.locations = spec.name, rate, blocks
+    model.needs_attention = spec.needs_attention
+    model.extra_loss = None
+    model.reducers = nn.ModuleList()
+    if spec.target:
+        reducer = spec.load()
+        for stage in model.make_stages(vit.patch_embed.grid_size):
+            model.reducers.append(reducer(stage, checked))
+            model.reducers[-1].init_weights()
+    model.check_pool(vit.global_pool)
+    parameter = next(vit.parameters())
+    model.reducers.to(device=parameter.device, dtype=parameter.dtype).train(vit.training)
+    return model
+
+
+def check_vit(vit: object) -> None:
+    """Raises ValueError, saying what was found, for a model whose tokens cannot be reduced."""
+    if isinstance(vit, ReducedVisionTransformer):
+        raise ValueError(f"the model is already reduced (by {vit.method!r}): pass the timm ViT itself")
+    if type(vit) is not VisionTransformer:
+        raise ValueError(
+            f"expected a timm.models.vision_transformer.VisionTransformer, got {type(vit).__name__}"
+        )
+    if not vit.has_class_token:
+        raise ValueError("the model has no CLS token (class_token=False), and every method here needs one")
+    for index, block in enumerate(vit.blocks):
+        if type(block) is not Block or type(block.attn) is not Attention:
+            raise ValueError(
+                f"block {index} is a {type(block).__name__} with "
+                f"{type(getattr(block, 'attn', None)).__name__}; possible: timm's Block with Attention"
+            )
+    for name, module in vit.named_modules():
+        if "forward" in vars(module):
+            raise ValueError(
+                f"the forward method of {name or 'the model'} has been replaced, and would run in place of "
+                "the reduced model's: reduce the model first"
+            )
+    if not isinstance(vit.patch_drop, nn.Identity):
+        raise ValueError("patch_drop_rate > 0 drops tokens at random before any stage: set it to 0")
+
+
+def _whole_numbers(locations: Sequence[int]) -> tuple[int, ...]:
+    """Locations as plain numbers, whatever kind of whole numbers they are."""
+    try:
+        return tuple(operator.index(location) for location in locations)
+    except TypeError as error:
+        raise ValueError(f"locations {locations!r}: expected a list of block numbers") from error

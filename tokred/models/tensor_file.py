@@ -1,0 +1,84 @@
+"""Safetensors files that say what they are, with a checksum over all that they hold.
+
+The header's metadata hold one JSON object under the key "tokred": facts, and under "format" the kind and
+version of the file and the checksum. One key, as safetensors writes several in any order, and equal results
+shall be equal bytes. Files of others, such as timm's weights, have no format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tokred.files import atomic_path
+from tokred.tables import identity
+
+
+def save(path: str | Path, kind: str, tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> None:
+    """Write tensors and facts (JSON-like) atomically.
+
+    Args:
+        kind: what the file says it is, such as "weights".
+    """
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    named = {"kind": kind, "version": identity.VERSION, "checksum": _checksum(stored, facts)}
+    header = {"tokred": json.dumps({**facts, "format": named}, sort_keys=True)}
+    with atomic_path(path) as temporary:
+        save_file(stored, temporary, metadata=header)
+
+
+def load(path: str | Path, kind: str, foreign: bool = False) -> tuple[dict[str, Tensor], dict[str, object]]:
+    """The tensors of a file, and its facts.
+
+    Args:
+        kind: what it must say it is.
+        foreign: files without a format, which this tokred did not write, are read, too.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it cannot be read, is damaged, or is of another kind or version.
+    """
+    tensors, header = _read(path, kind)
+    try:
+        facts = json.loads(header.get("tokred", "{}"))
+        named = facts.pop("format", None)
+        if named is None and foreign:
+            return tensors, facts
+        identity.check_format(path, named, kind)
+        checksum = named["checksum"]
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: its metadata are damaged ({error}); {identity.REDO}") from error
+    if checksum != _checksum(tensors, facts):
+        raise ValueError(f"{path}: is damaged: its values do not match its checksum; {identity.REDO}")
+    return tensors, facts
+
+
+def _read(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as stored:
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a dict)
+            return tensors, dict(stored.metadata() or {})
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file; expected {kind} (safetensors)") from None
+    except (SafetensorError, OSError, UnicodeDecodeError) as error:
+        if Path(path).is_dir():
+            raise ValueError(f"{path}: is a folder, expected {kind} (a safetensors file)") from None
+        raise ValueError(
+            f"{path}: not a safetensors file, or a damaged one: {error}; expected {kind}"
+        ) from error
+
+
+def _checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> str:
+    """Hash of names, types, shapes and values of tensors, and of the facts."""
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

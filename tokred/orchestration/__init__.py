@@ -1,0 +1,1 @@
+"""What carries a study out: resources, costs, provenance of code, and how jobs are started."""

@@ -1,0 +1,170 @@
+"""What a study will cost, before any of it is run: multiply-accumulates, hours, bytes.
+
+Multiply-accumulates are exact for what they count: the matrix products of patch embedding, blocks and head.
+What a method itself computes is left out. So is what a reduced model saves besides, as publications count
+without it: attention for fewer queries where tokens are dropped within a block, and all tokens but CLS after
+the last block's attention, as the classifier never sees them. A training step counts three times the forward
+pass. Bytes are those of what is stored, before compression.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+
+from tokred.artifacts.table import Table
+from tokred.data import registry as datasets
+from tokred.files import atomic_path
+from tokred.methods.base import Site
+from tokred.methods.budget import token_budget
+from tokred.methods.registry import METHODS
+from tokred.models.factory import build_vit
+from tokred.study import Backbone, parse
+from tokred.study.run import UNREDUCED, Run
+from tokred.study.study import Study
+from tokred.study.training import Training
+
+#: Speeds for which hours are given, in 10^12 multiply-accumulates a second that are really reached.
+SPEEDS = (10, 30, 100)
+#: About how many training and test images there are where a data set has no fixed numbers: NUS-WIDE's 220
+#: thousand (paper section 3.2), parted 70 to 30 as by the asymmetric loss's authors.
+_ABOUT = {"nuswide": (154_000, 66_000)}
+_FLOAT = 4
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of a backbone: token grid, width, depth and number of parameters."""
+
+    num_tokens: int
+    patch: int
+    embed_dim: int
+    mlp_dim: int
+    depth: int
+    parameters: int
+
+    @classmethod
+    def of(cls, backbone: Backbone, num_classes: int) -> Shape:
+        """Of the model that a configuration describes; no memory is taken for it."""
+        with torch.device("meta"):
+            vit = build_vit(backbone, num_classes)
+        parameters = sum(parameter.numel() for parameter in vit.parameters())
+        rows, columns = backbone.grid
+        mlp_dim = vit.blocks[0].mlp.fc1.out_features
+        return cls(rows * columns, backbone.patch_size, vit.embed_dim, mlp_dim, backbone.depth, parameters)
+
+
+def forward_macs(
+    shape: Shape, locations: Sequence[int], method: str, keep_rate: str, num_classes: int
+) -> int:
+    """Multiply-accumulates of one image."""
+    dim = shape.embed_dim
+    macs = shape.num_tokens * 3 * shape.patch**2 * dim + dim * num_classes
+    stages = [] if method == UNREDUCED else list(locations)
+    before = bool(stages) and METHODS[method].load().site is Site.BEFORE
+    tokens = shape.num_tokens + 1
+    for block in range(shape.depth):
+        left = tokens
+        if block in stages:
+            left = token_budget(shape.num_tokens, keep_rate, stages.index(block) + 1) + 1
+        seen = left if before else tokens
+        macs += 4 * seen * dim**2 + 2 * seen**2 * dim + 2 * left * dim * shape.mlp_dim
+        tokens = left
+    return macs
+
+
+def pattern_bytes(num_tokens: int, method: str, keep_rate: str, stages: int) -> float:
+    """Of one image: log2(stages + 1) bits a token for kept tokens, log2(clusters) a token and stage."""
+    spec, bits = METHODS[method], 0.0
+    if spec.kept or method == UNREDUCED:
+        bits += num_tokens * math.log2(stages + 1)
+    if spec.clusters:
+        budgets = [token_budget(num_tokens, keep_rate, stage) for stage in range(1, stages + 1)]
+        bits += sum(num_tokens * math.log2(budget) for budget in budgets)
+    return bits / 8
+
+
+def run_costs(study: Study) -> Iterator[dict[str, Any]]:
+    """A row a run: `images` seen in training, multiply-accumulates, bytes."""
+    shapes: dict[tuple[str, int], Shape] = {}
+    for run in study.runs():
+        train, test, classes = _counts(study, run.dataset)
+        key = (run.backbone, classes)
+        shape = shapes.setdefault(key, Shape.of(study.settings.backbones[run.backbone], classes))
+        training, macs = study.training_for(run), _macs(study, shape, run, classes)
+        images = training.epochs * train
+        validated = training.epochs * _validated(training, train, test)
+        stages = len(study.locations)
+        yield {
+            "dataset": run.dataset,
+            "runs": 1,
+            "training images": images,
+            "macs": float(macs) * (3 * images + validated + test),
+            "checkpoints": shape.parameters * _FLOAT,
+            "patterns": test * pattern_bytes(shape.num_tokens, run.method, run.keep_rate, stages),
+            "features": test * (stages + 1) * shape.embed_dim * _FLOAT,
+            "predictions": test * classes * _FLOAT,
+        }
+
+
+def _macs(study: Study, shape: Shape, run: Run, num_classes: int) -> int:
+    return forward_macs(shape, study.locations, run.method, run.keep_rate, num_classes)
+
+
+def _validated(training: Training, train: int, test: int) -> float:
+    """Images that are looked at after each epoch, by the model and by its moving average."""
+    models = 1 if training.ema_decay is None else 2
+    return models * {"holdout": training.holdout * train, "test": test, "last": 0}[training.selection]
+
+
+def _counts(study: Study, name: str) -> tuple[int, int, int]:
+    """Numbers of training and test images and of classes, as far as the configuration knows.
+
+    Raises:
+        ValueError: it does not know one of the first two.
+    """
+    dataset = study.settings.datasets[name]
+    options = datasets.get(dataset.adapter).check_options(study.options_of(dataset))
+    about = _ABOUT.get(dataset.adapter, (None, None))
+    train, test = (options.num_train or about[0]), (options.num_test or about[1])
+    if train is None or test is None:
+        raise ValueError(
+            f"data set {name!r}: how many images it has is not known before it is prepared; "
+            "options num_train and num_test would say it"
+        )
+    return train, test, getattr(options, "num_classes", None) or 10
+
+
+def scale_table(study: Study) -> Table:
+    """What the study costs by data set, and in all."""
+    costs = pd.DataFrame(run_costs(study)).groupby("dataset").sum().loc[study.datasets]
+    costs = pd.concat([costs, costs.sum().to_frame("all").T])
+    values = pd.DataFrame(index=[*study.view().datasets.values(), "all"])
+    values["", "models"] = costs["runs"].map("{:.0f}".format).to_list()
+    values["", "10^6 training images"] = (costs["training images"] / 1e6).map("{:,.1f}".format).to_list()
+    values["", "10^18 MAC"] = (costs["macs"] / 1e18).map("{:,.3g}".format).to_list()
+    for speed in SPEEDS:
+        hours = costs["macs"] / (speed * 1e12) / 3600
+        values["GPU hours at 10^12 MAC/s", str(speed)] = hours.map("{:,.1f}".format).to_list()
+    for name in ("checkpoints", "patterns", "features", "predictions"):
+        values["GB", name] = (costs[name] / 1e9).map("{:,.2f}".format).to_list()
+    values.columns = pd.MultiIndex.from_tuples(values.columns)
+    note = (
+        "Forward pass once, training step three times; evaluation after each epoch and at the end. "
+        "Bytes before compression. Hours at speeds that are really reached, reading and augmenting "
+        "of images not counted."
+    )
+    return Table(f"What study {study.study} costs", note, values, corner="data set")
+
+
+def write(config: Mapping[str, Any], outputs: Mapping[str, str]) -> None:
+    """The job: from a study's configuration to "csv" and "md"."""
+    table = scale_table(parse(Study, config, "configuration of the study"))
+    for name, text in (("csv", table.csv()), ("md", table.markdown())):
+        with atomic_path(outputs[name]) as temporary:
+            temporary.write_text(text, encoding="utf-8")

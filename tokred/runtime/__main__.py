@@ -1,0 +1,46 @@
+"""One of several processes of a job, started by torchrun: see `tokred.runtime.launch`."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import sys
+import threading
+from pathlib import Path
+
+from tokred.runtime import distributed
+from tokred.runtime.device import resolve
+from tokred.study import Hardware
+
+log = logging.getLogger(__name__)
+
+
+def main(request: Path) -> None:
+    """Call the function of the request, together with the other processes."""
+    threading.Thread(target=_end_with_launcher, daemon=True).start()
+    rank = int(os.environ["RANK"])
+    if rank == 0:
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+        log.info("%s processes, %s on each node", os.environ["WORLD_SIZE"], os.environ["LOCAL_WORLD_SIZE"])
+    asked = json.loads(request.read_text(encoding="utf-8"))
+    module, _, name = asked["target"].partition(":")
+    hardware = Hardware(**asked["arguments"]["hardware"])
+    try:
+        distributed.join(resolve(hardware.device))
+        getattr(importlib.import_module(module), name)(**asked["arguments"])
+    except Exception as error:
+        request.with_name(f"error-{rank}").write_text(str(error), encoding="utf-8")
+        raise
+    distributed.leave()
+
+
+def _end_with_launcher() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,341 @@
+"""The configuration of a study: its axes, and the settings of what lies on them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import astuple
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
+
+from tokred.data import registry as datasets
+from tokred.methods import registry as methods
+from tokred.methods.budget import token_budget
+from tokred.names import nearest
+from tokred.study import defaults, hyperparameters
+from tokred.study.base import Name, Rate, Strict, parse
+from tokred.study.hardware import Hardware
+from tokred.study.images import ImageAccess
+from tokred.study.parts import Dataset, Method, Pretraining, Settings, or_empty
+from tokred.study.run import PRETRAINING, RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
+from tokred.study.search import Search
+from tokred.study.training import Precision, Training
+from tokred.study.view import View
+from tokred.study.weights import check_weights
+
+Unique = Field(min_length=1)
+#: Tables hold numbers of stages, and the one after the last, in 8 bits.
+MOST_STAGES = 2**7 - 2
+
+
+class PartialTraining(Training):
+    """Settings of all runs: what is left out comes from below, so that they are checked with it, by run."""
+
+    @model_validator(mode="after")
+    def _warm_up_fits(self) -> PartialTraining:
+        return self
+
+
+class Study(Strict):
+    """A whole study. The first five fields are its axes, in the order of a run's identity."""
+
+    study: Name
+    datasets: list[Name] = Unique
+    backbones: list[Name] = Unique
+    methods: list[Name] = Unique
+    keep_rates: list[Rate] = Unique
+    seeds: list[NonNegativeInt] = Unique
+    locations: list[NonNegativeInt] = Field(min_length=1, max_length=MOST_STAGES)
+    scores: Literal["trained", "published"] = Field(
+        "trained",
+        description="where performance comes from: models that the study trains, or the paper's Tables 1 and "
+        "7, with which only artifacts of performance are made",
+    )
+    compare_with: Name | None = Field(
+        "published",
+        description="what performance is put beside: 'published', another study's name (its results must be "
+        "there), or null",
+    )
+    table_intervals: bool = Field(False, description="tables of performance show 95 % intervals")
+    hyperparameters: str = Field(
+        hyperparameters.OWN,
+        description="settings below the study's own: 'own': none, 'published': the paper's, by data set "
+        "adapter, method and keep rate, or a file of the form of tokred/published/hyperparameters.yaml",
+    )
+    training: Annotated[PartialTraining, BeforeValidator(or_empty)] = Field(
+        PartialTraining(),
+        description="settings of all runs, above those of `hyperparameters` or the data set's defaults",
+    )
+    built_in_training: Annotated[dict[str, Any], BeforeValidator(or_empty)] = Field(
+        {},
+        description="training settings that built-in data sets (adapters digits and scenes) in memory start "
+        "from; not used with `hyperparameters`. All others start from defaults that fit images of any kind "
+        "(tokred/study/defaults.py)",
+    )
+    evaluation_batch_size: PositiveInt = 128
+    evaluation_precision: Precision = "float32"
+    hardware: Hardware = Hardware()
+    data: str | None = Field(None, description="folder below which a data set's relative `root` lies")
+    environment: Literal["cpu", "gpu"] = Field("cpu", description="conda environment, with `--sdm conda`")
+    pretraining: Pretraining | None = None
+    search: Search | None = Field(None, description="hyperparameter search: the target `search`")
+    settings: Settings
+
+    @model_validator(mode="after")
+    def _check(self) -> Study:
+        for axis in ("datasets", "backbones", "methods", "keep_rates", "seeds"):
+            values = getattr(self, axis)
+            if len(set(values)) != len(values):
+                raise ValueError(f"{axis}: {values} names something twice")
+        for axis in ("datasets", "backbones"):
+            _check_defined(axis, getattr(self, axis), getattr(self.settings, axis))
+        self._check_names()
+        for name in {*self.methods, *self.settings.methods}:
+            methods.get(name).check_options(self.method(name).options)
+        if UNREDUCED in self.methods:
+            raise ValueError(f"methods: {UNREDUCED!r} is always part of a study, and must not be listed")
+        for backbone in self.backbones:
+            self._check_backbone(backbone)
+        grids = {self.settings.backbones[name].grid for name in self.backbones}
+        if len(grids) > 1:
+            raise ValueError(f"backbones: expected one grid of input tokens for all, got {sorted(grids)}")
+        depths = {self.settings.backbones[name].depth for name in self.backbones}
+        if len(depths) > 1:
+            raise ValueError(f"backbones: expected one depth for all, got {sorted(depths)}")
+        if self.scores == "trained":
+            for backbone in self.backbones:
+                check_weights(backbone, self.settings.backbones[backbone])
+        for axis in ("datasets", "backbones"):
+            _check_periods(axis, getattr(self, axis))
+        for name in self.methods:
+            if not self.rates_of(name):
+                raise ValueError(f"methods: {name!r} can do none of the keep rates {self.keep_rates}")
+        for run in self.runs():
+            self._check_run(run)
+        if self.scores == "published":
+            _check_published(self.runs())
+        if self.compare_with == self.study:
+            raise ValueError(f"compare_with: {self.study!r} is the study itself")
+        if self.pretraining is not None:
+            _check_defined("pretraining.backbones", self.pretraining.backbones, self.settings.backbones)
+            for name in self.backbones:
+                phases = self.pretraining_for(name)
+                if self.settings.backbones[name].weights == "pretrain":
+                    source = self.images_of(self.pretraining.dataset, name).source
+                    for phase in phases:
+                        _check_augmentation(f"pretraining of {name}", Training(**phase["training"]), source)
+        return self
+
+    def _check_names(self) -> None:
+        """No name is reserved, and no two names or labels can be taken for each other."""
+        for name in self.settings.datasets:
+            if name.lower() == PRETRAINING:
+                raise ValueError(
+                    f"settings.datasets.{name}: the name is reserved for the images of `pretraining`; call "
+                    "the data set otherwise"
+                )
+        for axis in ("datasets", "backbones"):
+            lower: dict[str, str] = {}
+            for name in getattr(self, axis):
+                other = lower.setdefault(name.lower(), name)
+                if other != name:
+                    raise ValueError(
+                        f"{axis}: {other!r} and {name!r} are one folder where files ignore case; expected "
+                        "names that differ otherwise"
+                    )
+        for axis, labels in (("datasets", self.dataset_labels()), ("backbones", self.backbone_labels())):
+            # The scale of a study has a row of this name.
+            named: dict[str, str] = {"all": "the sum over all data sets"} if axis == "datasets" else {}
+            for name, label in labels.items():
+                other = named.setdefault(label, name)
+                if other != name:
+                    raise ValueError(
+                        f"settings.{axis}.{name}.label: {label!r} is what {other!r} is called, too; figures "
+                        "and tables could not tell them apart"
+                    )
+
+    def _check_backbone(self, name: str) -> None:
+        backbone = self.settings.backbones[name]
+        rows, columns = backbone.grid
+        for rate in self.keep_rates:
+            for stage in range(1, len(self.locations) + 1):
+                token_budget(rows * columns, rate, stage)
+        for method in self.methods:
+            methods.get(method).check_locations(self.locations, backbone.depth)
+        if backbone.weights == "pretrain" and self.pretraining is None:
+            raise ValueError(
+                f"settings.backbones.{name}.weights: 'pretrain', but there is no key 'pretraining'"
+            )
+
+    def _check_run(self, run: Run) -> None:
+        training, described = self.training_for(run), self.settings.datasets[run.dataset]
+        source = self.images_of(described, run.backbone).source
+        _check_augmentation(f"training of {run.key}", training, source)
+        made, needed = datasets.get(described.adapter).size, self.settings.backbones[run.backbone].image_size
+        if source == "memory" and made not in (None, needed):
+            raise ValueError(
+                f"settings.datasets.{run.dataset}.images.source: 'memory', but its pictures are {made} x "
+                f"{made} and backbone {run.backbone!r} takes {needed} x {needed}; expected 'stream' or 'auto'"
+            )
+        if training.epochs == 0 and not self.keeps_head(run):
+            raise ValueError(
+                f"training of {run.key}: epochs 0, but the backbone's classifier is not of this data set's "
+                f"classes (pretrained_on {self.settings.backbones[run.backbone].pretrained_on!r})"
+            )
+
+    def method(self, name: str) -> Method:
+        """Settings of a method; empty ones where the study gives none."""
+        return self.settings.methods.get(name, Method())
+
+    def rates_of(self, method: str) -> list[str]:
+        """The study's keep rates that a method can do (ToMe: none below 0.50), ascending."""
+        if method == UNREDUCED:
+            return [UNREDUCED_RATE]
+        spec = methods.get(method)
+        return sorted(rate for rate in self.keep_rates if spec.can_keep(rate))
+
+    def options_of(self, dataset: Dataset) -> dict[str, Any]:
+        """A data set's options, with a relative `root` taken below the study's `data`."""
+        if "root" not in dataset.options:
+            return dataset.options
+        root = Path(self.data or "", Path(dataset.options["root"]).expanduser())
+        return {**dataset.options, "root": str(root.expanduser())}
+
+    def runs(self) -> Iterator[Run]:
+        """Every model of the study, the unreduced ones included."""
+        for dataset in self.datasets:
+            for backbone in self.backbones:
+                for method in [UNREDUCED, *self.methods]:
+                    for rate in self.rates_of(method):
+                        for seed in self.seeds:
+                            yield Run(dataset, backbone, method, rate, seed)
+
+    def training_for(self, run: Run) -> Training:
+        """Training settings of a run: the study's, its data set's, its method's, its keep rate's.
+
+        Below them all lie those that `hyperparameters` names, or those that fit the data set.
+        """
+        method = self.method(run.method)
+        own = {**method.training, **method.keep_rates.get(run.keep_rate, {})}
+        return parse(Training, self.settings_below(run, own), f"training of {run.key}")
+
+    def settings_below(self, run: Run, own: Mapping[str, Any]) -> dict[str, Any]:
+        """Training settings of a run from given ones of its method and all that lies below them."""
+        described, backbone = self.settings.datasets[run.dataset], self.settings.backbones[run.backbone]
+        chosen = {**self.training.model_dump(exclude_unset=True), **described.training, **own}
+        if self.hyperparameters != hyperparameters.OWN:
+            named = hyperparameters.layer(self.hyperparameters, described.adapter, run.method, run.keep_rate)
+            return {**named, **chosen}
+        source = self.images_of(described, run.backbone).source
+        if source == "memory" and datasets.get(described.adapter).size is not None:
+            return {**self.built_in_training, **chosen}
+        return {**defaults.own_images(backbone, source, chosen), **chosen}
+
+    def images_of(self, dataset: Dataset, backbone: str) -> ImageAccess:
+        """How the images of a data set reach a backbone."""
+        made = datasets.get(dataset.adapter).size
+        return dataset.images.access(made, self.settings.backbones[backbone].image_size)
+
+    def keeps_head(self, run: Run) -> bool:
+        """Whether the classifier of the backbone's weights knows the classes of the run's data set."""
+        known = self.settings.backbones[run.backbone].pretrained_on
+        return known is not None and known == self.settings.datasets[run.dataset].adapter
+
+    def pretraining_run(self, backbone: str) -> Run:
+        """Identity under which a backbone is pretrained."""
+        return Run(PRETRAINING, backbone, UNREDUCED, UNREDUCED_RATE, 0)
+
+    def pretraining_for(self, backbone: str) -> list[dict[str, Any]]:
+        """The phases in which a backbone is pretrained: "depth" and "training" of each."""
+        settings = self.pretraining
+        phases = []
+        for phase in settings.phases:
+            own = settings.backbones.get(backbone, {})
+            merged = {**settings.training.model_dump(), **own, **phase.training}
+            training = parse(Training, merged, f"pretraining of {backbone}")
+            phases.append({"depth": phase.depth, "training": training.model_dump()})
+        return phases
+
+    def _reference(self) -> str | None:
+        """What the study's performance is put beside, in words."""
+        if self.compare_with == "published":
+            return "the paper" if self.scores == "trained" else None
+        return self.compare_with and f"study {self.compare_with}"
+
+    def dataset_labels(self) -> dict[str, str]:
+        """What figures and tables call each data set.
+
+        Without a label of its own that is the adapter's label, unless other data sets have the same one.
+        """
+        described = {name: self.settings.datasets[name] for name in self.datasets}
+        labels = {name: d.label or datasets.get(d.adapter).label or name for name, d in described.items()}
+        shared = {label for label, count in Counter(labels.values()).items() if count > 1}
+        return {
+            name: name if label in shared and described[name].label is None else label
+            for name, label in labels.items()
+        }
+
+    def backbone_labels(self) -> dict[str, str]:
+        """What figures and tables call each backbone."""
+        return {name: self.settings.backbones[name].label or name for name in self.backbones}
+
+    def view(self) -> View:
+        """What figures and tables need to know."""
+        return View(
+            study=self.study,
+            datasets=self.dataset_labels(),
+            backbones=self.backbone_labels(),
+            methods=tuple(name for name in methods.METHODS if name in self.methods),
+            keep_rates=tuple(sorted(self.keep_rates)),
+            seeds=tuple(self.seeds),
+            locations=tuple(self.locations),
+            grid=self.settings.backbones[self.backbones[0]].grid,
+            depth=self.settings.backbones[self.backbones[0]].depth,
+            trained=self.scores == "trained",
+            searched=self.hyperparameters != hyperparameters.OWN,
+            reference=self._reference(),
+            table_intervals=self.table_intervals,
+        )
+
+
+def _check_augmentation(what: str, training: Training, source: str) -> None:
+    """Raises ValueError for an augmentation that images from a source cannot have."""
+    other = "memory" if source == "stream" else "stream"
+    if training.needing(other):
+        raise ValueError(
+            f"{what}: {', '.join(training.needing(other))}: only for data sets with "
+            f"`images: {{source: {other}}}`, found {source!r}"
+        )
+
+
+def _check_periods(axis: str, names: Iterable[str]) -> None:
+    """Raises ValueError for a name that Snakemake takes for the trace of an endless recursion."""
+    for name in names:
+        if re.search(r"(.+)\1{19}$", name):
+            raise ValueError(
+                f"{axis}: {name!r} ends with twenty or more equal parts, which Snakemake refuses; "
+                "expected another name"
+            )
+
+
+def _check_published(runs: Iterable[Run]) -> None:
+    """Raises ValueError for a run whose performance was not published."""
+    from tokred import published
+
+    known = set(published.scores()[list(RUN_COLUMNS)].itertuples(index=False, name=None))
+    for run in runs:
+        if astuple(run) not in known:
+            raise ValueError(f"scores: the paper has no run {run.key}")
+
+
+def _check_defined(key: str, names: Iterable[str], defined: dict[str, Any]) -> None:
+    place = f"settings.{key.rpartition('.')[2]}"
+    for name in names:
+        if name not in defined:
+            hint = nearest(name, defined)
+            raise ValueError(
+                f"{key}: {name!r} is not defined in {place}{hint}; defined: {', '.join(defined)}"
+            )

@@ -1,0 +1,71 @@
+"""Settings of fine-tuning and pretraining (paper section 3.3 and appendix B)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from tokred.study.augmentation import Augmentation
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+class Training(Augmentation):
+    """How one model is trained. Every field can be set per study, data set, method and keep rate.
+
+    The learning rate rises linearly from `warmup_lr` to its peak, `lr * batch_size / lr_normalizer`, and
+    falls along a cosine to `min_lr`. "Backbone" parameters (all but head, embeddings and the method's own)
+    have `backbone_lr_scale` times that peak, but the same `warmup_lr` and `min_lr`, and do not learn at all
+    during the first `backbone_freeze_epochs`.
+
+    `batch_size` is what an optimiser step sees, in however many processes and micro-batches it is computed
+    (`Hardware`). Without epochs (0) the pretrained weights are the result.
+    """
+
+    epochs: NonNegativeInt = 30
+    batch_size: PositiveInt = 128
+    lr: PositiveFloat = 0.001
+    lr_normalizer: PositiveInt = 1024
+    min_lr: NonNegativeFloat = 1e-5
+    warmup_lr: NonNegativeFloat = 1e-6
+    warmup_epochs: NonNegativeFloat = 5
+    backbone_lr_scale: PositiveFloat = Field(
+        1.0,
+        description="factor on the backbone's peak learning rate; to leave the backbone as it is, set "
+        "`backbone_freeze_epochs` to the number of epochs",
+    )
+    backbone_freeze_epochs: NonNegativeInt = 0
+    weight_decay: NonNegativeFloat = 0.05
+    clip_grad: PositiveFloat | None = Field(None, description="largest norm of the gradient; null: no limit")
+    classifier_init: Literal["linear", "zeros"] = Field(
+        "linear",
+        description="a classifier for other classes than the pretrained one's starts as PyTorch's nn.Linear "
+        "(as published), or with zeros: for trainings of so few steps that AdamW cannot undo random values",
+    )
+    drop_path: float = Field(0.1, ge=0, lt=1, description="stochastic depth, rising linearly to this")
+    ema_decay: float | None = Field(0.9999, gt=0, lt=1, description="null: no moving average of the weights")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="single-label data sets only")
+    asl_gamma_neg: NonNegativeFloat = Field(4.0, description="asymmetric loss, multi-label data sets")
+    asl_gamma_pos: NonNegativeFloat = Field(0.0, description="asymmetric loss, multi-label data sets")
+    asl_clip: float = Field(0.05, ge=0, lt=1, description="asymmetric loss, multi-label data sets")
+    asl_micro_batch: PositiveInt | None = Field(
+        None,
+        description="asymmetric loss, multi-label data sets: the mean over images times this number, that is "
+        "the sum over a micro-batch of so many images (as published: 256) on any hardware; null: the mean",
+    )
+    precision: Precision = Field(
+        "float32", description="of matrix products and attention, in training and validation"
+    )
+    selection: Literal["holdout", "last", "test"] = Field(
+        "holdout",
+        description="which epoch's weights are kept: the best, of model and moving average, on a held-out "
+        "part of the training split or (as published) on the test split; or the last epoch's",
+    )
+    holdout: float = Field(0.1, gt=0, lt=1, description="part of the training split for `selection: holdout`")
+
+    @model_validator(mode="after")
+    def _warm_up_fits(self) -> Training:
+        if self.epochs and self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs {self.warmup_epochs}: expected less than epochs {self.epochs}")
+        return self

@@ -1,0 +1,1 @@
+"""Result tables: their schemas, how they are written and read."""

@@ -1,0 +1,191 @@
+"""A study's results as tables, for analyses of one's own."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tokred.files import visible_files
+from tokred.names import nearest
+from tokred.orchestration.lineage import codes, lineage, mixed, sentence
+from tokred.study.run import RUN_COLUMNS, RUN_PATH, Run, canonical_rate
+from tokred.tables import identity, parquet, schemas
+
+#: Tables of which each run has a file, and the folders that they lie in; those of `metrics/` come besides.
+_OF_RUNS = {name: name for name in ("scores", "history", "predictions", "patterns")}
+_OF_RUNS["cls_features"] = "features"  # `features` are pairs of runs
+#: Kinds of files, for tables that are not called like their files' kind.
+_KINDS = {**_OF_RUNS, "reference": "scores"}
+
+
+class Results:
+    """The tables of one study; every row begins with the columns of its run.
+
+    >>> study = load("default")  # doctest: +SKIP
+    >>> study["scores"].groupby("method")["score"].mean()  # doctest: +SKIP
+
+    Args:
+        folder: the study's, such as results/default.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or there are no tables in it.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        found = {name: self.folder / folder for name, folder in _OF_RUNS.items()}
+        metrics = self.folder / "metrics"
+        if metrics.is_dir():
+            visible = [path for path in sorted(metrics.iterdir()) if path.name[0] != "."]
+            found |= {path.stem: path for path in visible}
+        if (self.folder / "published.parquet").exists():
+            found["scores"] = self.folder / "published.parquet"
+        self._paths = {name: path for name, path in found.items() if path.exists()}
+        if not self._paths:
+            raise FileNotFoundError(f"{self.folder}: no results of a study; run the study first")
+
+    @property
+    def names(self) -> list[str]:
+        """Tables that there are: "scores", "patterns", "keep_rates" and so on."""
+        return list(self._paths)
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        """A whole table as a data frame."""
+        return self.table(name)
+
+    def table(self, name: str, **runs: object) -> pd.DataFrame:
+        """A table as a data frame, as `arrow`; text columns are plain strings."""
+        table = self.arrow(name, **runs)
+        frame = table.to_pandas()
+        text = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
+        return frame.astype(dict.fromkeys(text, "str"))
+
+    def arrow(self, name: str, **runs: object) -> pa.Table:
+        """A table, or the rows of some runs of it; only the files of these runs are read.
+
+        Args:
+            name: one of `names`.
+            runs: values of the columns of a run, such as `method="topk"` or `keep_rate=0.5`; a list chooses
+                several.
+
+        Warns:
+            UserWarning: the results were made by different code, see `code`.
+
+        Raises:
+            KeyError: the study has no such table.
+            ValueError: a column that runs do not have, no rows of such runs, or a file that is damaged, of
+                another table, or of another run than its path says.
+        """
+        if name not in self._paths:
+            known = ", ".join(self._paths)
+            raise KeyError(
+                f"{self.folder} has no table {name!r}{nearest(name, self._paths)}; it has: {known}"
+            )
+        wanted = {column: _texts(column, value) for column, value in runs.items()}
+        path = self._paths[name]
+        files = self._files(name)
+        if name in _OF_RUNS and path.is_dir():
+            files = [file for file in files if _is_of(_run_of(file, path), wanted)]
+        parts = [_read(file, name) for file in files]
+        self._warn_if_mixed(name, files)
+        if not parts:
+            raise ValueError(f"{path}: has no runs with {wanted}")
+        table = pa.concat_tables(parts, promote_options="permissive")
+        for column, values in wanted.items():
+            if column not in table.schema.names:
+                raise ValueError(f"table {name!r} has no column {column!r}")
+            texts = table[column].cast(pa.string())
+            table = table.filter(pc.is_in(texts, pa.array(values)))
+        if not len(table):
+            raise ValueError(f"{path}: has no runs with {wanted}")
+        return table
+
+    def code(self) -> pd.DataFrame:
+        """Which code made the study's results: a row a file, stage and fingerprint.
+
+        Columns: `file`, below the study's folder; those of a run, empty for comparisons of several runs;
+        `stage`, such as "train" or "train topk" (the method's own part); `fingerprint` of the code
+        (`tokred.orchestration.provenance`). A stage that has several fingerprints was not done by the same
+            code everywhere.
+        """
+        rows = []
+        for name in self.names:
+            if name in ("predictions", "patterns", "cls_features"):
+                continue  # written together with the scores
+            for file in self._files(name):
+                facts = schemas.metadata(file)
+                run = facts.get("run", dict.fromkeys(RUN_COLUMNS))
+                where = {"file": file.relative_to(self.folder).as_posix(), **run}
+                rows += [
+                    {**where, "stage": stage, "fingerprint": fingerprint}
+                    for stage, fingerprints in codes(facts).items()
+                    for fingerprint in fingerprints
+                ]
+        return pd.DataFrame(rows, columns=["file", *RUN_COLUMNS, "stage", "fingerprint"])
+
+    def _files(self, name: str) -> list[Path]:
+        path = self._paths[name]
+        return [path] if path.is_file() else list(visible_files(path, ".parquet"))
+
+    def _warn_if_mixed(self, name: str, files: Iterable[Path]) -> None:
+        found = lineage(files)
+        if mixed(found):
+            warnings.warn(
+                f"table {name!r} of {self.folder} mixes results of different code, {sentence(found)}: "
+                "`code()` says which is which",
+                stacklevel=2,
+            )
+
+
+def load(study: str = "default", root: str | Path = "results") -> Results:
+    """The results of a study.
+
+    Args:
+        study: its name.
+        root: folder in which studies have their results.
+
+    Raises:
+        FileNotFoundError: the study has no results there.
+    """
+    return Results(Path(root) / study)
+
+
+def _texts(column: str, value: object) -> list[str]:
+    """What a column of runs may be, as the text that stands in paths."""
+    if column not in RUN_COLUMNS:
+        raise ValueError(
+            f"{column!r} is no column of runs{nearest(column, RUN_COLUMNS)}: {', '.join(RUN_COLUMNS)}"
+        )
+    values = value if isinstance(value, (list, tuple, set)) else [value]
+    return [canonical_rate(v) if column == "keep_rate" else str(v) for v in values]
+
+
+def _run_of(path: Path, folder: Path) -> Run:
+    """The run whose file this is, by its path below its table's folder."""
+    run = Run.of_path(path, folder.name)
+    if run is None or len(path.relative_to(folder).parts) != len(RUN_COLUMNS):
+        raise ValueError(f"{path}: expected files {RUN_PATH}.parquet below {folder}, and no others")
+    return run
+
+
+def _is_of(run: Run, wanted: dict[str, list[str]]) -> bool:
+    """Whether a run is a wanted one."""
+    return all(str(getattr(run, column)) in values for column, values in wanted.items())
+
+
+def _read(path: Path, name: str) -> pa.Table:
+    """A file of a table, without its metadata; of tables of pairs those along the axis of that name."""
+    with parquet.opened(path) as file:
+        kind, facts = parquet.kind_of(file.schema_arrow), parquet.facts_of(file.schema_arrow, path)
+        if kind == "pairs":
+            identity.check(path, facts, {"axis": name})
+        else:
+            identity.check_kind(path, kind, _KINDS.get(name, name))
+        rows = file.read()
+    parquet.check_run(path, _OF_RUNS.get(name), rows)
+    return rows.replace_schema_metadata()

@@ -1,0 +1,128 @@
+"""Reduction patterns of a run as a table: how they are stored, and how they are read.
+
+One row an image. `survived`: for each token of the input grid (raster order) the number of stages that it
+outlived as a kept token or cluster center; kept sets are nested, so this says them all. `cluster_<s>`: for
+each token the number of its cluster at stage s, -1 if it was dropped; clusters are numbered from 0 by their
+first token, so that equal clusterings are equal rows. `margin`: for soft merging, the mean over tokens of the
+difference between a token's two highest assignment weights, for each stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tokred.tables.schemas import identity_fields, parquet
+
+#: What a pattern table may hold besides the identity of run and image.
+PARTS = ("survived", "cluster", "margin")
+#: Types of the numbers of clusters, by the largest number of tokens that they can count.
+_INTEGERS = ((2**7 - 1, pa.int8()), (2**15 - 1, pa.int16()), (2**31 - 1, pa.int32()))
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Patterns of n images with P tokens over S stages.
+
+    Attributes:
+        image_ids: (n,) stable ids.
+        survived: (n, P) uint8, None for methods without kept tokens.
+        clusters: S arrays (n, P) of small integers, None for methods without clusters.
+        margin: (n, S) float32, None except for soft merging.
+    """
+
+    image_ids: NDArray
+    survived: NDArray | None
+    clusters: list[NDArray] | None
+    margin: NDArray | None
+
+    def kept(self, stage: int) -> NDArray:
+        """(n, P) booleans: tokens kept (or used as centers) at a stage, counted from 1."""
+        return self.survived >= stage
+
+
+def pattern_schema(
+    num_tokens: int, num_stages: int, *, kept: bool, clusters: bool, margin: bool
+) -> pa.Schema:
+    """Schema of a method's pattern table."""
+    small = next(kind for most, kind in _INTEGERS if num_tokens <= most)
+    fields = [*identity_fields(), ("image_id", pa.string())]
+    if kept:
+        fields.append(("survived", pa.list_(pa.uint8(), num_tokens)))
+    if clusters:
+        fields += [(f"cluster_{s}", pa.list_(small, num_tokens)) for s in range(1, num_stages + 1)]
+    if margin:
+        fields.append(("margin", pa.list_(pa.float32(), num_stages)))
+    return pa.schema(fields, metadata=parquet.kind("patterns"))
+
+
+def survived_stages(anchors: Sequence[NDArray], num_tokens: int) -> NDArray:
+    """(B, P) number of stages that each token outlived, from each stage's (B, K) anchors."""
+    survived = np.zeros((len(anchors[0]), num_tokens), dtype=np.uint8)
+    for anchor in anchors:
+        image, slot = np.nonzero(anchor >= 0)
+        survived[image, anchor[image, slot]] += 1
+    return survived
+
+
+def numbered_clusters(assign: NDArray) -> NDArray:
+    """(B, P) clusters of tokens numbered by their first token, from any other numbers of them, such as slots.
+
+    >>> numbered_clusters(np.array([[7, 2, 7, -1, 2, 0]]))
+    array([[ 0,  1,  0, -1,  1,  2]])
+    """
+    dropped, places = assign < 0, np.arange(assign.shape[1])
+    slots = np.where(dropped, assign.max() + 1, assign)
+    firsts = np.full((len(assign), slots.max() + 1), assign.shape[1])
+    np.minimum.at(firsts, (np.arange(len(assign))[:, None], slots), places)
+    first = np.take_along_axis(firsts, slots, axis=1)
+    numbers = np.cumsum((first == places) & ~dropped, axis=1) - 1
+    return np.where(dropped, -1, np.take_along_axis(numbers, first, axis=1)).astype(assign.dtype)
+
+
+def count_clusters(clusters: NDArray) -> NDArray:
+    """(n,) number of clusters that have tokens, of (n, P) clusters as they are stored: numbered from 0.
+
+    >>> count_clusters(np.array([[0, 1, 0, -1, 2], [0, 0, 0, 0, 0]], dtype=np.int8))
+    array([3, 1])
+    """
+    return clusters.max(axis=1).astype(np.int64) + 1
+
+
+def read(path: str | Path, columns: Sequence[str] = PARTS) -> Patterns:
+    """The patterns of one run.
+
+    Args:
+        columns: which of `PARTS` to read, as far as the run has them; the rest is None.
+
+    Raises:
+        FileNotFoundError, ValueError: as for `tokred.tables.parquet.opened`.
+    """
+    with parquet.opened(path, "patterns", ["image_id"]) as stored:
+        wanted = [name for name in stored.schema_arrow.names if _is_pattern(name, columns)]
+        table = stored.read(["image_id", *wanted])
+    names = table.column_names
+    clusters = [fixed_lists(table, name) for name in names if name.startswith("cluster_")]
+    return Patterns(
+        image_ids=table["image_id"].to_numpy(zero_copy_only=False),
+        survived=fixed_lists(table, "survived") if "survived" in names else None,
+        clusters=clusters or None,
+        margin=fixed_lists(table, "margin") if "margin" in names else None,
+    )
+
+
+def fixed_lists(table: pa.Table, name: str) -> NDArray:
+    """(n, size) array of a column of fixed-size lists, not copied if arrow has it in one piece."""
+    column = table[name]
+    size, kind = column.type.list_size, column.type.value_type.to_pandas_dtype()
+    parts = [chunk.flatten().to_numpy().reshape(-1, size) for chunk in column.chunks]
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, size), kind), *parts])
+
+
+def _is_pattern(name: str, columns: Sequence[str]) -> bool:
+    return name.partition("_")[0] in columns

@@ -1,0 +1,233 @@
+"""Every table that tokred writes: its schema, and the functions that read and write it.
+
+Tables are Parquet (zstd); those that do not fit into memory are written by `tokred.tables.batch_writer`.
+Long ("tidy") tables start with the identity columns of `tokred.study.run.Run`. A file is written beside its
+final name and renamed, so that a partial file never looks complete; what it says of itself is described in
+`tokred.tables.parquet`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tokred.files import atomic_path
+from tokred.study.run import RUN_COLUMNS
+from tokred.tables import parquet
+from tokred.tables.parquet import with_metadata
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_IDENTITY = [(name, pa.int64() if name == "seed" else _TEXT) for name in RUN_COLUMNS]
+_OTHER = [(f"other_{name}", kind) for name, kind in _IDENTITY]
+_STATISTICS = [("mean", pa.float64()), ("std", pa.float64()), ("n", pa.int64())]
+
+#: One row per run: performance in percent (top-1 accuracy or mean average precision) on `n` test images, and
+#: its standard error over images (bootstrap).
+SCORES = pa.schema(
+    [
+        *_IDENTITY,
+        ("metric", _TEXT),
+        ("score", pa.float64()),
+        ("std_error", pa.float64()),
+        ("loss", pa.float64()),
+        ("n", pa.int64()),
+    ],
+    metadata=parquet.kind("scores"),
+)
+#: One row per run and epoch.
+HISTORY = pa.schema(
+    [
+        *_IDENTITY,
+        ("epoch", pa.int64()),
+        ("lr", pa.float64()),
+        ("train_loss", pa.float64()),
+        ("extra_loss", pa.float64()),
+        ("val_score", pa.float64()),
+        ("val_score_ema", pa.float64()),
+        ("seconds", pa.float64()),
+    ],
+    metadata=parquet.kind("history"),
+)
+#: One row per run, stage and metric of single patterns: "actual_keep_rate", "non_empty_clusters" (clusters
+#: that have tokens / K), "margin" (stage 1..S) and "depth" (stage 0: the whole pattern); mean and std over
+#: images.
+SUMMARY = pa.schema(
+    [*_IDENTITY, ("stage", pa.int8()), ("metric", _TEXT), *_STATISTICS], metadata=parquet.kind("summary")
+)
+#: One row per run and input token (raster order): blocks the token passes through, mean over images.
+DEPTH = pa.schema(
+    [*_IDENTITY, ("token", pa.int32()), ("depth", pa.float64())], metadata=parquet.kind("depth")
+)
+#: One row per pair of runs, stage and metric. `stage` is 1..S, S + 1 for features of the last block,
+#: 0 for metrics of whole patterns. `mean`, `std` over `n` images; std is null for metrics that have one
+#: value per data set. `bound`: lower bound of the metric, null where there is none. `chance`: the mean that
+#: unrelated patterns of the same sizes would have, null for metrics of maps and features. `degenerate`:
+#: whether the pair says nothing, as in more than half of the images a pattern is the same however its tokens
+#: are permuted (one cluster, or a cluster for every token; all tokens kept, or none). `dropped`: null
+#: directions of the features that were left out (both sides), null for metrics without such.
+PAIRS = pa.schema(
+    [
+        *_IDENTITY,
+        *_OTHER,
+        ("stage", pa.int8()),
+        ("metric", _TEXT),
+        *_STATISTICS,
+        ("bound", pa.float64()),
+        ("chance", pa.float64()),
+        ("degenerate", pa.bool_()),
+        ("dropped", pa.int32()),
+    ],
+    metadata=parquet.kind("pairs"),
+)
+#: One row per data set, backbone, keep rate, seed, anchor method, measure, stage and kind of correlation
+#: ("spearman", "kendall") between f(A) - f(B) and d(A, B) over `n` methods B (paper section 5.5).
+PROXIES = pa.schema(
+    [
+        *_IDENTITY,  # `method` is the anchor
+        ("measure", _TEXT),
+        ("stage", pa.int8()),
+        ("correlation", _TEXT),
+        ("value", pa.float64()),
+        ("n", pa.int64()),
+    ],
+    metadata=parquet.kind("proxies"),
+)
+#: One row per picture of a data set that examples show: its place among them, id, names of its classes,
+#: encoded bytes.
+PICTURES = pa.schema(
+    [
+        ("dataset", _TEXT),
+        ("place", pa.int32()),
+        ("image_id", pa.string()),
+        ("label", pa.string()),
+        ("image", pa.binary()),
+    ],
+    metadata=parquet.kind("pictures"),
+)
+#: One row per run, stage and input token (raster order) of one image: whether the token is kept (or a
+#: cluster center), null for methods without kept tokens; its cluster, null for methods without clusters.
+EXAMPLES = pa.schema(
+    [
+        *_IDENTITY,
+        ("image_id", pa.string()),
+        ("stage", pa.int8()),
+        ("token", pa.int32()),
+        ("kept", pa.bool_()),
+        ("cluster", pa.int32()),
+    ],
+    metadata=parquet.kind("examples"),
+)
+#: One row per data set, method, keep rate and setting of the training: its value as text. All backbones and
+#: seeds are trained alike.
+SETTINGS = pa.schema(
+    [("dataset", _TEXT), ("method", _TEXT), ("keep_rate", _TEXT), ("setting", _TEXT), ("value", pa.string())],
+    metadata=parquet.kind("settings"),
+)
+#: One row per setting that was searched: the values that were tried, as text.
+GRID = pa.schema([("setting", _TEXT), ("values", pa.string())], metadata=parquet.kind("grid"))
+#: One row per trial of a search of hyperparameters: the settings that were tried (`place`: in the order of
+#: preference among equals), the validation score in percent (null: the training diverged), and whether the
+#: trial is its model's chosen one.
+TRIALS = pa.schema(
+    [
+        *_IDENTITY[:-1],
+        ("place", pa.int32()),
+        ("trial", pa.string()),
+        ("lr", pa.float64()),
+        ("lr_normalizer", pa.float64()),
+        ("warmup_epochs", pa.float64()),
+        ("backbone_lr_scale", pa.float64()),
+        ("backbone_freeze_epochs", pa.float64()),
+        ("score", pa.float64()),
+        ("chosen", pa.bool_()),
+    ],
+    metadata=parquet.kind("trials"),
+)
+
+
+def identity_fields() -> list[tuple[str, pa.DataType]]:
+    """Names and types of the columns that say which run a row belongs to."""
+    return list(_IDENTITY)
+
+
+def write(path: str | Path, table: pa.Table, metadata: Mapping[str, object] | None = None) -> None:
+    """Write a table atomically, with `metadata` as JSON under the schema's key "tokred"."""
+    schema = with_metadata(table.schema, metadata or {})
+    with atomic_path(path) as temporary:
+        pq.write_table(table.cast(schema), temporary, **parquet.WRITING)
+
+
+def write_rows(
+    path: str | Path,
+    rows: Iterable[Mapping[str, object]],
+    schema: pa.Schema,
+    metadata: Mapping[str, object] | None = None,
+) -> None:
+    """Write rows under a declared schema, sorted by its columns up to the first measured one.
+
+    Raises:
+        ValueError: a row lacks a column or has one too many.
+    """
+    rows = list(rows)
+    names = set(schema.names)
+    for row in rows:
+        if set(row) != names:
+            raise ValueError(f"{path}: row has columns {sorted(row)}, expected {sorted(names)}")
+    key = _key(schema)
+    rows.sort(key=lambda row: tuple(row[name] for name in key))
+    write(path, pa.Table.from_pylist(rows, schema=schema), metadata)
+
+
+def read(
+    paths: str | Path | Iterable[str | Path], schema: pa.Schema, axis: str | None = None
+) -> pd.DataFrame:
+    """One data frame of all the files, in their order; text columns are plain strings.
+
+    Args:
+        axis: of tables of pairs, the axis along which they must compare; None: any.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is damaged, is of another kind, schema, axis, or run than its path says; or two
+            files have a row of the same runs.
+    """
+    import pandas as pd  # here, as trainings need none of it, and loading takes as long as ten of their steps
+
+    paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    expected = {} if axis is None or schema is not PAIRS else {"axis": axis}
+    parts = [parquet.table(path, schema, expected).to_pandas() for path in paths]
+    frame = pd.concat(parts, ignore_index=True) if parts else schema.empty_table().to_pandas()
+    if len(parts) > 1:
+        _check_apart(paths, parts, schema)
+    text = [name for name in schema.names if pa.types.is_dictionary(schema.field(name).type)]
+    return frame.astype(dict.fromkeys(text, "str"))
+
+
+def _check_apart(paths: list[str | Path], parts: list[pd.DataFrame], schema: pa.Schema) -> None:
+    """ValueError where two files have rows of the same runs, and of the same metric if there are several."""
+    named = [name for name in schema.names if pa.types.is_dictionary(schema.field(name).type)]
+    key, seen = [*named, *(name for name in schema.names if name.endswith("seed"))], {}
+    for path, part in zip(paths, parts, strict=True):
+        for row in part[key].drop_duplicates().itertuples(index=False, name=None):
+            if row in seen:
+                raise ValueError(f"{seen[row]} and {path}: both have rows of {'/'.join(map(str, row))}")
+            seen[row] = path
+
+
+def _key(schema: pa.Schema) -> list[str]:
+    """Columns that say what a row is of, in the order in which rows are sorted."""
+    measured = ("n", "dropped", "degenerate")
+    return [n for n in schema.names if n not in measured and not pa.types.is_floating(schema.field(n).type)]
+
+
+def metadata(path: str | Path) -> dict[str, object]:
+    """What `write` stored under the key "tokred"; errors as for `tokred.tables.parquet.opened`."""
+    with parquet.opened(path) as file:
+        return parquet.facts_of(file.schema_arrow, path)

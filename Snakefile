@@ -22,7 +22,6 @@ report: "workflow/report/study.rst"
 
 include: "rules/common.smk"
 include: "rules/resources.smk"
-include: "rules/common_search.smk"
 include: "rules/datasets.smk"
 include: "rules/train.smk"
 include: "rules/search.smk"
@@ -40,10 +39,12 @@ localrules:
 rule all:
     default_target: True
     input:
-        artifact_files(STUDY_ARTIFACTS),
+        PLAN.artifact_files(),
         rules.claims.output,
         rules.lineage.output,
-        pages(),
+        PLAN.pages(),
+    message:
+        MESSAGE
 
 
 onstart:

@@ -10,32 +10,34 @@ from pathlib import Path
 from benchmarks.process import Run, alone
 from benchmarks.row import ALL, Goal, Row, Scale
 from benchmarks.study import runs, write_features, write_patterns
-from tokred.comparison.jobs import compare, summarize
+from tokred.comparison.job import make
+from tokred.tables.registry import TABLES
 
 _MINUTES, _GIGABYTES = Goal("<=", 10), Goal("<=", 4)
 #: Jobs that run at a time, each with one thread, as in the workflow on two cores.
 _CORES = 2
-_AXES = ("keep_rates", "methods", "fixed")
+#: Tables of pairs, the one that takes longest first.
+_TABLES = ("features", "keep_rates", "methods", "fixed")
 
 
 def write(folder: Path, images: int, width: int) -> dict[str, list[str]]:
     """Files with patterns and features of 13 methods at four keep rates, and of the unreduced model."""
     patterns = [write_patterns(folder, run, images) for run in runs()]
     features = [write_features(folder, run, images, width) for run in runs()]
-    return {"patterns": patterns, "features": features}
+    return {"patterns": patterns, "cls_features": features}
 
 
 def jobs(folder: Path, files: dict[str, list[str]]) -> dict[str, tuple[Callable, tuple]]:
     """The jobs by name, the longest first."""
-    of_patterns = {"runs": files["patterns"]}
-    found = {"features": (compare, ("features", {"runs": files["features"]}, _rows(folder, "features")))}
-    found |= {axis: (compare, (axis, of_patterns, _rows(folder, axis))) for axis in _AXES}
-    outputs = _rows(folder, "summary") | {"depth": str(folder / "metrics/depth.parquet")}
-    return found | {"summarize": (summarize, (of_patterns, outputs))}
+    made = {name: [name] for name in _TABLES} | {"summarize": ["summary", "depth"]}
+    return {name: (make, _arguments(folder, files, tables)) for name, tables in made.items()}
 
 
-def _rows(folder: Path, name: str) -> dict[str, str]:
-    return {"rows": str(folder / f"metrics/{name}.parquet")}
+def _arguments(folder: Path, files: dict[str, list[str]], tables: list[str]) -> tuple:
+    """Of the job that makes some tables."""
+    table = TABLES[tables[0]]
+    outputs = {name: str(folder / f"metrics/{name}.parquet") for name in tables}
+    return table.target, outputs, {name: files[name] for name in table.inputs}
 
 
 def measure(scale: Scale) -> Iterator[Row]:

@@ -3,14 +3,14 @@
 
 rule figure:
     input:
-        unpack(lambda w: tables_of(w.figure)),
+        unpack(lambda w: PLAN.artifact_inputs(w.figure)),
     output:
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
         png=report(
             f"{RESULTS}/figures/{{figure}}.png",
             caption="../workflow/report/artifact.rst",
-            category=lambda w: ARTIFACTS[w.figure].topic,
-            labels=lambda w: labels_of(w.figure),
+            category=lambda w: PLAN.report_category(w.figure),
+            labels=lambda w: PLAN.report_labels(w.figure),
         ),
     log:
         f"{LOGS}/figure/{{figure}}.log",
@@ -19,25 +19,28 @@ rule figure:
     conda:
         ENVIRONMENT
     resources:
-        short_jobs=1,
-        mem_mb=memory_by_input,
-        runtime=minutes_by_input,
+        **SHORT,
     params:
-        **what_is_drawn("figure"),
+        job=JOBS["figure"],
+        takes=["inputs", "outputs"],
+        arguments=lambda w: PLAN.drawing(w.figure),
+        drawn=lambda w: PLAN.drawn(w.figure),
+    message:
+        MESSAGE
     script:
-        "../workflow/scripts/render.py"
+        "../workflow/scripts/run_job.py"
 
 
 rule table:
     input:
-        unpack(lambda w: tables_of(w.table)),
+        unpack(lambda w: PLAN.artifact_inputs(w.table)),
     output:
         csv=f"{RESULTS}/tables/{{table}}.csv",
         html=report(
             f"{RESULTS}/tables/{{table}}.html",
             caption="../workflow/report/artifact.rst",
-            category=lambda w: ARTIFACTS[w.table].topic,
-            labels=lambda w: labels_of(w.table),
+            category=lambda w: PLAN.report_category(w.table),
+            labels=lambda w: PLAN.report_labels(w.table),
         ),
         md=f"{RESULTS}/tables/{{table}}.md",
         tex=f"{RESULTS}/tables/{{table}}.tex",
@@ -48,18 +51,21 @@ rule table:
     conda:
         ENVIRONMENT
     resources:
-        short_jobs=1,
-        mem_mb=memory_by_input,
-        runtime=minutes_by_input,
+        **SHORT,
     params:
-        **what_is_drawn("table"),
+        job=JOBS["table"],
+        takes=["inputs", "outputs"],
+        arguments=lambda w: PLAN.drawing(w.table),
+        drawn=lambda w: PLAN.drawn(w.table),
+    message:
+        MESSAGE
     script:
-        "../workflow/scripts/render.py"
+        "../workflow/scripts/run_job.py"
 
 
 rule claims:
     input:
-        unpack(lambda w: claimed_tables()),
+        **PLAN.claimed_tables(),
     output:
         csv=f"{RESULTS}/claims.csv",
         html=report(
@@ -76,21 +82,21 @@ rule claims:
     conda:
         ENVIRONMENT
     resources:
-        short_jobs=1,
-        mem_mb=memory_by_input,
-        runtime=minutes_by_input,
+        **SHORT,
     params:
-        view=asdict(VIEW),
-        methods=METHOD_FACTS,
-        metrics=facts_of_metrics(CLAIMED_TABLES),
-        code=lambda w: CODE.claims(),
+        job=JOBS["claims"],
+        takes=["inputs", "outputs"],
+        arguments={"view": PLAN.view_values},
+        decided=lambda w: PLAN.decided(),
+    message:
+        MESSAGE
     script:
-        "../workflow/scripts/claims.py"
+        "../workflow/scripts/run_job.py"
 
 
 rule lineage:
     input:
-        tables=all_tables(),
+        tables=PLAN.all_tables(),
     output:
         csv=f"{RESULTS}/code.csv",
         html=report(
@@ -107,14 +113,16 @@ rule lineage:
     conda:
         ENVIRONMENT
     resources:
-        short_jobs=1,
-        mem_mb=memory_by_input,
-        runtime=minutes_by_input,
+        **SHORT,
     params:
-        study=STUDY.study,
-        code=lambda w: CODE.lineage(),
+        job=JOBS["lineage"],
+        takes=["inputs", "outputs"],
+        arguments={"study": STUDY.study},
+        code=lambda w: PLAN.code.lineage(),
+    message:
+        MESSAGE
     script:
-        "../workflow/scripts/lineage.py"
+        "../workflow/scripts/run_job.py"
 
 
 rule scale:
@@ -126,8 +134,12 @@ rule scale:
     conda:
         ENVIRONMENT
     params:
-        config=config,
-        methods=PLAIN_METHOD_FACTS,
-        code=lambda w: CODE.scale([UNREDUCED, *VIEW.methods], adapters_of_study()),
+        job=JOBS["scale"],
+        takes=["outputs"],
+        arguments={"config": PLAN.config},
+        methods=PLAN.plain_method_facts,
+        code=lambda w: PLAN.code_of_scale(),
+    message:
+        MESSAGE
     script:
-        "../workflow/scripts/scale.py"
+        "../workflow/scripts/run_job.py"

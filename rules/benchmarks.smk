@@ -7,6 +7,9 @@ rule benchmarks:
     conda:
         ENVIRONMENT
     params:
-        root=workflow.basedir,
+        job=JOBS["benchmarks"],
+        takes=[],
+    message:
+        MESSAGE
     script:
-        "../workflow/scripts/benchmarks.py"
+        "../workflow/scripts/run_job.py"

@@ -3,21 +3,23 @@
 
 rule prepare:
     input:
-        check_data,
+        # A dry run shows what would be done without the data.
+        lambda w: [] if workflow.dryrun else PLAN.check_data(w),
     output:
-        table=f"{RESULTS}/datasets/{{dataset}}/{{split}}.parquet",
+        table=PLAN.image_table("{dataset}", "{split}"),
     log:
         f"{LOGS}/prepare/{{dataset}}/{{split}}.log",
     conda:
         ENVIRONMENT
-    threads: lambda w: 16 if "root" in dataset_of(w.dataset).options else 1
+    threads: lambda w: 16 if PLAN.reads_files(w) else 1
     resources:
-        mem_mb=preparation_memory,
-        runtime=preparation_minutes,
+        mem_mb=lambda w, threads, attempt: PLAN.preparation_load(w, threads).memory(attempt),
+        runtime=lambda w, threads, attempt: PLAN.preparation_load(w, threads).minutes(attempt),
     params:
-        adapter=lambda w: dataset_of(w.dataset).adapter,
-        options=lambda w: STUDY.options_of(dataset_of(w.dataset)),
-        code=lambda w: CODE.prepare(dataset_of(w.dataset).adapter),
-        size=lambda w: size_in_memory(w.dataset),
+        job=JOBS["prepare"],
+        takes=["threads"],
+        arguments=lambda w, output: {**PLAN.preparation(w), "output": output.table},
+    message:
+        MESSAGE
     script:
-        "../workflow/scripts/prepare.py"
+        "../workflow/scripts/run_job.py"

@@ -3,7 +3,7 @@
 
 rule explorer:
     input:
-        unpack(explorer_inputs),
+        unpack(lambda w: PLAN.explorer_inputs()),
     output:
         page=report(
             f"{RESULTS}/explorer.html",
@@ -18,14 +18,15 @@ rule explorer:
     conda:
         ENVIRONMENT
     resources:
-        short_jobs=1,
-        mem_mb=memory_by_input,
-        runtime=minutes_by_input,
+        **SHORT,
     params:
-        view=asdict(VIEW),
-        framing={name: framing_of(name) for name in streamed_datasets()},
-        methods=METHOD_FACTS,
-        code=lambda w: CODE.explorer(),
+        job=JOBS["explorer"],
+        takes=["inputs", "outputs"],
+        arguments={"view": PLAN.view_values, "framing": PLAN.framings()},
+        methods=PLAN.method_facts,
+        code=lambda w: PLAN.code.explorer(),
         assets=[fingerprint.file(path) for path in page_assets()],
+    message:
+        MESSAGE
     script:
-        "../workflow/scripts/explorer.py"
+        "../workflow/scripts/run_job.py"

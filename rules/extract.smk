@@ -4,7 +4,7 @@
 rule extract:
     input:
         checkpoint=rules.train.output.checkpoint,
-        test=f"{RESULTS}/datasets/{{dataset}}/test.parquet",
+        test=PLAN.image_table("{dataset}", "test"),
     output:
         predictions=f"{RESULTS}/predictions/{RUN_PATH}.parquet",
         patterns=f"{RESULTS}/patterns/{RUN_PATH}.parquet",
@@ -16,18 +16,20 @@ rule extract:
         ENVIRONMENT
     threads: 1 + STUDY.hardware.workers
     resources:
+        **asked(PLAN.extraction_load),
         gpus=lambda w: gpus(1),
         gpu=lambda w: gpus(1),
         nodes=1,
-        mem_mb=extraction_memory,
-        runtime=extraction_minutes,
     params:
-        run=lambda w: asdict(run_of(w)),
-        model=lambda w: model_of(run_of(w)),
-        images=lambda w: images_of(w.dataset, w.backbone).model_dump(),
-        batch_size=STUDY.evaluation_batch_size,
-        precision=STUDY.evaluation_precision,
-        method=lambda w: PLAIN_METHOD_FACTS[run_of(w).method],
-        code=lambda w: CODE.run("extract", w.method),
+        job=JOBS["extract"],
+        takes=["outputs", "hardware"],
+        arguments=lambda w, input: {
+            **PLAN.extraction(w),
+            "checkpoint": input.checkpoint,
+            "test_table": input.test,
+        },
+        method=lambda w: PLAN.plain_method_facts[w.method],
+    message:
+        MESSAGE
     script:
-        "../workflow/scripts/extract.py"
+        "../workflow/scripts/run_job.py"

@@ -1,6 +1,7 @@
 """What jobs ask a cluster for, growing with every attempt; a local run is limited by `gpus` alone."""
 
 from tokred.orchestration import resources
+from tokred.orchestration.snakefile import StudyError
 
 
 def on_cluster():
@@ -24,14 +25,26 @@ def gpus(processes):
     return 0 if device == "cpu" or (device == "auto" and asks_nothing) else processes
 
 
-def resources_of_training():
-    """What a training asks for besides memory and time.
+def asked(load):
+    """Memory and time of jobs.
+
+    Args:
+        load: the work of a job, from its wildcards, its inputs and `gpus`.
+    """
+    return {
+        "mem_mb": lambda wildcards, input, attempt: load(wildcards, input, gpus).memory(attempt),
+        "runtime": lambda wildcards, input, attempt: load(wildcards, input, gpus).minutes(attempt),
+    }
+
+
+def asked_for_training(load):
+    """What a training asks for.
 
     On several nodes SLURM starts the job on the first, without srun (`mpi`); it starts its parts itself, one task a
     node, through `hardware.launcher`. GPUs are then asked for by node (`gres`), as their sum may lie anyhow.
     """
     hardware = STUDY.hardware
-    asked = {"gpus": lambda wildcards: gpus(hardware.processes * hardware.nodes), "nodes": hardware.nodes}
+    fixed = {"gpus": lambda wildcards: gpus(hardware.processes * hardware.nodes), "nodes": hardware.nodes}
     limit = workflow.global_resources.get("nodes").value  # None where there is none
     if limit is not None and limit < hardware.nodes:
         raise StudyError(
@@ -39,79 +52,14 @@ def resources_of_training():
             f"--resources short_jobs=4 nodes={hardware.nodes}"
         )
     if hardware.nodes == 1:
-        return {**asked, "gpu": asked["gpus"]}
+        return {**fixed, "gpu": fixed["gpus"], **asked(load)}
     gres = lambda wildcards: f"gpu:{hardware.processes}" if gpus(hardware.processes) else ""
-    return {**asked, "gres": gres, "tasks": hardware.nodes, "tasks_per_gpu": 0, "mpi": "srun"}
+    several = {"gres": gres, "tasks": hardware.nodes, "tasks_per_gpu": 0, "mpi": "srun"}
+    return {**fixed, **several, **asked(load)}
 
 
-def load_of(run, table, epochs, batch_size, hardware=STUDY.hardware):
-    """The work of a job that passes the images of a table through the network of a run."""
-    return resources.Load(
-        images=resources.rows(table),
-        epochs=epochs,
-        batch_size=batch_size,
-        backbone=STUDY.settings.backbones[run.backbone],
-        streamed=images_of(run.dataset, run.backbone).source == "stream",
-        hardware=hardware,
-        gpus=gpus(hardware.processes * hardware.nodes),
-    )
-
-
-def training_load(wildcards, input):
-    """The work of one training."""
-    run = run_of(wildcards)
-    training = STUDY.training_for(run)
-    return load_of(run, input.train, training.epochs, training.batch_size)
-
-
-def pretraining_load(wildcards, input):
-    """The work of training a backbone from scratch; every phase as deep as the last."""
-    phases = [phase["training"] for phase in STUDY.pretraining_for(wildcards.backbone)]
-    epochs, batch_size = sum(phase["epochs"] for phase in phases), phases[-1]["batch_size"]
-    return load_of(STUDY.pretraining_run(wildcards.backbone), input.train, epochs, batch_size)
-
-
-def extraction_load(wildcards, input):
-    """The work of one pass over the test split, in one process."""
-    alone = STUDY.hardware.model_copy(update={"processes": 1, "nodes": 1})
-    return load_of(run_of(wildcards), input.test, 1, STUDY.evaluation_batch_size, alone)
-
-
-def training_memory(wildcards, input, attempt):
-    return training_load(wildcards, input).memory(attempt)
-
-
-def training_minutes(wildcards, input, attempt):
-    return training_load(wildcards, input).minutes(attempt)
-
-
-def pretraining_memory(wildcards, input, attempt):
-    return pretraining_load(wildcards, input).memory(attempt)
-
-
-def pretraining_minutes(wildcards, input, attempt):
-    return pretraining_load(wildcards, input).minutes(attempt)
-
-
-def extraction_memory(wildcards, input, attempt):
-    return extraction_load(wildcards, input).memory(attempt)
-
-
-def extraction_minutes(wildcards, input, attempt):
-    return extraction_load(wildcards, input).minutes(attempt)
-
-
-def preparation_memory(wildcards, threads, attempt):
-    return attempt * (2000 + 500 * threads)
-
-
-def preparation_minutes(wildcards, attempt):
-    return attempt * (480 if "root" in dataset_of(wildcards.dataset).options else 30)
-
-
-def memory_by_input(wildcards, input, attempt):
-    return resources.memory_by_input(resources.megabytes(input), attempt)
-
-
-def minutes_by_input(wildcards, input, attempt):
-    return resources.minutes_by_input(resources.megabytes(input), attempt)
+#: Of jobs that read tables.
+SHORT = {
+    "short_jobs": 1,
+    **asked(lambda wildcards, input, gpus: resources.Reading(resources.megabytes(input))),
+}

@@ -3,65 +3,73 @@
 
 rule try_setting:
     input:
-        unpack(trial_inputs),
+        unpack(SEARCH.trial_inputs),
     output:
-        history=f"{SEARCH}/history/{TRIAL}.parquet",
+        history=f"{SEARCH.folder}/history/{TRIAL}.parquet",
     log:
         f"{LOGS}/try_setting/{TRIAL}.log",
     conda:
         ENVIRONMENT
     threads: STUDY.hardware.threads
     resources:
-        **resources_of_training(),
-        mem_mb=trial_memory,
-        runtime=trial_minutes,
+        **asked_for_training(SEARCH.trial_load),
     params:
-        run=lambda w: asdict(search.run_of_trials(STUDY, cell_of(w))),
-        model=lambda w: model_of(search.run_in_study(STUDY, cell_of(w))),
-        training=lambda w: search.training(STUDY, cell_of(w)).model_dump(exclude=set(SEARCHED)),
-        setting=setting_of_trial,
-        images=lambda w: images_of(w.dataset, w.backbone).model_dump(),
-        method=lambda w: PLAIN_METHOD_FACTS[cell_of(w).method],
-        code=lambda w: CODE.run("try_setting", w.method),
-        shipped=lambda w: shipped_weights(w.backbone),
-        keep_head=lambda w: STUDY.keeps_head(search.run_in_study(STUDY, cell_of(w))),
+        job=JOBS["try_setting"],
+        takes=["hardware"],
+        arguments=lambda w, input, output: {
+            **SEARCH.trial(w),
+            "chosen": input.get("chosen"),
+            "pretrained": input.get("pretrained"),  # none: timm's, or those of the package
+            "train_table": input.train,
+            "test_table": input.get("test"),
+            "history": output.history,
+        },
+        of_package=lambda w: PLAN.shipped_weights(w.backbone),
+        method=lambda w: PLAN.plain_method_facts[w.method],
+    message:
+        MESSAGE
     script:
-        "../workflow/scripts/try_setting.py"
+        "../workflow/scripts/run_job.py"
 
 
 rule choose_setting:
     input:
-        histories=lambda w: trial_files(cell_of(w)),
+        histories=lambda w: SEARCH.files_of(SEARCH.cell_of(w)),
     output:
-        setting=f"{SEARCH}/chosen/{CELL}.json",
+        setting=f"{SEARCH.folder}/chosen/{CELL}.json",
     log:
         f"{LOGS}/choose_setting/{CELL}.log",
     conda:
         ENVIRONMENT
     params:
-        # In order, which decides between equals; to Snakemake the input is a set.
-        names=lambda w: list(trials()[cell_of(w)]),
-        last=lambda w: search.takes_last(STUDY, cell_of(w)),
-        code=lambda w: CODE.choose_setting(),
+        job=JOBS["choose_setting"],
+        takes=["inputs", "outputs"],
+        arguments=SEARCH.choice,
+        code=lambda w: PLAN.code.choose_setting(),
+    message:
+        MESSAGE
     script:
-        "../workflow/scripts/choose_setting.py"
+        "../workflow/scripts/run_job.py"
 
 
 rule collect_settings:
     input:
-        histories=lambda w: [file for cell in trials() for file in trial_files(cell)],
+        histories=lambda w: SEARCH.all_files(),
     output:
-        hyperparameters=f"{SEARCH}/hyperparameters.yaml",
-        trials=f"{SEARCH}/trials.parquet",
+        hyperparameters=f"{SEARCH.folder}/hyperparameters.yaml",
+        trials=f"{SEARCH.folder}/trials.parquet",
     log:
         f"{LOGS}/collect_settings.log",
     conda:
         ENVIRONMENT
     params:
-        config=CONFIG_OF_RESULTS,
-        code=lambda w: CODE.collect_settings(),
+        job=JOBS["collect_settings"],
+        takes=["inputs", "outputs"],
+        arguments=lambda w: {"config": PLAN.config, "code": PLAN.code.collect_settings()},
+    message:
+        MESSAGE
     script:
-        "../workflow/scripts/collect_settings.py"
+        "../workflow/scripts/run_job.py"
 
 
 localrules:
@@ -71,3 +79,5 @@ localrules:
 rule search:
     input:
         rules.collect_settings.output,
+    message:
+        MESSAGE

@@ -3,7 +3,7 @@
 
 rule pretrain:
     input:
-        train=f"{RESULTS}/datasets/pretraining/train.parquet",
+        train=PLAN.image_table(PRETRAINING, "train"),
     output:
         checkpoint=f"{RESULTS}/pretrained/{{backbone}}.safetensors",
         history=f"{RESULTS}/pretrained/{{backbone}}.history.parquet",
@@ -13,22 +13,27 @@ rule pretrain:
         ENVIRONMENT
     threads: STUDY.hardware.threads
     resources:
-        **resources_of_training(),
-        mem_mb=pretraining_memory,
-        runtime=pretraining_minutes,
+        **asked_for_training(PLAN.pretraining_load),
     params:
-        run=lambda w: asdict(STUDY.pretraining_run(w.backbone)),
-        model=lambda w: model_of(STUDY.pretraining_run(w.backbone)),
-        images=lambda w: images_of(PRETRAINING, w.backbone).model_dump(),
-        phases=lambda w: STUDY.pretraining_for(w.backbone),
-        code=lambda w: CODE.run("pretrain", UNREDUCED),
+        job=JOBS["pretrain"],
+        takes=["hardware"],
+        arguments=lambda w, input, output: {
+            **PLAN.pretraining(w),
+            "train_table": input.train,
+            **dict(output.items()),
+        },
+    message:
+        MESSAGE
     script:
-        "../workflow/scripts/pretrain.py"
+        "../workflow/scripts/run_job.py"
 
 
 rule train:
     input:
-        unpack(training_inputs),
+        unpack(PLAN.training_inputs),
+        # A training waits for both splits, so that what is wrong with the data is said before the first one. A test
+        # split that was prepared anew is no reason to train again.
+        prepared=ancient(PLAN.image_table("{dataset}", "test")),
     output:
         checkpoint=f"{RESULTS}/checkpoints/{RUN_PATH}.safetensors",
         history=f"{RESULTS}/history/{RUN_PATH}.parquet",
@@ -38,17 +43,20 @@ rule train:
         ENVIRONMENT
     threads: STUDY.hardware.threads
     resources:
-        **resources_of_training(),
-        mem_mb=training_memory,
-        runtime=training_minutes,
+        **asked_for_training(PLAN.training_load),
     params:
-        run=lambda w: asdict(run_of(w)),
-        model=lambda w: model_of(run_of(w)),
-        training=lambda w: training_of(run_of(w)).model_dump(),
-        images=lambda w: images_of(w.dataset, w.backbone).model_dump(),
-        method=lambda w: PLAIN_METHOD_FACTS[run_of(w).method],
-        code=lambda w: CODE.run("train", w.method),
-        shipped=lambda w: shipped_weights(w.backbone),
-        keep_head=lambda w: STUDY.keeps_head(run_of(w)),
+        job=JOBS["train"],
+        takes=["hardware"],
+        arguments=lambda w, input, output: {
+            **PLAN.training(w),
+            "pretrained": input.get("pretrained"),  # none: timm's, or those of the package
+            "train_table": input.train,
+            "test_table": input.get("test"),
+            **dict(output.items()),
+        },
+        of_package=lambda w: PLAN.shipped_weights(w.backbone),
+        method=lambda w: PLAN.plain_method_facts[w.method],
+    message:
+        MESSAGE
     script:
-        "../workflow/scripts/train.py"
+        "../workflow/scripts/run_job.py"

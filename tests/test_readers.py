@@ -96,7 +96,8 @@ def make_state(path: Path) -> None:
 
 def make_choice(path: Path) -> None:
     make_history(path.with_name("trial.parquet"))
-    choice.choose(["only"], [str(path.with_name("trial.parquet"))], False, str(path))
+    histories = [str(path.with_name("trial.parquet"))]
+    choice.choose(["only"], False, {"histories": histories}, {"setting": str(path)})
 
 
 def read_features(path: Path) -> object:

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from benchmarks.study import facts, lists, write_features
 from benchmarks.synthetic import STAGES, TOKENS
-from tokred.artifacts.render import SCHEMAS
-from tokred.claims import TABLES
-from tokred.comparison.jobs import compare, compare_datasets, compare_proxies, summarize
+from tokred.claims import TABLES as CLAIMED
+from tokred.comparison.job import make
 from tokred.methods.budget import token_budget
 from tokred.methods.registry import METHODS, Family
 from tokred.study.run import RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
 from tokred.study.view import View
 from tokred.tables import batch_writer, schemas
 from tokred.tables.patterns import numbered_clusters, pattern_schema
+from tokred.tables.registry import TABLES
 
 #: Images, and the width of their features.
 IMAGES, WIDTH = 40, 8
@@ -32,7 +32,7 @@ IMAGES, WIDTH = 40, 8
 
 def study_of_unrelated_patterns(folder: Path, view: View) -> dict[str, pd.DataFrame]:
     """All tables that claims read."""
-    made = {axis: [] for axis in TABLES}
+    made = {name: [] for name in CLAIMED}
     for dataset in view.datasets:
         of_dataset = []
         for backbone in view.backbones:
@@ -46,16 +46,19 @@ def study_of_unrelated_patterns(folder: Path, view: View) -> dict[str, pd.DataFr
                 made.setdefault(axis, []).append(_compared(axis, patterns, slice_))
             pairs = [made["methods"][-1], _compared("features", features, slice_)]
             made["proxies"].append(str(slice_ / "proxies.parquet"))
-            compare_proxies({"scores": [scores], "pairs": pairs}, {"rows": made["proxies"][-1]})
+            inputs = {"scores": [scores], "methods": pairs[:1], "features": pairs[1:]}
+            make(TABLES["proxies"].target, {"proxies": made["proxies"][-1]}, inputs)
             made["scores"].append(scores)
             summary, depth = (str(slice_ / f"{name}.parquet") for name in ("summary", "depth"))
-            summarize({"runs": patterns}, {"rows": summary, "depth": depth})
+            outputs = {"summary": summary, "depth": depth}
+            make(TABLES["summary"].target, outputs, {"patterns": patterns})
             made["summary"].append(summary)
             made["depth"].append(depth)
         made["backbones"].append(_compared("backbones", of_dataset, folder / dataset))
     made["datasets"].append(str(folder / "datasets.parquet"))
-    compare_datasets(view.grid, {"depth": made["depth"]}, {"rows": made["datasets"][0]})
-    return {name: schemas.read(made[name], SCHEMAS[name]) for name in TABLES}
+    outputs, inputs = {"datasets": made["datasets"][0]}, {"depth": made["depth"]}
+    make(TABLES["datasets"].target, outputs, inputs, {"grid": view.grid})
+    return {name: schemas.read(made[name], TABLES[name].columns) for name in CLAIMED}
 
 
 def _runs(view: View, dataset: str, backbone: str) -> Iterator[Run]:
@@ -68,7 +71,8 @@ def _runs(view: View, dataset: str, backbone: str) -> Iterator[Run]:
 
 def _compared(axis: str, files: Iterable[str], folder: Path) -> str:
     path = str(folder / f"{axis}.parquet")
-    compare(axis, {"runs": list(files)}, {"rows": path})
+    table = TABLES[axis]
+    make(table.target, {axis: path}, {table.inputs[0]: list(files)})
     return path
 
 

@@ -13,14 +13,14 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.study import lists, write_features
-from tokred.comparison.jobs import compare
+from tokred.comparison.job import make
 from tokred.comparison.proxies import correlate
-from tokred.comparison.runs import open_runs
 from tokred.metrics.chance import chance_adjusted
 from tokred.metrics.sets import expected_iou
 from tokred.study.run import RUN_COLUMNS, Run
 from tokred.tables import batch_writer, schemas
 from tokred.tables.patterns import numbered_clusters, pattern_schema
+from tokred.tables.registry import TABLES
 
 RNG = np.random.default_rng(0)
 IMAGES, TOKENS = 50, 36
@@ -46,7 +46,8 @@ def write(
 
 
 def pairs(axis: str, files: list[str]) -> pd.DataFrame:
-    return pd.DataFrame(importlib.import_module(f"tokred.comparison.{axis}").compare(open_runs(files)))
+    compare = importlib.import_module(f"tokred.comparison.{axis}").compare
+    return pd.DataFrame(compare({TABLES[axis].inputs[0]: files}))
 
 
 def random_sets(size: int) -> NDArray:
@@ -117,7 +118,7 @@ def test_tables_without_chance_levels_are_refused_by_name(tmp_path: Path) -> Non
     made = {"0.90": random_sets(32), "0.50": random_sets(18)}
     files = [write(tmp_path, Run("d", "b", "topk", rate, 0), kept, []) for rate, kept in made.items()]
     rows = tmp_path / "rows.parquet"
-    compare("keep_rates", {"runs": files}, {"rows": str(rows)})
+    make("tokred.comparison.keep_rates:compare", {"keep_rates": str(rows)}, {"patterns": files})
     assert len(schemas.read(rows, schemas.PAIRS)) == 1
     old = pq.read_table(rows).drop_columns(["chance", "degenerate"])
     pq.write_table(old, rows)

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from tokred.comparison import jobs
 from tokred.comparison.examples import example_rows, picture_rows
+from tokred.comparison.job import make
 from tokred.comparison.runs import open_runs
 from tokred.data.image_table import ImageTable
 from tokred.data.info import Row, TableInfo
@@ -97,7 +97,10 @@ def test_image_that_a_run_lacks_is_an_error(patterns: Path) -> None:
 
 def test_jobs_write_tables_of_the_schema(images: ImageTable, patterns: Path, tmp_path: Path) -> None:
     pictures = str(tmp_path / "pictures.parquet")
-    jobs.choose_pictures("shapes", 8, None, {"table": [str(images.path)]}, {"rows": pictures})
+    arguments = {"dataset": "shapes", "size": 8, "crop_pct": None}
+    target, inputs = "tokred.comparison.examples:choose_pictures", {"test_images": [str(images.path)]}
+    make(target, {"pictures": pictures}, inputs, arguments)
     assert len(schemas.read(pictures, schemas.PICTURES)) == 8
+    inputs = {"patterns": [str(patterns)], "pictures": [pictures]}
     with pytest.raises(ValueError, match=r"patterns\.parquet: has image 'i\d+' 0 times"):
-        jobs.show_examples({"runs": [str(patterns)], "pictures": [pictures]}, {"rows": str(tmp_path / "e")})
+        make("tokred.comparison.examples:show_examples", {"examples": str(tmp_path / "e")}, inputs)

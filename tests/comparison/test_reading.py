@@ -38,7 +38,7 @@ def test_parts_are_read_once(axis: str, parts: int, files: list[str]) -> None:
         return found
 
     with mock.patch.object(patterns, "read", counting):
-        list(importlib.import_module(f"tokred.comparison.{axis}").compare(open_runs(files)))
+        list(importlib.import_module(f"tokred.comparison.{axis}").compare({"patterns": files}))
     assert set(counted.values()) <= {1}
     assert len(counted) == parts
 
@@ -80,9 +80,10 @@ def test_starting_the_workflow_needs_no_tables() -> None:
 
 def test_comparing_patterns_needs_no_networks(files: list[str], tmp_path: Path) -> None:
     program = f"""
-from tokred.comparison.jobs import compare, summarize
-inputs = {{"runs": {files!r}}}
-compare("keep_rates", inputs, {{"rows": {str(tmp_path / "rows.parquet")!r}}})
-summarize(inputs, {{name: {str(tmp_path)!r} + f"/{{name}}.parquet" for name in ("rows", "depth")}})
+from tokred.comparison.job import make
+inputs = {{"patterns": {files!r}}}
+outputs = {{name: {str(tmp_path)!r} + f"/{{name}}.parquet" for name in ("summary", "depth")}}
+make("tokred.comparison.keep_rates:compare", {{"keep_rates": {str(tmp_path / "rows.parquet")!r}}}, inputs)
+make("tokred.comparison.summary:summarize", outputs, inputs)
 """
     assert not {"torch", "timm", "sklearn", "matplotlib"} & loaded(program)

@@ -12,8 +12,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.study import write_features, write_patterns
-from tokred.comparison.datasets import compare as compare_maps
-from tokred.comparison.runs import open_runs
+from tokred.comparison.datasets import compare_maps
 from tokred.metrics.registry import METRICS
 from tokred.orchestration.rule_code import TABLE_METRICS
 from tokred.study.run import Run
@@ -44,8 +43,8 @@ def compare(folder: Path) -> Callable[[str], pd.DataFrame]:
     def rows(table: str) -> pd.DataFrame:
         if table == "datasets":
             return pd.DataFrame(compare_maps(maps, (2, 2)))
-        files = open_runs(features if table == "features" else patterns)
-        return pd.DataFrame(importlib.import_module(f"tokred.comparison.{table}").compare(files))
+        inputs = {"patterns": patterns, "cls_features": features}
+        return pd.DataFrame(importlib.import_module(f"tokred.comparison.{table}").compare(inputs))
 
     return rows
 

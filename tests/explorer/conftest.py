@@ -85,5 +85,5 @@ def explorer(study: Made) -> Path:
 
 def written(made: Made) -> Path:
     """The page of a study."""
-    build(asdict(made.view), {}, made.inputs, str(made.folder / "explorer.html"))
+    build(asdict(made.view), {}, made.inputs, {"page": str(made.folder / "explorer.html")})
     return made.folder / "explorer.html"

@@ -204,7 +204,7 @@ def test_names_are_only_ever_text(browser: Browser, tmp_path: Path) -> None:
 
 def renamed(made: Made) -> Path:
     """The page with image ids that would break out of attributes and elements."""
-    build(asdict(made.view), {}, made.inputs, str(made.folder / "page.html"))
+    build(asdict(made.view), {}, made.inputs, {"page": str(made.folder / "page.html")})
     text = (made.folder / "page.html").read_text()
     changed = text.replace(
         '"id":"one-000"', '"id":"\\u003cscript\\u003ewindow.hacked=1\\u003c/script\\u003e\\" x=\'"'

@@ -37,7 +37,7 @@ def payload_of(path: Path) -> dict:
 
 
 def built(made: Made, folder: Path, **options: int) -> dict:
-    build(asdict(made.view), {}, made.inputs, str(folder / "page.html"), **options)
+    build(asdict(made.view), {}, made.inputs, {"page": str(folder / "page.html")}, **options)
     return payload_of(folder / "page.html")
 
 

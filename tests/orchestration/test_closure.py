@@ -14,15 +14,16 @@ import pytest
 import tokred
 from tests.training.test_loop import BACKBONE, SETTINGS
 from tokred.artifacts.render import render_files
-from tokred.comparison import jobs
+from tokred.comparison.job import make
 from tokred.data.prepare import prepare
 from tokred.evaluation.job import extract_run
 from tokred.methods.registry import METHODS
 from tokred.orchestration.provenance import installed
-from tokred.orchestration.rule_code import TABLE_METRICS
+from tokred.orchestration.rule_code import MAKE_TABLE
 from tokred.study import Training
 from tokred.study.run import Run
 from tokred.study.view import View
+from tokred.tables.registry import TABLES
 from tokred.training.job import train
 
 ROOT = Path(tokred.__file__).parent
@@ -74,10 +75,11 @@ def test_modules_are_imported_by_name_in_few_places() -> None:
         "metrics/registry.py",
         "data/registry.py",
         "artifacts/artifact.py",
+        "tables/registry.py",
     }
     assert found - registries == {
         "__init__.py",  # the package's public names
-        "comparison/jobs.py",  # the axis, which the rule names
+        "comparison/job.py",  # the comparison, which the rule names
         "metrics/maps.py",  # a library
         "orchestration/provenance.py",
         "runtime/__main__.py",  # the job's own function, in each of its processes
@@ -160,17 +162,18 @@ def test_all_that_runs_is_reached(folder: Path) -> None:
                 asdict(run_of(method)), described, 8, {"extract": "e0"}, checkpoint, tables["test"], files
             )
         assert missing(run, ["tokred.evaluation.job:extract_run"], METHODS=[method]) == set()
-    patterns = {"runs": sorted(map(str, (folder / "patterns").iterdir()))}
-    for axis in ("methods", "keep_rates"):
+    files = {
+        name: sorted(map(str, (folder / stage).iterdir()))
+        for name, stage in (("patterns", "patterns"), ("cls_features", "features"))
+    }
+    for name in ("methods", "keep_rates", "features", "summary"):
+        table = TABLES[name]
+        tables = [other.name for other in TABLES.values() if other.rule == table.rule]
+        outputs = {other: str(folder / f"{other}.parquet") for other in tables}
         with running() as run:
-            jobs.compare(axis, patterns, {"rows": str(folder / f"{axis}.parquet")}, {"compare": "c"})
-        targets = ["tokred.comparison.jobs:compare", f"tokred.comparison.{axis}:compare"]
-        assert missing(run, targets, METHODS=[], METRICS=TABLE_METRICS[axis]) == set()
-    with running() as run:
-        features = {"runs": sorted(map(str, (folder / "features").iterdir()))}
-        jobs.compare("features", features, {"rows": str(folder / "features.parquet")})
-    targets = ["tokred.comparison.jobs:compare", "tokred.comparison.features:compare"]
-    assert missing(run, targets, METHODS=[], METRICS=TABLE_METRICS["features"]) == set()
+            make(table.target, outputs, {source: files[source] for source in table.inputs}, code={"c": "0"})
+        registries = {"METHODS": [], "METRICS": table.metrics, "TABLES": tables}
+        assert missing(run, [MAKE_TABLE, table.target], **registries) == set()
     _test_drawing(folder)
 
 
@@ -198,6 +201,6 @@ def _test_drawing(folder: Path) -> None:
     )
     scores = sorted(map(str, (folder / "scores").iterdir()))
     with running() as run:
-        render_files("figure1", asdict(view), {"scores": scores}, [str(folder / "figure1.png")])
-    artifacts = {"ARTIFACTS": ["figure1"], "METHODS": [], "METRICS": []}
+        render_files("figure1", asdict(view), {"scores": scores}, {"png": str(folder / "figure1.png")})
+    artifacts = {"ARTIFACTS": ["figure1"], "METHODS": [], "METRICS": [], "TABLES": ["scores"]}
     assert missing(run, ["tokred.artifacts.render:render_files"], **artifacts) == set()

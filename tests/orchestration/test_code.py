@@ -181,17 +181,6 @@ def test_descriptions_of_fields_do_not_count(tmp_path: Path) -> None:
     assert write(tmp_path, {"a.py": text.replace("ge=0", "ge=1")}).code("tokred.a:A") != old
 
 
-def test_a_scripts_job_is_what_it_names(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(
-        'from tokred.orchestration.job_runner import run_job\n\nrun_job("tokred.job:run", {"size": 1})\n'
-    )
-    files = {**FILES, "worker.py": "def run_job():\n    pass\n"}
-    reached = write(tmp_path / "tokred", files).reached(str(script))
-    assert reached["tokred.job"] == ["LIMIT", "Wrong", "run"]
-    assert "tokred.orchestration.job_runner" not in reached
-
-
 def test_errors_name_what_is_missing(tmp_path: Path) -> None:
     package = write(tmp_path, FILES)
     with pytest.raises(ValueError, match=r"tokred\.job:nothing: there is no such definition"):

@@ -58,8 +58,8 @@ def test_attempts_get_more_up_to_a_day() -> None:
     assert [LOAD.minutes(n) for n in (1, 2, 3)] == [LOAD.minutes(1) * n for n in (1, 2, 3)]
     assert [LOAD.memory(n) for n in (1, 2, 3)] == [LOAD.memory(1) * n for n in (1, 2, 3)]
     assert replace(LOAD, epochs=10_000).minutes(1) == resources.LONGEST
-    assert resources.minutes_by_input(1e6, 1) == resources.LONGEST
-    assert [resources.memory_by_input(10, n) for n in (1, 2)] == [2040, 4080]
+    assert resources.Reading(1e6).minutes(1) == resources.LONGEST
+    assert [resources.Reading(10).memory(n) for n in (1, 2)] == [2040, 4080]
 
 
 def test_memory_follows_what_is_held() -> None:

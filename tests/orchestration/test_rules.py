@@ -20,13 +20,11 @@ from tokred.methods.registry import METHODS, Method
 from tokred.metrics.registry import METRICS
 from tokred.orchestration import provenance
 from tokred.orchestration.provenance import Package, facts
-from tokred.orchestration.rule_code import LOOKS, TABLE_METRICS, RuleCode, facts_of_metrics
+from tokred.orchestration.rule_code import JOBS, LOOKS, TABLE_METRICS, RuleCode, facts_of_metrics
+from tokred.tables.registry import TABLES
 
 ROOT = Path(tokred.__file__).parent
-SCRIPTS = ROOT.parent / "workflow/scripts"
-AXES = ("keep_rates", "fixed", "methods", "features", "backbones")
-JOBS = {"publish": "collect", "refer": "collect"}
-OTHERS = ("summarize", "compare_datasets", "compare_proxies", "choose_pictures", "show_examples", *JOBS)
+TABLE_RULES = sorted({table.rule for table in TABLES.values() if table.target})
 CLAIMS = {claim.name: claim for claims in GROUPS.values() for claim in claims}
 
 
@@ -36,12 +34,8 @@ def of_runs(code: RuleCode, method: str) -> dict[str, str]:
 
 
 def of_comparisons(code: RuleCode) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for axis in AXES:
-        found |= code.compare(f"compare_{axis}", "compare", f"tokred.comparison.{axis}:compare")
-    for rule in OTHERS:
-        found |= code.compare(rule, JOBS.get(rule, rule))
-    return found
+    made = (code.make(rule) for rule in TABLE_RULES if rule != "list_settings")
+    return {stage: fingerprint for stages in made for stage, fingerprint in stages.items()}
 
 
 def of_presentation(code: RuleCode) -> dict[str, str]:
@@ -50,7 +44,7 @@ def of_presentation(code: RuleCode) -> dict[str, str]:
 
 
 def of_settings(code: RuleCode) -> dict[str, str]:
-    return {**code.list_settings(), **code.collect_settings(), "choose_setting": code.choose_setting()}
+    return {**code.make("list_settings"), **code.collect_settings(), "choose_setting": code.choose_setting()}
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +64,10 @@ def changes(copy: Path) -> Changes:
 
     def apply(file: Path, change: Callable[[str], str], of: Callable[[RuleCode], dict[str, str]]) -> set[str]:
         original = file.read_text()
-        before = of(RuleCode(Package(copy), SCRIPTS))
+        before = of(RuleCode(Package(copy)))
         file.write_text(change(original))
         try:
-            after = of(RuleCode(Package(copy), SCRIPTS))
+            after = of(RuleCode(Package(copy)))
         finally:
             file.write_text(original)
         assert original != change(original)
@@ -204,12 +198,17 @@ def test_what_comes_newly_into_a_registry_has_nothing_made_anew(copy: Path, chan
         line = '    Metric("new", "New", "maps", True, 0, 1, True, "new:new"),\n'
         return text.replace("]\n\n#: Every metric", f"{line}]\n\n#: Every metric")
 
-    def with_table(text: str) -> str:
+    def with_schema(text: str) -> str:
         return f'{text}\n\nNEW = pa.schema([*_IDENTITY, ("new", pa.float64())])\n'
+
+    def with_table(text: str) -> str:
+        line = '    _pairs("new", "patterns", ("iou",), "Compare anew", "Average patterns"),\n'
+        return text.replace("]\n\n_OTHER_COMPARISONS", f"{line}]\n\n_OTHER_COMPARISONS")
 
     assert changes(copy / "methods/registry.py", with_method, of) == set()
     assert changes(copy / "metrics/registry.py", with_metric, of) == set()
-    assert changes(copy / "tables/schemas.py", with_table, of) == set()
+    assert changes(copy / "tables/schemas.py", with_schema, of) == set()
+    assert changes(copy / "tables/registry.py", with_table, of) == set()
 
 
 def test_training_extraction_comparison_and_drawing_are_apart(copy: Path, changes: Changes) -> None:
@@ -240,6 +239,35 @@ def test_what_the_registry_says_of_metrics_is_among_the_parameters_of_what_shows
     assert facts_of_metrics(["methods"])["iou"]["label"] == "IoU"
     assert "label" not in facts_of_metrics(["methods"], LOOKS)["iou"]
     assert facts_of_metrics(["scores"]) == {}
+
+
+def test_a_changed_schema_counts_where_its_tables_are_written_and_read(copy: Path, changes: Changes) -> None:
+    def of(code: RuleCode) -> dict[str, str]:
+        drawn = {name: code.render(name) for name, entry in ARTIFACTS.items() if "examples" in entry.needs}
+        others = {name: code.render(name) for name in ("figure6", "table1")}
+        return {**of_comparisons(code), **of_runs(code, "topk"), **drawn, **others}
+
+    shows_examples = {name for name, entry in ARTIFACTS.items() if "examples" in entry.needs}
+    found = changes(
+        copy / "tables/schemas.py", lambda t: t.replace('("kept", pa.bool_())', '("kept", pa.int8())'), of
+    )
+    assert len(shows_examples) > 5
+    assert found == {"show_examples", *shows_examples}
+
+
+@pytest.mark.parametrize("rule", TABLE_RULES)
+def test_tables_of_one_rule_are_of_one_job(rule: str) -> None:
+    entries = [table for table in TABLES.values() if table.rule == rule]
+    parts = [(t.target, t.slice, t.inputs, t.arguments, t.of_study, t.metrics, t.does) for t in entries]
+    assert all(part == parts[0] for part in parts)
+
+
+def test_the_code_of_a_job_is_that_of_its_function() -> None:
+    """What only starts jobs is no part of it."""
+    code = RuleCode(provenance.installed())
+    assert code.run("train", "topk")["train"] == provenance.installed().code(JOBS["train"], METHODS=[])
+    reached = provenance.installed().reached(JOBS["train"], METHODS=[])
+    assert not [module for module in reached if module.startswith("tokred.orchestration")]
 
 
 def test_a_registry_that_a_job_looks_into_must_be_named() -> None:

@@ -53,5 +53,5 @@ def test_choice_is_the_searched_settings_alone(tmp_path: Path) -> None:
         history(tmp_path / f"{i}.parquet", values, [(accuracy, NAN)])
         for i, (values, accuracy) in enumerate(zip(settings, (50.0, 60.0, 60.0), strict=True))
     ]
-    choose(["a", "b", "c"], files, False, str(tmp_path / "chosen.json"))
+    choose(["a", "b", "c"], False, {"histories": files}, {"setting": str(tmp_path / "chosen.json")})
     assert json.loads((tmp_path / "chosen.json").read_text()) == settings[1]

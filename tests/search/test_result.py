@@ -61,7 +61,7 @@ def write_search(folder: Path, values: dict[str, Any], scores: Scores) -> Path:
             scored = [] if accuracy is None else [(accuracy, float("nan"))]
             files.append(history(path, value, scored, run=asdict(run_of_trials(parsed, cell))))
     outputs = {name: str(folder / name) for name in ("trials", "hyperparameters")}
-    write(values, files, outputs)
+    write(values, {"histories": files}, outputs)
     return Path(outputs["hyperparameters"])
 
 

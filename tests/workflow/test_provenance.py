@@ -97,7 +97,7 @@ def test_a_changed_formula_of_a_metric_has_all_that_shows_it_made_anew(finished:
             "from __future__ import annotations\n",
             "# New.\nfrom __future__ import annotations\n",
         ),
-        ("workflow/scripts/train.py", '"""Fine-tune', '"""Train'),
+        ("workflow/scripts/run_job.py", '"""Run the function', '"""Call the function'),
     ],
 )
 def test_changed_words_have_nothing_made_anew(finished: Path, file: str, before: str, after: str) -> None:
@@ -117,12 +117,19 @@ def test_a_changed_method_has_its_own_models_made_anew(finished: Path) -> None:
     assert "prepare" not in jobs
 
 
-def test_a_changed_script_counts_by_what_it_does(finished: Path) -> None:
-    script = finished / "clone/workflow/scripts/extract.py"
+def test_what_only_starts_jobs_has_nothing_made_anew(finished: Path) -> None:
+    script = finished / "clone/workflow/scripts/run_job.py"
     script.touch()
-    assert to_do(finished) == {}
-    with changed(script, '"batch_size": snakemake.params.batch_size', '"batch_size": 1'):
-        jobs = to_do(finished)
+    with changed(script, "import json\n", "import json\nimport sys\n"):
+        assert to_do(finished) == {}
+
+
+def test_changed_hardware_has_nothing_made_anew(finished: Path) -> None:
+    assert to_do(finished, "--config", "hardware={micro_batch_size: 4, workers: 1}") == {}
+
+
+def test_changed_arguments_of_a_job_count(finished: Path) -> None:
+    jobs = to_do(finished, "--config", "evaluation_batch_size=4")
     assert jobs["extract"] == 3
     assert "train" not in jobs
 
@@ -138,7 +145,7 @@ def test_a_copy_of_everything_has_nothing_to_do(finished: Path, tmp_path: Path) 
 
 
 def test_shipped_weights_count_by_their_content(finished: Path) -> None:
-    weights = finished / "clone/tokred/shipped_weights/vit_nano.safetensors"
+    weights = finished / "clone/tokred/models/shipped_weights/vit_nano.safetensors"
     content = weights.read_bytes()
     weights.unlink()
     weights.write_bytes(content)

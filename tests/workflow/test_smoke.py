@@ -15,11 +15,10 @@ from tests.explorer.test_payload import payload_of
 from tests.study.studies import smoke as smoke_values
 from tests.workflow.conftest import ROOT, Snakemake, overlay, planned
 from tokred.artifacts.registry import ARTIFACTS
-from tokred.artifacts.render import SCHEMAS
 from tokred.study import parse
 from tokred.study.run import RUN_COLUMNS
 from tokred.study.study import Study
-from tokred.tables import schemas
+from tokred.tables import registry, schemas
 
 VIEW = parse(Study, smoke_values(), "smoke").view()
 FIGURES = [name for name, a in ARTIFACTS.items() if a.kind == "figure" and a.obstacle(VIEW) is None]
@@ -58,8 +57,10 @@ def test_explorer_has_every_run_on_one_page(smoke: Path) -> None:
 
 def test_comparisons_have_rows_of_their_schema(smoke: Path) -> None:
     results = smoke / "results/smoke"
-    for name, schema in SCHEMAS.items():
-        folder = results / ("scores" if name == "scores" else f"metrics/{name}")
+    for name, table in registry.TABLES.items():
+        if not table.schema or name == "published":
+            continue
+        schema, folder = table.columns, results / table.folder
         files = [folder.with_suffix(".parquet")] if not folder.exists() else sorted(folder.rglob("*.parquet"))
         rows = schemas.read(files, schema)
         if name == "grid":
@@ -179,6 +180,6 @@ def test_every_rule_ran(smoke: Path) -> None:
     rules = {path.stem for path in (smoke / "results/smoke/logs").iterdir()}
     files = [path for path in ROOT.glob("rules/*.smk") if path.name != "search.smk"]  # see test_search.py
     declared = set(re.findall(r"^rule (\w+):", "\n".join(path.read_text() for path in files), re.M))
-    axes = {f"compare_{axis}" for axis in ("keep_rates", "fixed", "methods", "features", "backbones")}
+    tables = {table.rule for table in registry.TABLES.values()}
     on_request = {"benchmarks", "publish", "scale"}  # not of this study, or not part of `all`
-    assert rules == (declared | axes) - on_request
+    assert rules == (declared | tables) - on_request

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tokred.methods.registry import METHODS, Family
 from tokred.statistics.intervals import describe
 from tokred.study.view import View
+from tokred.tables.registry import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,26 +19,10 @@ if TYPE_CHECKING:
 
     from tokred.artifacts.table import Table
 
-#: Tables that a study has without models of its own.
-UNTRAINED = ("scores", "reference", "settings", "grid")
 #: Formats in which each kind is written.
 FORMATS = {"figure": ("pdf", "png"), "table": ("csv", "html", "md", "tex")}
-#: What an artifact is about, by the table that it shows.
-_TOPICS = {
-    "scores": "Performance",
-    "keep_rates": "Patterns over keep rates",
-    "summary": "Patterns over keep rates",
-    "backbones": "Patterns over backbones",
-    "datasets": "Average patterns",
-    "depth": "Average patterns",
-    "fixed": "Learned against fixed patterns",
-    "proxies": "Proxies for performance",
-    "features": "Proxies for performance",
-    "methods": "Proxies for performance",
-    "pictures": "Example images",
-    "settings": "Settings",
-    "grid": "Settings",
-}
+#: Topic of artifacts that show this, whatever else they show.
+_PROXIES = "Proxies for performance"
 #: What an artifact may show, by the attribute of a method that has it.
 _SHOWN = {"kept": "kept tokens", "clusters": "clusters", "dynamic": "a variable number of tokens"}
 
@@ -80,7 +65,7 @@ class Artifact:
 
     def obstacle(self, view: View) -> str | None:
         """Why the artifact makes no sense for a study; None if it does."""
-        untold = [table for table in self.needs if table not in UNTRAINED]
+        untold = [table for table in self.needs if not TABLES[table].untrained]
         if untold and not view.trained:
             return f"{self.name} needs {', '.join(untold)}, the study has performance only"
         if "grid" in self.needs and not view.searched:
@@ -128,7 +113,8 @@ class Artifact:
     @property
     def topic(self) -> str:
         """What it is about: its place in the report."""
-        return _TOPICS[self.needs[-1] if self.needs[-1] in ("features", "methods") else self.needs[0]]
+        first, last = (TABLES[self.needs[index]].topic for index in (0, -1))
+        return last if last == _PROXIES else first
 
     @property
     def label(self) -> str:

@@ -11,24 +11,11 @@ from tokred.artifacts.registry import ARTIFACTS
 from tokred.files import atomic_path
 from tokred.study.view import View
 from tokred.tables import schemas
-
-#: Schema of each table that artifacts may need.
-SCHEMAS = {
-    "scores": schemas.SCORES,
-    "summary": schemas.SUMMARY,
-    "depth": schemas.DEPTH,
-    "proxies": schemas.PROXIES,
-    "reference": schemas.SCORES,
-    "settings": schemas.SETTINGS,
-    "grid": schemas.GRID,
-    "pictures": schemas.PICTURES,
-    "examples": schemas.EXAMPLES,
-    **dict.fromkeys(("keep_rates", "backbones", "datasets", "fixed", "methods", "features"), schemas.PAIRS),
-}
+from tokred.tables.registry import TABLES
 
 
 def render_files(
-    name: str, view: Mapping[str, object], inputs: Mapping[str, Sequence[str]], outputs: Iterable[str]
+    name: str, view: Mapping[str, object], inputs: Mapping[str, Sequence[str]], outputs: Mapping[str, str]
 ) -> None:
     """Read an artifact's tables and write it.
 
@@ -36,10 +23,10 @@ def render_files(
         name: of the artifact.
         view: fields of the `View`.
         inputs: files of each table that it needs.
-        outputs: paths; their suffixes say the formats.
+        outputs: path by format.
     """
-    frames = {table: schemas.read(files, SCHEMAS[table], table) for table, files in inputs.items()}
-    render(name, frames, View.of(view), outputs)
+    frames = {table: schemas.read(files, TABLES[table].columns, table) for table, files in inputs.items()}
+    render(name, frames, View.of(view), outputs.values())
 
 
 def render(name: str, frames: Mapping[str, pd.DataFrame], view: View, outputs: Iterable[str]) -> None:

@@ -13,7 +13,6 @@ import pandas as pd
 
 from tokred.artifacts.markup import markdown
 from tokred.artifacts.page import page
-from tokred.artifacts.render import SCHEMAS
 from tokred.claims import (
     averages,
     backbones,
@@ -27,6 +26,7 @@ from tokred.claims.claim import Claim, Evidence, NotTestableError
 from tokred.files import atomic_path
 from tokred.study.view import View
 from tokred.tables import schemas
+from tokred.tables.registry import TABLES
 
 #: Every claim, by what it is about.
 GROUPS: dict[str, list[Claim]] = {
@@ -137,7 +137,7 @@ def write(
         inputs: files of the tables that the study has, of those that claims need.
     """
     frames: dict[str, pd.DataFrame] = {
-        name: schemas.read(files, SCHEMAS[name], name) for name, files in inputs.items()
+        name: schemas.read(files, TABLES[name].columns, name) for name, files in inputs.items()
     }
     shown = View.of(view)
     groups = decide_all(Evidence(frames, shown))

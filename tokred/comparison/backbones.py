@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import combinations
 
 from tokred.comparison.pairs import Row, compare_clusters, compare_kept
-from tokred.comparison.runs import RunFile, groups
+from tokred.comparison.runs import Files, RunFile, groups, open_runs
 from tokred.metrics.lower_bounds import iou_lower_bound
 
 
-def compare(files: Iterable[RunFile]) -> Iterator[Row]:
+def compare(inputs: Files) -> Iterator[Row]:
     """Every pair of backbones of a method and keep rate: IoU of kept tokens, NMI of clusters."""
-    reduced = [file for file in files if file.method.target]
+    reduced = [file for file in open_runs(inputs["patterns"]) if file.method.target]
     for group in groups(reduced, "method", "keep_rate", parts=["survived", "cluster"]):
         for first, second in combinations(group, 2):
             if first.run.backbone != second.run.backbone:

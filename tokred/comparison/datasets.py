@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import pandas as pd
 
 from tokred.comparison.pairs import Row, pair_row
+from tokred.comparison.runs import Files
 from tokred.metrics.registry import METRICS
 from tokred.study.run import RUN_COLUMNS, UNREDUCED, Run
+from tokred.tables import schemas
 
 
-def compare(maps: pd.DataFrame, grid: tuple[int, int]) -> Iterator[Row]:
+def compare(inputs: Files, grid: Sequence[int]) -> Iterator[Row]:
+    """Every metric of depth maps for every pair of data sets of a backbone, method and keep rate.
+
+    Args:
+        grid: (rows, columns) of input tokens.
+    """
+    rows, columns = grid
+    return compare_maps(schemas.read(inputs["depth"], schemas.DEPTH), (rows, columns))
+
+
+def compare_maps(maps: pd.DataFrame, grid: tuple[int, int]) -> Iterator[Row]:
     """Every metric of depth maps for every pair of data sets of a backbone, method and keep rate.
 
     Args:

@@ -11,13 +11,27 @@ import numpy as np
 from PIL import Image
 
 from tokred.comparison.pairs import Row
-from tokred.comparison.runs import RunFile
+from tokred.comparison.runs import Files, RunFile, open_runs
 from tokred.data.framing import frame
-from tokred.data.image_table import ImageTable
+from tokred.data.image_table import ImageTable, check_table
 from tokred.tables import parquet, schemas
+from tokred.tables.registry import TEST_IMAGES
 
 #: Pictures of a data set that are shown; patterns are kept of the first.
 PICTURES = 8
+
+
+def choose_pictures(inputs: Files, dataset: str, size: int, crop_pct: float | None) -> Iterator[Row]:
+    """Random images of a data set's test split, see `picture_rows`."""
+    (path,) = inputs[TEST_IMAGES]
+    check_table(path, dataset, "test")
+    return picture_rows(ImageTable(path), dataset, size, crop_pct)
+
+
+def show_examples(inputs: Files) -> Iterator[Row]:
+    """The tokens of the first of the data set's pictures in every run, see `example_rows`."""
+    (pictures,) = inputs["pictures"]
+    return example_rows(open_runs(inputs["patterns"]), first_picture(pictures))
 
 
 def picture_rows(table: ImageTable, dataset: str, size: int, crop_pct: float | None = None) -> Iterator[Row]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from tokred.comparison.anchors import FEATURE_ANCHORS
 from tokred.comparison.pairs import Row, pair_row
-from tokred.comparison.runs import RunFile, groups, same_images
+from tokred.comparison.runs import Files, RunFile, groups, open_runs, same_images
 from tokred.metrics.moments import Moments, RunningMoments
 from tokred.metrics.registry import METRICS
 from tokred.study.run import UNREDUCED
@@ -20,16 +20,16 @@ from tokred.tables.patterns import fixed_lists
 _BATCH = 1024
 
 
-def compare(files: Iterable[RunFile]) -> Iterator[Row]:
+def compare(inputs: Files) -> Iterator[Row]:
     """All metrics of CLS features between the anchors and all methods of the same keep rate.
 
     The unreduced model is an anchor of every keep rate, and is itself compared to no anchor (paper section
     5.5, as published).
 
-    A row a stage, and one for the last block (stage S + 1). One pass over the features of a keep rate at a
-    stage serves all anchors.
+    There is one row per stage, and one for the last block (stage S + 1). One pass over the features of a
+    keep rate at a stage serves all anchors.
     """
-    files = list(files)
+    files = open_runs(inputs["cls_features"])
     unreduced = [file for file in files if file.run.method == UNREDUCED]
     reduced = [file for file in files if file.run.method != UNREDUCED]
     for group in groups(reduced, "keep_rate", parts=[]):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from tokred.comparison.pairs import Row, compare_kept
-from tokred.comparison.runs import RunFile, groups
+from tokred.comparison.runs import Files, groups, open_runs
 from tokred.methods.registry import Family
 
 
-def compare(files: Iterable[RunFile]) -> Iterator[Row]:
+def compare(inputs: Files) -> Iterator[Row]:
     """IoU of every method that chooses tokens from the image with every fixed pattern of its keep rate."""
-    kept = [file for file in files if file.method.kept]
+    kept = [file for file in open_runs(inputs["patterns"]) if file.method.kept]
     for group in groups(kept, "keep_rate", parts=["survived"]):
         fixed = [file for file in group if file.method.family is Family.FIXED]
         learned = [file for file in group if file.method.family is not Family.FIXED]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import combinations
 
 from tokred.comparison.pairs import Row, compare_clusters, compare_kept
-from tokred.comparison.runs import RunFile, groups
+from tokred.comparison.runs import Files, RunFile, groups, open_runs
 from tokred.metrics.lower_bounds import ioa_lower_bound
 
 
-def compare(files: Iterable[RunFile]) -> Iterator[Row]:
+def compare(inputs: Files) -> Iterator[Row]:
     """Every pair r1 > r2 of a method: IoA of kept tokens, Homogeneity and Completeness of clusters."""
-    reduced = [file for file in files if file.method.target]
+    reduced = [file for file in open_runs(inputs["patterns"]) if file.method.target]
     for group in groups(reduced, "method", parts=["survived", "cluster"]):
         for low, high in combinations(group, 2):  # sorted by identity, so the keep rate rises
             if low.run.keep_rate != high.run.keep_rate:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from tokred.comparison.anchors import PATTERN_ANCHORS
 from tokred.comparison.pairs import Row, compare_clusters, compare_kept
-from tokred.comparison.runs import RunFile, groups
+from tokred.comparison.runs import Files, RunFile, groups, open_runs
 
 
-def compare(files: Iterable[RunFile]) -> Iterator[Row]:
+def compare(inputs: Files) -> Iterator[Row]:
     """IoU with Top-K of all methods with kept tokens, NMI with K-Medoids of all with clusters."""
-    reduced = [file for file in files if file.method.target]
+    reduced = [file for file in open_runs(inputs["patterns"]) if file.method.target]
     kept = [file for file in reduced if file.method.kept]
     for group in groups(kept, "keep_rate", parts=["survived"]):
         for anchor, other in _with_anchor(group, PATTERN_ANCHORS["iou"]):

@@ -7,11 +7,19 @@ from collections.abc import Iterator
 import pandas as pd
 
 from tokred.comparison.pairs import Row
+from tokred.comparison.runs import Files
 from tokred.statistics.correlation import kendall, spearman
 from tokred.study.run import UNREDUCED
+from tokred.tables import schemas
 
 #: Columns that a correlation holds for, in the names of `tables.PROXIES`.
 _SETTING = ["dataset", "backbone", "method", "keep_rate", "seed", "measure", "stage"]
+
+
+def compare(inputs: Files) -> Iterator[Row]:
+    """Correlation of performance with the similarity of patterns ("methods") and of CLS features."""
+    pairs = schemas.read([*inputs["methods"], *inputs["features"]], schemas.PAIRS)
+    return correlate(schemas.read(inputs["scores"], schemas.SCORES), pairs)
 
 
 def correlate(scores: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[Row]:

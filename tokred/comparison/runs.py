@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise
@@ -17,6 +17,9 @@ from tokred.metrics.sets import PackedSets, pack_survivors
 from tokred.study.run import Run
 from tokred.tables import parquet, patterns
 from tokred.tables.patterns import Patterns
+
+#: Paths of each input of a comparison.
+Files = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)

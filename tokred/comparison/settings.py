@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 from typing import Any
 
+from tokred.comparison.runs import Files
 from tokred.study import hyperparameters
 from tokred.study.base import parse
 from tokred.study.study import Study
-from tokred.tables import schemas
-
-log = logging.getLogger(__name__)
 
 
 def setting_rows(study: Study) -> Iterator[dict[str, str]]:
@@ -37,15 +33,12 @@ def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
 
 
-def write(
-    config: Mapping[str, Any], outputs: Mapping[str, str], code: Mapping[str, str] = MappingProxyType({})
-) -> None:
-    """The job: from a study's configuration to "settings" and "grid".
+def rows(inputs: Files, config: Mapping[str, Any]) -> tuple[Iterator[dict[str, str]], ...]:
+    """Rows of the tables `settings` and `grid`.
 
     Args:
-        code: by stage, the fingerprint of the code that does it, stored with the tables.
+        inputs: not read here: the study names the file of its hyperparameters itself.
+        config: the study's configuration.
     """
     study = parse(Study, config, "configuration of the study")
-    schemas.write_rows(outputs["settings"], setting_rows(study), schemas.SETTINGS, {"code": dict(code)})
-    schemas.write_rows(outputs["grid"], grid_rows(study), schemas.GRID, {"code": dict(code)})
-    log.info("settings of study %s", study.study)
+    return setting_rows(study), grid_rows(study)

@@ -9,12 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokred.comparison.pairs import Row
-from tokred.comparison.runs import RunFile, groups, statistics
+from tokred.comparison.runs import Files, RunFile, groups, open_runs, statistics
 from tokred.methods.budget import token_budget
 from tokred.metrics.depth import block_counts, count_levels
 from tokred.study.run import RUN_COLUMNS
 from tokred.tables import patterns
 from tokred.tables.patterns import count_clusters
+
+
+def summarize(inputs: Files) -> tuple[list[Row], list[Row]]:
+    """Rows of the tables `summary` and `depth`, see `summarize_runs`."""
+    return summarize_runs(open_runs(inputs["patterns"]))
 
 
 def summarize_runs(files: Iterable[RunFile]) -> tuple[list[Row], list[Row]]:
@@ -45,7 +50,7 @@ def summarize_runs(files: Iterable[RunFile]) -> tuple[list[Row], list[Row]]:
 
 
 def _depth_rows(file: RunFile, depth_map: NDArray) -> list[Row]:
-    """A row a token."""
+    """One row per token."""
     return [asdict(file.run) | {"token": t, "depth": float(depth)} for t, depth in enumerate(depth_map)]
 
 

@@ -31,7 +31,7 @@ def build(
     view: Mapping[str, object],
     framing: Mapping[str, Mapping[str, float | None]],
     inputs: Mapping[str, Sequence[str]],
-    output: str,
+    outputs: Mapping[str, str],
     images: int = IMAGES,
     limit: int = LIMIT,
 ) -> None:
@@ -43,14 +43,15 @@ def build(
             see.
         inputs: files of the "datasets" (test splits), of the "patterns" and "predictions" of the runs of one
             seed, of their "depth" maps, and of the "scores" of all runs.
+        outputs: path of the "page".
         images: largest number of images of a data set; fewer are shown where the page would be too large.
         limit: largest size of the page in bytes.
     """
     content = collect(View.of(view), framing, inputs, images)
     count, page = fit(content, images, limit)
-    with atomic_path(output) as temporary:
+    with atomic_path(outputs["page"]) as temporary:
         temporary.write_bytes(page)
-    log.info("%s: up to %d images a data set, %d bytes", output, count, len(page))
+    log.info("%s: up to %d images per data set, %d bytes", outputs["page"], count, len(page))
 
 
 def fit(content: Content, images: int, limit: int) -> tuple[int, bytes]:

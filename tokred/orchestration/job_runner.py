@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 VARIABLE = "TOKRED_WORKER"
 #: Environment variable with the process id of the workflow that has started the worker.
 WORKFLOW_VARIABLE = "TOKRED_WORKFLOW"
+#: Environment variable with the study's hardware (`tokred.study.Hardware`) as JSON.
+HARDWARE = "TOKRED_HARDWARE"
 #: One thread a job, as Snakemake tells libraries.
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",

@@ -42,10 +42,11 @@ REGISTRIES = {
     "METRICS": "tokred.metrics.registry",
     "ADAPTERS": "tokred.data.registry",
     "ARTIFACTS": "tokred.artifacts.registry",
+    "TABLES": "tokred.tables.registry",
 }
 #: Starts jobs, and has no part in what they do.
 _APART = "tokred.orchestration.job_runner"
-#: A definition: the module (or the path of a script) and the name in it.
+#: A definition: the module and the name in it.
 Place = tuple[str, str]
 #: In place of a name: all definitions of a module, and the statements that define nothing, such as calls.
 _ALL, _REST = "*", "(statements)"
@@ -87,7 +88,7 @@ class Package:
         """Fingerprint of what some definitions can reach.
 
         Args:
-            targets: "module:name" of each, or the path of a script that names one.
+            targets: "module:name" of each.
             entries: by registry, the names of those entries whose code runs; empty where only their facts are
                 read.
 
@@ -149,8 +150,6 @@ class Package:
 
     def _place(self, target: str) -> Place:
         """The definition that a target names."""
-        if target.endswith(".py"):
-            return (target, _ALL)
         name, _, wanted = target.partition(":")
         module = self._module(name)
         if module is None or wanted not in module.definitions:
@@ -206,11 +205,11 @@ class Package:
             yield (name, _ALL)
 
     def _module(self, name: str) -> _Module | None:
-        """A module of the package, or a script by its path; None where there is none of that name."""
+        """A module of the package; None where there is none of that name."""
         if name not in self._modules:
             base = self.root.joinpath(*name.split(".")[1:])
             possible = [base / "__init__.py", base.with_name(f"{base.name}.py")]
-            found = [file for file in ([Path(name)] if name.endswith(".py") else possible) if file.is_file()]
+            found = [file for file in possible if file.is_file()]
             parsed = [_module(name, file.parent, file.read_text(encoding="utf-8")) for file in found[:1]]
             self._modules[name] = parsed[0] if parsed else None
         return self._modules[name]

@@ -83,14 +83,44 @@ class Load:
         return self.hardware.processes * self.hardware.nodes
 
 
-def memory_by_input(megabytes: float, attempt: int) -> int:
-    """Memory of a job that reads tables (a comparison, an artifact)."""
-    return attempt * (2000 + math.ceil(4 * megabytes))
+@dataclass(frozen=True)
+class Reading:
+    """The work of a job that reads tables (a comparison, an artifact).
+
+    Attributes:
+        megabytes: size of the tables.
+    """
+
+    megabytes: float
+
+    def memory(self, attempt: int) -> int:
+        """Memory of the job, at its n-th attempt."""
+        return attempt * (2000 + math.ceil(4 * self.megabytes))
+
+    def minutes(self, attempt: int) -> int:
+        """Time of the job, at its n-th attempt."""
+        return min(attempt * (15 + math.ceil(self.megabytes)), LONGEST)
 
 
-def minutes_by_input(megabytes: float, attempt: int) -> int:
-    """Time of a job that reads tables."""
-    return min(attempt * (15 + math.ceil(megabytes)), LONGEST)
+@dataclass(frozen=True)
+class Preparation:
+    """The work of preparing a split of a data set.
+
+    Attributes:
+        reads_files: whether its images are files of the user's; otherwise they are made.
+        threads: that read images.
+    """
+
+    reads_files: bool
+    threads: int
+
+    def memory(self, attempt: int) -> int:
+        """Memory of the job, at its n-th attempt."""
+        return attempt * (2000 + 500 * self.threads)
+
+    def minutes(self, attempt: int) -> int:
+        """Time of the job, at its n-th attempt."""
+        return attempt * (480 if self.reads_files else 30)
 
 
 def megabytes(paths: Iterable[str]) -> float:

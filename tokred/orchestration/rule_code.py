@@ -1,4 +1,4 @@
-"""What code each rule of the workflow runs: by stage, its fingerprint (`tokred.orchestration.provenance`).
+"""What each rule of the workflow runs, and the fingerprint of that code (`tokred.orchestration.provenance`).
 
 A stage is a rule, or the part of it that is one method's or one data set adapter's own: a method that changes
 has its own models trained anew. Registries are declared here once: whose code a rule runs (`METHODS=[...]`;
@@ -8,27 +8,39 @@ empty where it only reads what the registry says, which the rule has among its `
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
+from tokred.artifacts.registry import ARTIFACTS
+from tokred.claims import TABLES as CLAIMED
 from tokred.data.registry import ADAPTERS
 from tokred.methods.registry import METHODS
 from tokred.metrics.registry import METRICS
 from tokred.orchestration.provenance import Package, facts
+from tokred.tables.registry import TABLES, metrics_in
 
 Stages = dict[str, str]
+#: The function that each rule runs, as "module:name". The rules that make result tables run `MAKE_TABLE`.
+JOBS = {
+    "prepare": "tokred.data.prepare:prepare",
+    "pretrain": "tokred.training.job:pretrain",
+    "train": "tokred.training.job:train",
+    "extract": "tokred.evaluation.job:extract_run",
+    "try_setting": "tokred.search.attempt:attempt",
+    "choose_setting": "tokred.search.choice:choose",
+    "collect_settings": "tokred.search.result:write",
+    "figure": "tokred.artifacts.render:render_files",
+    "table": "tokred.artifacts.render:render_files",
+    "claims": "tokred.claims.verdicts:write",
+    "explorer": "tokred.explorer.build:build",
+    "lineage": "tokred.orchestration.lineage:write",
+    "scale": "tokred.orchestration.cost:write",
+    "benchmarks": "benchmarks.job:measure",
+}
+#: The function that makes result tables by calling that of their entry in `tokred.tables.registry`.
+MAKE_TABLE = "tokred.comparison.job:make"
 #: What the registries say for figures and tables alone.
 LOOKS = ("label", "color", "marker")
 #: Names of the metrics that are computed for each table of comparisons.
-TABLE_METRICS = {
-    "keep_rates": ["ioa", "homogeneity", "completeness"],
-    "fixed": ["iou"],
-    "methods": ["iou", "nmi"],
-    "backbones": ["iou", "nmi"],
-    "features": [name for name, metric in METRICS.items() if metric.kind == "features"],
-    "datasets": [name for name, metric in METRICS.items() if metric.kind == "maps"],
-}
-#: Names of the metrics that a table names, whatever computed them.
-_NAMED = {**TABLE_METRICS, "proxies": [*TABLE_METRICS["methods"], *TABLE_METRICS["features"]]}
+TABLE_METRICS = {name: table.metrics for name, table in TABLES.items() if table.metrics}
 
 
 class RuleCode:
@@ -36,11 +48,10 @@ class RuleCode:
 
     Args:
         package: where it is.
-        scripts: folder of the rules' scripts.
     """
 
-    def __init__(self, package: Package, scripts: str | Path) -> None:
-        self._package, self._scripts = package, Path(scripts)
+    def __init__(self, package: Package) -> None:
+        self._package = package
 
     def prepare(self, adapter: str) -> Stages:
         """Of a data set's preparation."""
@@ -52,20 +63,12 @@ class RuleCode:
         own = self._package.code(*METHODS[method].code, METHODS=[])
         return {stage: self._of(stage, METHODS=[]), f"{stage} {method}": own}
 
-    def compare(self, rule: str, job: str, *targets: str) -> Stages:
-        """Of a comparison.
-
-        Args:
-            job: function of `tokred.comparison.jobs`.
-            targets: more that runs, as "module:name".
-        """
-        metrics = TABLE_METRICS.get(rule.removeprefix("compare_"), [])
-        found = self._of("compare", f"tokred.comparison.jobs:{job}", *targets, METHODS=[], METRICS=metrics)
-        return {rule: found}
-
-    def list_settings(self) -> Stages:
-        """Of the tables of settings."""
-        return {"list_settings": self._of("list_settings", METHODS=[], ADAPTERS=[])}
+    def make(self, rule: str) -> Stages:
+        """Of the result tables that a rule makes."""
+        made = {name: table for name, table in TABLES.items() if table.rule == rule}
+        first = next(iter(made.values()))
+        registries = {"METHODS": [], "ADAPTERS": [], "METRICS": first.metrics, "TABLES": list(made)}
+        return {rule: self._package.code(MAKE_TABLE, first.target, **registries)}
 
     def collect_settings(self) -> Stages:
         """Of the result of a search."""
@@ -77,11 +80,13 @@ class RuleCode:
 
     def render(self, artifact: str) -> str:
         """Of a figure or table."""
-        return self._of("render", ARTIFACTS=[artifact], METHODS=[], METRICS=[])
+        entry = ARTIFACTS[artifact]
+        read = {"ARTIFACTS": [artifact], "TABLES": entry.needs}
+        return self._of(entry.kind, METHODS=[], METRICS=[], **read)
 
     def claims(self) -> str:
         """Of the verdicts on all claims."""
-        return self._of("claims", METHODS=[], METRICS=[])
+        return self._of("claims", METHODS=[], METRICS=[], TABLES=CLAIMED)
 
     def explorer(self) -> str:
         """Of the explorer's data; its page is made of other files besides."""
@@ -95,8 +100,8 @@ class RuleCode:
         """Of the costs of a study with some methods and data sets."""
         return self._of("scale", METHODS=methods, ADAPTERS=adapters)
 
-    def _of(self, script: str, *targets: str, **entries: Iterable[str]) -> str:
-        return self._package.code(str(self._scripts / f"{script}.py"), *targets, **entries)
+    def _of(self, rule: str, **entries: Iterable[str]) -> str:
+        return self._package.code(JOBS[rule], **entries)
 
 
 def facts_of_methods(names: Iterable[str], without: Iterable[str] = ()) -> dict[str, dict[str, object]]:
@@ -106,5 +111,5 @@ def facts_of_methods(names: Iterable[str], without: Iterable[str] = ()) -> dict[
 
 def facts_of_metrics(tables: Iterable[str], without: Iterable[str] = ()) -> dict[str, dict[str, object]]:
     """What the registry says of the metrics in some tables."""
-    names = dict.fromkeys(name for table in tables for name in _NAMED.get(table, ()))
+    names = dict.fromkeys(name for table in tables for name in metrics_in(TABLES[table]))
     return {name: facts(METRICS[name], without) for name in names}

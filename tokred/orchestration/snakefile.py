@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 
 from snakemake.exceptions import WorkflowError
 
+from tokred.orchestration.job_runner import HARDWARE
+
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow
+
+    from tokred.study import Hardware
 
 
 class StudyError(WorkflowError):
@@ -29,8 +33,14 @@ def explain_errors() -> Iterator[None]:
         raise StudyError(str(error)) from None
 
 
-def give_package_to_jobs(folder: str) -> None:
-    """Let all jobs import the package in `folder`, in whatever environment they run."""
+def prepare_environment(folder: str, hardware: Hardware) -> None:
+    """Set the environment variables of all jobs; called wherever the Snakefile is read, on clusters as well.
+
+    Args:
+        folder: its package is imported, in whatever environment a job runs.
+        hardware: of the study. A parameter of the rules would rerun jobs where it changes.
+    """
+    os.environ[HARDWARE] = hardware.model_dump_json()
     # Text, names of files and messages are UTF-8 in every job, whatever the locale.
     os.environ["PYTHONUTF8"] = "1"
     before = os.environ.get("PYTHONPATH")

@@ -58,19 +58,22 @@ def _searched(settings: Mapping[str, float], path: str | Path) -> Setting:
     return {name: settings[name] for name in SEARCHED}
 
 
-def choose(names: Sequence[str], histories: Sequence[str], last: bool, output: str) -> None:
+def choose(
+    names: Sequence[str], last: bool, inputs: Mapping[str, Sequence[str]], outputs: Mapping[str, str]
+) -> None:
     """The job: from the trials of a cell to the chosen setting.
 
     Args:
         names: the trials, in the order of preference among equals.
-        histories: of each.
         last: as for `score`.
-        output: JSON file that gets the searched settings, and nothing that another choice of the same
-            settings would change.
+        inputs: "histories", one for each trial.
+        outputs: "setting", a JSON file with the searched settings, and nothing that another choice of the
+            same settings would change.
     """
+    histories = inputs["histories"]
     scores = [score(path, last) for path in histories]
     found = best(scores)
     for place, (name, value) in enumerate(zip(names, scores, strict=True)):
         log.info("%6.2f  %s%s", value, name, "  (chosen)" if place == found else "")
-    with atomic_path(output) as temporary:
+    with atomic_path(outputs["setting"]) as temporary:
         temporary.write_text(json.dumps(setting(histories[found])) + "\n", encoding="utf-8")

@@ -39,7 +39,7 @@ _SOURCES = {True: "imagenet", False: "deit"}
 
 def write(
     config: Mapping[str, Any],
-    inputs: Sequence[str],
+    inputs: Mapping[str, Sequence[str]],
     outputs: Mapping[str, str],
     code: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
@@ -47,12 +47,13 @@ def write(
 
     Args:
         config: the study's configuration.
-        inputs: a history for each trial, in the order of `tokred.search.plan.plan`.
+        inputs: "histories", one for each trial, in the order of `tokred.search.plan.plan`.
         code: by stage, the fingerprint of the code that does it, stored with the table.
     """
     study = parse(Study, config, "configuration of the study")
-    rows = list(trial_rows(study, inputs))
-    schemas.write_rows(outputs["trials"], rows, schemas.TRIALS, lineage.inherited(inputs, code))
+    histories = inputs["histories"]
+    rows = list(trial_rows(study, histories))
+    schemas.write_rows(outputs["trials"], rows, schemas.TRIALS, lineage.inherited(histories, code))
     with atomic_path(outputs["hyperparameters"]) as temporary:
         text = yaml.safe_dump(
             hyperparameters(study, rows), sort_keys=False, default_flow_style=None, width=110

@@ -15,12 +15,7 @@ from tokred.names import nearest
 from tokred.orchestration.lineage import codes, lineage, mixed, sentence
 from tokred.study.run import RUN_COLUMNS, RUN_PATH, Run, canonical_rate
 from tokred.tables import identity, parquet, schemas
-
-#: Tables of which each run has a file, and the folders that they lie in; those of `metrics/` come besides.
-_OF_RUNS = {name: name for name in ("scores", "history", "predictions", "patterns")}
-_OF_RUNS["cls_features"] = "features"  # `features` are pairs of runs
-#: Kinds of files, for tables that are not called like their files' kind.
-_KINDS = {**_OF_RUNS, "reference": "scores"}
+from tokred.tables.registry import TABLES, ResultTable
 
 
 class Results:
@@ -38,14 +33,11 @@ class Results:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        found = {name: self.folder / folder for name, folder in _OF_RUNS.items()}
-        metrics = self.folder / "metrics"
-        if metrics.is_dir():
-            visible = [path for path in sorted(metrics.iterdir()) if path.name[0] != "."]
-            found |= {path.stem: path for path in visible}
-        if (self.folder / "published.parquet").exists():
-            found["scores"] = self.folder / "published.parquet"
+        found = {name: self.folder / _path(table) for name, table in TABLES.items()}
         self._paths = {name: path for name, path in found.items() if path.exists()}
+        for name in list(self._paths):
+            if TABLES[name].instead_of:
+                self._paths[TABLES[name].instead_of] = self._paths.pop(name)
         if not self._paths:
             raise FileNotFoundError(f"{self.folder}: no results of a study; run the study first")
 
@@ -89,7 +81,7 @@ class Results:
         wanted = {column: _texts(column, value) for column, value in runs.items()}
         path = self._paths[name]
         files = self._files(name)
-        if name in _OF_RUNS and path.is_dir():
+        if TABLES[name].of_runs and path.is_dir():
             files = [file for file in files if _is_of(_run_of(file, path), wanted)]
         parts = [_read(file, name) for file in files]
         self._warn_if_mixed(name, files)
@@ -115,7 +107,7 @@ class Results:
         """
         rows = []
         for name in self.names:
-            if name in ("predictions", "patterns", "cls_features"):
+            if name != "scores" and TABLES[name].rule == TABLES["scores"].rule:
                 continue  # written together with the scores
             for file in self._files(name):
                 facts = schemas.metadata(file)
@@ -155,6 +147,11 @@ def load(study: str = "default", root: str | Path = "results") -> Results:
     return Results(Path(root) / study)
 
 
+def _path(table: ResultTable) -> str:
+    """Folder or only file of a table, below the study's folder."""
+    return table.folder if table.slice else f"{table.folder}.parquet"
+
+
 def _texts(column: str, value: object) -> list[str]:
     """What a column of runs may be, as the text that stands in paths."""
     if column not in RUN_COLUMNS:
@@ -180,12 +177,12 @@ def _is_of(run: Run, wanted: dict[str, list[str]]) -> bool:
 
 def _read(path: Path, name: str) -> pa.Table:
     """A file of a table, without its metadata; of tables of pairs those along the axis of that name."""
+    table = TABLES[name]
     with parquet.opened(path) as file:
-        kind, facts = parquet.kind_of(file.schema_arrow), parquet.facts_of(file.schema_arrow, path)
-        if kind == "pairs":
+        facts = parquet.facts_of(file.schema_arrow, path)
+        identity.check_kind(path, parquet.kind_of(file.schema_arrow), table.kind)
+        if table.kind == "pairs":
             identity.check(path, facts, {"axis": name})
-        else:
-            identity.check_kind(path, kind, _KINDS.get(name, name))
         rows = file.read()
-    parquet.check_run(path, _OF_RUNS.get(name), rows)
+    parquet.check_run(path, table.folder if table.of_runs else None, rows)
     return rows.replace_schema_metadata()

@@ -1,0 +1,238 @@
+"""Paths, inputs and arguments of a study's jobs."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.study.studies import at, smoke, study
+from tokred.orchestration.plan import Plan
+from tokred.orchestration.search_plan import TRIAL_NAME, SearchPlan
+from tokred.orchestration.snakefile import StudyError
+from tokred.study import Hardware, parse
+from tokred.study.study import Study
+from tokred.tables.registry import TABLES
+
+SMALL = {"datasets": ["digits", "scenes"], "backbones": ["vit_nano", "vit_micro"], "methods": ["topk", "sit"]}
+SMALL |= {"keep_rates": [0.5], "seeds": [1, 0], "study": "small"}
+SLICE = {"dataset": "digits", "backbone": "vit_nano", "seed": "0"}
+RUN = {**SLICE, "method": "topk", "keep_rate": "0.50"}
+RESULTS = "results/small"
+
+
+def plan(**changes: object) -> Plan:
+    return Plan(study({**SMALL, **changes}))
+
+
+@pytest.fixture(scope="module")
+def small() -> Plan:
+    return plan()
+
+
+def job(plan: Plan, rule: str) -> object:
+    (found,) = (job for job in plan.table_jobs() if job.rule == rule)
+    return found
+
+
+def test_files_of_runs_are_those_of_the_study(small: Plan) -> None:
+    assert small.files("patterns", **SLICE) == [
+        f"{RESULTS}/patterns/digits/vit_nano/{model}/0.parquet"
+        for model in ("none/1.00", "sit/0.50", "topk/0.50")
+    ]
+    assert len(small.files("scores")) == 2 * 2 * 3 * 2
+    assert small.files("cls_features", **RUN) == [f"{RESULTS}/features/digits/vit_nano/topk/0.50/0.parquet"]
+
+
+def test_files_of_other_tables_follow_their_slice(small: Plan) -> None:
+    at_digits = [f"{RESULTS}/metrics/methods/digits/{name}/0.parquet" for name in ("vit_micro", "vit_nano")]
+    assert small.files("methods", dataset="digits", seed="0") == at_digits
+    assert small.files("backbones") == [
+        f"{RESULTS}/metrics/backbones/{name}/{seed}.parquet"
+        for name in ("digits", "scenes")
+        for seed in (0, 1)
+    ]
+    assert small.files("settings") == [f"{RESULTS}/metrics/settings.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "wildcards", "inputs"),
+    [
+        ("compare_datasets", {"backbone": "vit_nano", "seed": "0"}, {"depth": ["digits", "scenes"]}),
+        ("compare_proxies", SLICE, {"methods": ["digits"], "features": ["digits"]}),
+    ],
+)
+def test_a_comparison_reads_the_tables_of_its_slice(
+    small: Plan, rule: str, wildcards: dict[str, str], inputs: dict[str, list[str]]
+) -> None:
+    found = job(small, rule).inputs(wildcards)
+    for table, datasets in inputs.items():
+        assert found[table] == [f"{RESULTS}/metrics/{table}/{name}/vit_nano/0.parquet" for name in datasets]
+    assert set(found) == set(TABLES[rule.removeprefix("compare_")].inputs)
+
+
+def test_examples_read_the_pictures_of_their_data_set(small: Plan) -> None:
+    examples, pictures = job(small, "show_examples"), job(small, "choose_pictures")
+    assert examples.inputs(SLICE)["pictures"] == [f"{RESULTS}/metrics/pictures/digits.parquet"]
+    assert pictures.inputs({"dataset": "scenes"}) == {
+        "test_images": [f"{RESULTS}/datasets/scenes/test.parquet"]
+    }
+    arguments = pictures.arguments({"dataset": "scenes"})["arguments"]
+    assert arguments == {"dataset": "scenes", "size": small.image_size, "crop_pct": None}
+    assert (pictures.log, examples.log) == (
+        f"{RESULTS}/logs/choose_pictures/{{dataset}}.log",
+        f"{RESULTS}/logs/show_examples/{{dataset}}/{{backbone}}/{{seed}}.log",
+    )
+
+
+def test_a_job_makes_all_tables_of_its_rule(small: Plan) -> None:
+    assert job(small, "summarize").outputs == {
+        name: f"{RESULTS}/metrics/{name}/{{dataset}}/{{backbone}}/{{seed}}.parquet"
+        for name in ("summary", "depth")
+    }
+    made = [table for job in small.table_jobs() for table in job.outputs]
+    assert sorted(made) == sorted(name for name, table in TABLES.items() if table.target)
+
+
+def test_arguments_are_plain_values(small: Plan) -> None:
+    for made in small.table_jobs():
+        json.dumps(made.arguments(SLICE))
+    for arguments in (
+        small.training(RUN),
+        small.extraction(RUN),
+        small.pretraining({"backbone": "vit_nano"}),
+    ):
+        json.dumps(arguments)
+    json.dumps(small.preparation({"dataset": "digits", "split": "test"}))
+    json.dumps([small.drawing("figure1"), small.drawn("figure1"), small.decided()])
+
+
+def test_no_argument_depends_on_the_hardware(small: Plan) -> None:
+    other = plan(hardware={"device": "cpu", "workers": 3}, environment="gpu")
+    for name in ("training", "extraction"):
+        assert getattr(other, name)(RUN) == getattr(small, name)(RUN)
+    assert other.config == small.config
+
+
+def test_the_configuration_of_jobs_is_the_study(small: Plan) -> None:
+    """Also fields that a study leaves out stay so: what is below them then counts."""
+    again = parse(Study, small.config, "again")
+    assert again == small.study
+    assert again.training.model_fields_set == small.study.training.model_fields_set
+
+
+def test_trainings_read_the_test_split_only_to_choose_epochs(small: Plan) -> None:
+    train = f"{RESULTS}/datasets/digits/train.parquet"
+    assert small.training_inputs(RUN) == {"train": train}
+    chosen = plan(training={"selection": "test"})
+    assert chosen.training_inputs(RUN)["test"] == f"{RESULTS}/datasets/digits/test.parquet"
+
+
+@pytest.mark.parametrize(
+    ("weights", "inputs", "shipped"),
+    [
+        ("shipped", {}, "models/shipped_weights/vit_nano.safetensors"),
+        ("pretrain", {"pretrained": f"{RESULTS}/pretrained/vit_nano.safetensors"}, None),
+    ],
+)
+def test_weights_come_from_the_package_or_a_file(
+    weights: str, inputs: dict[str, str], shipped: str | None
+) -> None:
+    found = plan(settings={"backbones": {"vit_nano": {"weights": weights}}})
+    assert found.pretrained_weights("vit_nano") == inputs
+    of_package = found.shipped_weights("vit_nano")
+    assert [path for path, _ in of_package.values()] == ([] if shipped is None else [shipped])
+
+
+def test_what_the_study_lacks_is_an_error(small: Plan) -> None:
+    with pytest.raises(StudyError, match=r"'small' has no run digits/vit_nano/topk/0\.70/0: see its axes"):
+        small.run_of({**RUN, "keep_rate": "0.70"})
+    with pytest.raises(StudyError, match="figure5 needs at least 2 datasets, the study has 1"):
+        plan(datasets=["digits"]).artifact_inputs("figure5")
+    with pytest.raises(StudyError, match="study 'small' pretrains nothing"):
+        plan(pretraining=None).dataset_of("pretraining")
+    with pytest.raises(StudyError, match="'other' has no performance under results/other/scores"):
+        plan(compare_with="other").scores_to_compare_with()
+
+
+def test_performance_of_another_study_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "results/other/scores/digits"
+    folder.mkdir(parents=True)
+    for name in ("a.parquet", ".b.parquet"):
+        (folder / name).touch()
+    compared = job(plan(compare_with="other"), "refer")
+    assert compared.inputs({}) == {"scores_of_other_study": ["results/other/scores/digits/a.parquet"]}
+    assert compared.arguments({})["arguments"] == {"compare_with": "other"}
+
+
+def test_all_artifacts_need_tables_that_are_made(small: Plan) -> None:
+    assert f"{RESULTS}/figures/figure6.pdf" in small.artifact_files()
+    assert small.artifact_files(["table1"]) == [
+        f"{RESULTS}/tables/table1.{suffix}" for suffix in ("csv", "html", "md", "tex")
+    ]
+    tables = small.all_tables()
+    assert len(tables) == len(set(tables))
+    assert {*small.files("history"), *small.files("scores"), *small.files("depth")} <= set(tables)
+    assert small.explorer_inputs()["patterns"] == small.files("patterns", seed="1")
+
+
+def test_names_of_wildcards(small: Plan) -> None:
+    allowed = small.wildcard_constraints
+    for name, value in {**RUN, "figure": "figure13a", "table": "table1", "split": "test"}.items():
+        assert re.fullmatch(allowed[name], value)
+    assert not re.fullmatch(allowed["figure"], "table1")
+    assert not re.fullmatch(allowed["keep_rate"], "0.5")
+
+
+def test_work_of_jobs(small: Plan) -> None:
+    inputs = {"train": "none.parquet", "test": "none.parquet"}
+    many = plan(hardware={"processes": 2, "nodes": 3, "workers": 1})
+    training = many.training_load(RUN, inputs, lambda processes: processes)
+    assert (training.gpus, training.hardware.processes) == (6, 2)
+    assert training.epochs == many.training_of(many.run_of(RUN)).epochs
+    extraction = many.extraction_load(RUN, inputs, lambda processes: processes)
+    assert (extraction.gpus, extraction.epochs, extraction.hardware) == (1, 1, Hardware(workers=1))
+    assert extraction.batch_size == many.study.evaluation_batch_size
+    assert [small.preparation_load({"dataset": "digits"}, 2).memory(n) for n in (1, 2)] == [3000, 6000]
+
+
+def test_a_study_without_training_has_published_scores() -> None:
+    values = smoke() | {"scores": "published", "study": "told", "backbones": ["deit_small"], "seeds": [0]}
+    values |= {"datasets": ["imagenet"], "methods": ["topk"], "keep_rates": [0.5], "compare_with": None}
+    values["settings"]["datasets"]["imagenet"] = {"adapter": "imagenet", "options": {"root": "/nowhere"}}
+    values["settings"]["backbones"]["deit_small"] = {
+        "model": "deit_small_patch16_224", "image_size": 224, "patch_size": 16,
+    }  # fmt: skip
+    values |= {"locations": [3, 6, 9]}
+    found = Plan(parse(Study, values, "published"))
+    assert found.files("scores") == ["results/told/published.parquet"]
+    assert list(found.claimed_tables()) == ["scores"]
+    assert found.pages() == []
+    with pytest.raises(StudyError, match="trains nothing"):
+        found.run_of(RUN)
+
+
+def test_trials_of_a_search() -> None:
+    values = SMALL | {"backbones": ["vit_nano"], "search": {}, "training": {"epochs": 30}}
+    found = SearchPlan(Plan(study(values)))
+    (first, *_), trial = found.trials, {**RUN, "trial": "baseline", "dataset": "scenes"}
+    assert found.all_files()[: len(found.trials[first])] == found.files_of(first)
+    inputs = found.trial_inputs(trial)
+    assert inputs["train"] == f"{RESULTS}/datasets/scenes/train.parquet"
+    assert inputs["chosen"] == f"{RESULTS}/search/chosen/scenes/vit_nano/none/1.00.json"
+    assert found.trial(trial)["setting"] is None
+    named = next(iter(found.trials[first]))
+    own = {"dataset": first.dataset, "backbone": "vit_nano", "method": first.method}
+    own |= {"keep_rate": first.keep_rate, "trial": named}
+    assert found.trial(own)["setting"] == found.trials[first][named]
+    assert "chosen" not in found.trial_inputs(own)
+    assert all(re.fullmatch(TRIAL_NAME, name) for options in found.trials.values() for name in options)
+    with pytest.raises(StudyError, match="has no model digits/vit_micro/topk"):
+        found.cell_of({**RUN, "backbone": "vit_micro"})
+    with pytest.raises(StudyError, match="has no trial"):
+        found.trial({**own, "trial": "7"})
+    with pytest.raises(StudyError, match="has no key `search`"):
+        _ = SearchPlan(Plan(study(at("study", "small")))).trials

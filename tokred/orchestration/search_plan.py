@@ -1,0 +1,117 @@
+"""What the workflow does for a hyperparameter search: trials, paths, inputs and parameters of its jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
+
+from tokred.orchestration import resources
+from tokred.orchestration.plan import Gpus, Inputs, Plan, Wildcards
+from tokred.orchestration.snakefile import StudyError, explain_errors
+from tokred.search import plan as search
+from tokred.search.plan import OF_BASELINE, OF_FIRST, Cell
+from tokred.study.search import SEARCHED, Setting
+
+#: Path of a model whose settings are searched, and of a trial of it.
+CELL = "{dataset}/{backbone}/{method}/{keep_rate}"
+TRIAL = f"{CELL}/{{trial}}"
+#: Regular expression of a trial's name.
+TRIAL_NAME = rf"[0-9.e_-]+|{OF_FIRST}|{OF_BASELINE}"
+
+
+class SearchPlan:
+    """The jobs of a study's search.
+
+    Attributes:
+        folder: of its results.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan, self._study = plan, plan.study
+        self.folder = f"{plan.results}/search"
+
+    @cached_property
+    def trials(self) -> search.Plan:
+        """The trials by model; StudyError where the study has no search, or cannot make it.
+
+        Checked only here: whoever runs a part of a study shall not have to fit its search to the part.
+        """
+        if self._study.search is None:
+            raise StudyError(f"study {self._study.study!r} has no key `search`: see docs/search.md")
+        with explain_errors():
+            search.check(self._study)
+        return search.plan(self._study)
+
+    def cell_of(self, wildcards: Wildcards) -> Cell:
+        """The model of the search that wildcards name; StudyError where it has no such model."""
+        cell = Cell(wildcards["dataset"], wildcards["method"], wildcards["keep_rate"])
+        if cell not in self.trials or wildcards["backbone"] != search.backbone(self._study):
+            raise StudyError(f"the search of study {self._study.study!r} has no model {_path(wildcards)}")
+        return cell
+
+    def files_of(self, cell: Cell) -> list[str]:
+        """Histories of all trials of a model, in the order of preference among equals."""
+        return [self._file(cell, f"history/{TRIAL}.parquet", trial=name) for name in self.trials[cell]]
+
+    def all_files(self) -> list[str]:
+        """Histories of all trials, model by model."""
+        return [file for cell in self.trials for file in self.files_of(cell)]
+
+    def trial_inputs(self, wildcards: Wildcards) -> Inputs:
+        """Tables and weights of a trial, and the setting that it takes from another model."""
+        cell = self.cell_of(wildcards)
+        files: Inputs = {"train": self._plan.image_table(cell.dataset, "train")}
+        files |= self._plan.pretrained_weights(wildcards["backbone"])
+        if self._study.search.select_on == "test":
+            files["test"] = self._plan.image_table(cell.dataset, "test")
+        tried = self._tried(wildcards)
+        if isinstance(tried, Cell):
+            files["chosen"] = self._file(tried, f"chosen/{CELL}.json")
+        return files
+
+    def trial(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Arguments of `tokred.search.attempt.attempt`, but for files and hardware."""
+        cell, tried = self.cell_of(wildcards), self._tried(wildcards)
+        run = search.run_in_study(self._study, cell)
+        return {
+            "run": asdict(search.run_of_trials(self._study, cell)),
+            "model": self._plan.model_of(run),
+            "training": search.training(self._study, cell).model_dump(exclude=set(SEARCHED)),
+            "setting": None if isinstance(tried, Cell) else tried,
+            "images": self._plan.images_of(cell.dataset, wildcards["backbone"]).model_dump(),
+            "code": self._plan.code.run("try_setting", cell.method),
+            "keep_head": self._study.keeps_head(run),
+        }
+
+    def choice(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Arguments of `tokred.search.choice.choose`, but for its files.
+
+        The names are in order, which decides between equals; to Snakemake the inputs are a set.
+        """
+        cell = self.cell_of(wildcards)
+        return {"names": list(self.trials[cell]), "last": search.takes_last(self._study, cell)}
+
+    def trial_load(self, wildcards: Wildcards, inputs: Mapping[str, Any], gpus: Gpus) -> resources.Load:
+        """The work of one trial."""
+        cell = self.cell_of(wildcards)
+        training, run = search.training(self._study, cell), search.run_in_study(self._study, cell)
+        return self._plan.load_of(run, inputs["train"], training.epochs, training.batch_size, gpus)
+
+    def _tried(self, wildcards: Wildcards) -> Setting | Cell:
+        """What a trial tries: a setting, or the one that is chosen for another model."""
+        options = self.trials[self.cell_of(wildcards)]
+        if wildcards["trial"] not in options:
+            raise StudyError(f"the search of study {self._study.study!r} has no trial {_path(wildcards)}")
+        return options[wildcards["trial"]]
+
+    def _file(self, cell: Cell, pattern: str, **more: str) -> str:
+        """A file of a model of the search."""
+        return f"{self.folder}/{pattern}".format(
+            **asdict(cell), backbone=search.backbone(self._study), **more
+        )
+
+
+def _path(wildcards: Wildcards) -> str:
+    return "/".join(wildcards[name] for name in wildcards.keys())  # noqa: SIM118

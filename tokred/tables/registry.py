@@ -1,0 +1,330 @@
+"""The registry of result tables: path, schema, inputs, and the function that makes each one.
+
+The rules of the workflow, the readers, `tokred.load`, the inputs of claims and the table in docs/results.md
+derive from it. Importing it imports neither pyarrow nor the code that makes the tables.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tokred.metrics.registry import METRICS
+from tokred.study.run import RUN_PATH
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: The runs that a comparison usually covers: all methods and keep rates of a data set, backbone and seed.
+SLICE = "{dataset}/{backbone}/{seed}"
+#: Inputs that are no result tables. The image tables of the test splits:
+TEST_IMAGES = "test_images"
+#: The performance of the study that this one is compared with:
+OTHER_STUDY = "scores_of_other_study"
+#: The file that hyperparameters come from:
+HYPERPARAMETERS = "hyperparameters"
+#: Inputs that no code of this study has made.
+FOREIGN = (OTHER_STUDY, HYPERPARAMETERS)
+
+_SCHEMAS = "tokred.tables.schemas"
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """What is known of a table without reading it.
+
+    Attributes:
+        name: what readers call it.
+        path: path of its files below the study's folder, without suffix. Its wildcards are the slice of the
+            study that one file covers.
+        schema: name of its schema in `tokred.tables.schemas`; empty where the columns depend on the model.
+        row: what one row describes, for the documentation; empty for a table that readers see under another
+            name.
+        rule: rule that makes it. Tables with the same rule are made by one call of their function, which
+            returns their rows in this order.
+        target: "module:function" for `tokred.comparison.job`, which makes it in a job of its own; empty for
+            a table that a training or an extraction writes.
+        inputs: names of the tables that it is made from (the files in the same slice), `TEST_IMAGES`, or
+            names in `FOREIGN`.
+        arguments: keyword arguments of the function.
+        of_study: keyword arguments that depend on the study: names in `tokred.orchestration.plan.FACTS`.
+        metrics: names of the metrics that are computed for it.
+        does: what its rule does, as a sentence for people.
+        topic: subject of the artifacts that show it, which is their category in the report.
+        for_claims: whether findings of the paper are decided by it.
+        untrained: whether a study that trains no models has it.
+        instead_of: name of the table that it replaces in a study that trains no models.
+    """
+
+    name: str
+    path: str
+    schema: str
+    row: str
+    rule: str
+    target: str = ""
+    inputs: tuple[str, ...] = ()
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    of_study: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    does: str = ""
+    topic: str = ""
+    for_claims: bool = False
+    untrained: bool = False
+    instead_of: str = ""
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """What a reader or writer of the table runs of it: its schema, as "module:name"."""
+        return (f"{_SCHEMAS}:{self.schema}",) if self.schema else ()
+
+    @property
+    def columns(self) -> pa.Schema:
+        """Its schema; AttributeError where the columns depend on the model."""
+        return getattr(importlib.import_module(_SCHEMAS), self.schema)
+
+    @property
+    def kind(self) -> str:
+        """What its files say that they are, see `tokred.tables.parquet`."""
+        return self.schema.lower() or self.folder
+
+    @property
+    def folder(self) -> str:
+        """Where its files are below the study's folder; for a table of one file, the file without suffix."""
+        return self.path.partition("/{")[0]
+
+    @property
+    def slice(self) -> str:
+        """Path of a file below `folder`, without suffix; empty for a table of one file."""
+        return self.path.removeprefix(self.folder).removeprefix("/")
+
+    @property
+    def of_runs(self) -> bool:
+        """Whether each run has a file of it."""
+        return self.slice == RUN_PATH
+
+
+def _of_kind(kind: str) -> tuple[str, ...]:
+    """Names of all metrics of a kind."""
+    return tuple(name for name, metric in METRICS.items() if metric.kind == kind)
+
+
+def _pairs(
+    name: str, source: str, metrics: tuple[str, ...], does: str, topic: str, path: str = SLICE, **more: Any
+) -> ResultTable:
+    """A table of pairs of runs (`schemas.PAIRS`), which `tokred.comparison.<name>:compare` makes.
+
+    Args:
+        source: the table that it is made from.
+        path: the slice that a file covers.
+        more: other fields of `ResultTable`.
+    """
+    return ResultTable(
+        name,
+        f"metrics/{name}/{path}",
+        "PAIRS",
+        "pair of runs, stage and metric: mean, std and n over images, and the columns below",
+        f"compare_{name}",
+        f"tokred.comparison.{name}:compare",
+        (source,),
+        metrics=metrics,
+        does=does,
+        topic=topic,
+        **more,
+    )
+
+
+_OF_MODELS = [
+    ResultTable(
+        "scores",
+        f"scores/{RUN_PATH}",
+        "SCORES",
+        "run: performance, its standard error over images, loss",
+        "extract",
+        topic="Performance",
+        for_claims=True,
+        untrained=True,
+    ),
+    ResultTable("history", f"history/{RUN_PATH}", "HISTORY", "run and epoch", "train"),
+    ResultTable("predictions", f"predictions/{RUN_PATH}", "", "run and test image: logits", "extract"),
+    ResultTable(
+        "patterns", f"patterns/{RUN_PATH}", "", "run and test image: what became of each token", "extract"
+    ),
+    ResultTable("cls_features", f"features/{RUN_PATH}", "", "run and test image: CLS features", "extract"),
+]
+
+_PAIRS = [
+    _pairs(
+        "keep_rates",
+        "patterns",
+        ("ioa", "homogeneity", "completeness"),
+        "Compare keep rates",
+        "Patterns over keep rates",
+        for_claims=True,
+    ),
+    _pairs(
+        "backbones",
+        "patterns",
+        ("iou", "nmi"),
+        "Compare backbones",
+        "Patterns over backbones",
+        "{dataset}/{seed}",
+        for_claims=True,
+    ),
+    _pairs(
+        "datasets",
+        "depth",
+        _of_kind("maps"),
+        "Compare data sets",
+        "Average patterns",
+        "{backbone}/{seed}",
+        of_study=("grid",),
+        for_claims=True,
+    ),
+    _pairs(
+        "fixed",
+        "patterns",
+        ("iou",),
+        "Compare methods with fixed patterns",
+        "Learned against fixed patterns",
+        for_claims=True,
+    ),
+    _pairs("methods", "patterns", ("iou", "nmi"), "Compare methods", "Proxies for performance"),
+    _pairs("features", "cls_features", _of_kind("features"), "Compare features", "Proxies for performance"),
+]
+
+_OTHER_COMPARISONS = [
+    ResultTable(
+        "summary",
+        f"metrics/summary/{SLICE}",
+        "SUMMARY",
+        "run and stage: actual keep rate, depth, non-empty clusters / K, margin",
+        "summarize",
+        "tokred.comparison.summary:summarize",
+        ("patterns",),
+        does="Summarize patterns",
+        topic="Patterns over keep rates",
+        for_claims=True,
+    ),
+    ResultTable(
+        "depth",
+        f"metrics/depth/{SLICE}",
+        "DEPTH",
+        "run and token of the grid: mean number of blocks that it passes",
+        "summarize",
+        "tokred.comparison.summary:summarize",
+        ("patterns",),
+        does="Summarize patterns",
+        topic="Average patterns",
+        for_claims=True,
+    ),
+    ResultTable(
+        "proxies",
+        f"metrics/proxies/{SLICE}",
+        "PROXIES",
+        "correlation of similarity with performance",
+        "compare_proxies",
+        "tokred.comparison.proxies:compare",
+        ("scores", "methods", "features"),
+        does="Correlate similarity with performance",
+        topic="Proxies for performance",
+        for_claims=True,
+    ),
+    ResultTable(
+        "pictures",
+        "metrics/pictures/{dataset}",
+        "PICTURES",
+        "example image",
+        "choose_pictures",
+        "tokred.comparison.examples:choose_pictures",
+        (TEST_IMAGES,),
+        of_study=("dataset", "size", "crop_pct"),
+        does="Choose example images",
+        topic="Example images",
+    ),
+    ResultTable(
+        "examples",
+        f"metrics/examples/{SLICE}",
+        "EXAMPLES",
+        "run, stage and token of an example image",
+        "show_examples",
+        "tokred.comparison.examples:show_examples",
+        ("patterns", "pictures"),
+        does="Look up the tokens of an example image",
+    ),
+]
+
+_OF_STUDY = [
+    ResultTable(
+        "published",
+        "published",
+        "SCORES",
+        "",
+        "publish",
+        "tokred.comparison.reference:scores",
+        arguments={"compare_with": "published"},
+        does="Take the published performance",
+        untrained=True,
+        instead_of="scores",
+    ),
+    ResultTable(
+        "reference",
+        "metrics/reference",
+        "SCORES",
+        "run that the study is compared with: performance",
+        "refer",
+        "tokred.comparison.reference:scores",
+        (OTHER_STUDY,),
+        of_study=("compare_with",),
+        does="Collect the performance to compare with",
+        untrained=True,
+    ),
+    ResultTable(
+        "settings",
+        "metrics/settings",
+        "SETTINGS",
+        "data set, method, keep rate and training setting: its value as text",
+        "list_settings",
+        "tokred.comparison.settings:rows",
+        (HYPERPARAMETERS,),
+        of_study=("config",),
+        does="List training settings",
+        topic="Settings",
+        untrained=True,
+    ),
+    ResultTable(
+        "grid",
+        "metrics/grid",
+        "GRID",
+        "setting that was searched: the values that were tried",
+        "list_settings",
+        "tokred.comparison.settings:rows",
+        (HYPERPARAMETERS,),
+        of_study=("config",),
+        does="List training settings",
+        topic="Settings",
+        untrained=True,
+    ),
+]
+
+#: Every result table by name.
+TABLES: dict[str, ResultTable] = {
+    table.name: table for table in [*_OF_MODELS, *_PAIRS, *_OTHER_COMPARISONS, *_OF_STUDY]
+}
+
+
+def metrics_in(table: ResultTable) -> tuple[str, ...]:
+    """Names of the metrics that a table shows: its own, or those of the tables that it is made from."""
+    sources = (TABLES[name] for name in table.inputs if name in TABLES)
+    return table.metrics or tuple(dict.fromkeys(name for source in sources for name in metrics_in(source)))
+
+
+def markdown() -> str:
+    """The list of tables in docs/results.md: `python -m tokred.tables`."""
+    by_row: dict[str, list[str]] = {}
+    for table in TABLES.values():
+        if table.row:
+            by_row.setdefault(table.row, []).append(f"`{table.name}`")
+    rows = [f"| {', '.join(names)} | {about} |" for about, names in by_row.items()]
+    return "\n".join(["| table | one row per |", "| --- | --- |", *rows])

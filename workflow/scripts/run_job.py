@@ -1,0 +1,31 @@
+"""Run the function that a rule names, with the arguments that its `params` give.
+
+`job`: "module:function". `arguments`: its keyword arguments. `takes`: what is added to them here, of "inputs"
+and "outputs" (paths by name, where there are any), "threads" and "hardware". `of_package`: by argument, the
+path of a file below the package and its hash; an absolute path would rerun jobs when the checkout moves.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import tokred
+from tokred.orchestration.job_runner import HARDWARE, run_job
+
+
+def by_name(files):
+    """Paths, or lists of paths, by name."""
+    return {name: paths if isinstance(paths, str) else list(paths) for name, paths in files.items()}
+
+
+params = snakemake.params
+given = {
+    "inputs": by_name(snakemake.input),
+    "outputs": by_name(snakemake.output),
+    "threads": snakemake.threads,
+    "hardware": json.loads(os.environ[HARDWARE]),
+}
+arguments = {**params.get("arguments", {}), **{name: given[name] for name in params.takes if given[name]}}
+for name, (path, _) in params.get("of_package", {}).items():
+    arguments[name] = str(Path(tokred.__file__).parent / path)
+run_job(params.job, arguments, log=snakemake.log[0], threads=snakemake.threads)

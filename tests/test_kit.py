@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import shlex
 import shutil
@@ -19,13 +20,20 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import tokred
-from tokred.orchestration.rule_code import TABLE_METRICS
+from benchmarks.study import write_patterns
+from tokred.study.run import Run
+from tokred.tables.registry import TABLES
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 #: Files that CONTRIBUTING.md has people write.
-NEW = {"tokred/metrics/cosine.py", "tokred/data/adapters/stripes.py", "tokred/artifacts/losses.py"}
+NEW = {
+    "tokred/metrics/cosine.py",
+    "tokred/comparison/seeds.py",
+    "tokred/data/adapters/stripes.py",
+    "tokred/artifacts/losses.py",
+}
 
 
 def test_one_version() -> None:
@@ -142,7 +150,7 @@ def additions() -> list[tuple[str, str, str]]:
 def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the package to which everything is added as CONTRIBUTING.md says."""
     root = tmp_path_factory.mktemp("changed")
-    ignored = shutil.ignore_patterns("__pycache__", "shipped_weights")
+    ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "tokred", root / "tokred", ignore=ignored)
     for path, name, code in additions():
         file = root / path
@@ -169,7 +177,7 @@ from tokred.artifacts.registry import ARTIFACTS
 from tokred.study.view import View
 from tokred.claims.claim import Evidence
 from tokred.claims.verdicts import GROUPS
-from tokred.comparison.datasets import compare
+from tokred.comparison.datasets import compare_maps
 from tokred.data.registry import ADAPTERS
 from tokred.metrics.registry import METRICS
 
@@ -178,7 +186,7 @@ angle = METRICS["cosine"].load()(np.array([1.0, 0.0]), np.array([1.0, 1.0]), (1,
 assert abs(angle - np.sqrt(0.5)) < 1e-9
 runs = {"backbone": "vit_nano", "method": "topk", "keep_rate": "0.50", "seed": 0}
 depth = [{**runs, "dataset": d, "token": t, "depth": 3.0 + t} for d in ("digits", "stripes") for t in (0, 1)]
-pairs = pd.DataFrame(compare(pd.DataFrame(depth), (1, 2)))
+pairs = pd.DataFrame(compare_maps(pd.DataFrame(depth), (1, 2)))
 assert abs(pairs.set_index("metric")["mean"]["cosine"] - 1) < 1e-9
 
 info, images = ADAPTERS["stripes"].load()("train", ADAPTERS["stripes"].check_options({"num_train": 4}))
@@ -193,7 +201,7 @@ losses = (("digits", 1), ("stripes", 2))
 scores = pd.DataFrame([{**runs, "dataset": name, "loss": loss} for name, loss in losses])
 artifact = ARTIFACTS["losses"]
 assert artifact.obstacle(view) is None and artifact.topic == "Performance"
-lines = artifact.load().make({"scores": scores}, view).csv().splitlines()
+lines = artifact.make({"scores": scores}, view).csv().splitlines()
 assert lines[1].split(",")[0] == "Top-K" and [float(x) for x in lines[1].split(",")[1:]] == [1, 2], lines
 
 (claim,) = [c for group in GROUPS.values() for c in group if c.name == "static_pruning_correlates"]
@@ -204,12 +212,37 @@ for mean, holds in ((0.9, True), (0.3, False)):
 
 
 def test_additions_are_one_file_and_one_line(changed: Path) -> None:
-    assert len(additions()) == 8
+    assert len(additions()) == 10
     assert {path for path, name, _ in additions() if not name} == NEW | {"tokred/claims/averages.py"}
     environment = {"PYTHONPATH": str(changed), "PATH": "/usr/bin"}
     command = [sys.executable, "-W", "error", "-c", _USE]
     done = subprocess.run(command, env=environment, cwd=changed, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_an_added_comparison_runs(changed: Path, tmp_path: Path) -> None:
+    """The workflow makes its table, `tokred.load` reads it, and nothing else is planned."""
+    for name in ("Snakefile", "config.yaml", "rules", "workflow", "envs", "profiles"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
+        copy(ROOT / name, changed / name)
+    for method, seed in (("none", 0), ("none", 1), ("topk", 0), ("topk", 1)):
+        run = Run("digits", "vit_nano", method, "1.00" if method == "none" else "0.50", seed)
+        write_patterns(tmp_path / "results/mine", run, 12)
+    study = {"study": "mine", "datasets": ["digits"], "backbones": ["vit_nano"], "methods": ["topk"]}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**study, "keep_rates": [0.5], "seeds": [0, 1]}))
+    table = "results/mine/metrics/seeds/digits/vit_nano.parquet"
+    command = [sys.executable, "-m", "snakemake", table, "--snakefile", str(changed / "Snakefile")]
+    command += ["--cores", "1", "--configfile", "mine.yaml", "--allowed-rules", "compare_seeds"]
+    environment = {**os.environ, "PYTHONPATH": str(changed)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    printed = done.stdout + done.stderr
+    assert done.returncode == 0, printed[-3000:]
+    assert "Compare seeds: Digits, ViT-Nano" in printed
+    assert "1 of 1 steps (100%) done" in printed
+    read = "import tokred; print(len(tokred.load('mine').table('seeds', method='topk')))"
+    command = [sys.executable, "-c", read]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "3", done.stderr[-2000:]  # a pair of seeds at three stages
 
 
 def test_examples_are_formatted(changed: Path) -> None:
@@ -235,10 +268,11 @@ def test_architecture_names_every_rule_and_room() -> None:
     rules = set(re.findall(r"^rule (\w+):", "".join(p.read_text() for p in ROOT.glob("rules/*.smk")), re.M))
     named = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\|[^|]*\|([^|]*)\|", text, re.M))))
     assert rules <= named
-    assert {f"compare_{axis}" for axis in TABLE_METRICS} <= named
+    tables = {table.rule for table in TABLES.values()}
+    assert tables <= named
     (picture,) = re.findall(r"```mermaid\n(.*?)```", text, re.S)
     drawn = set(re.findall(r"\b[a-z_]{5,}\b", re.sub(r"--.*?-->|\w+\[\(.*?\)\]|\w+\[", "", picture)))
-    assert drawn - {"flowchart", "report"} <= rules | {"compare", "compare_", "proxies", "examples"}
+    assert drawn - {"flowchart", "report"} <= rules | tables | {"compare", "compare_", "proxies", "examples"}
     modules = {path.name for path in (ROOT / "tokred").glob("*.py")} - {"__init__.py"}
     assert modules <= set(re.findall(r"`(\w+\.py)`", text))
     rooms = {path.parent.name for path in (ROOT / "tokred").glob("*/__init__.py")}

@@ -231,7 +231,7 @@ def test_trials_of_a_search() -> None:
     assert "chosen" not in found.trial_inputs(own)
     assert all(re.fullmatch(TRIAL_NAME, name) for options in found.trials.values() for name in options)
     with pytest.raises(StudyError, match="has no model digits/vit_micro/topk"):
-        found.cell_of({**RUN, "backbone": "vit_micro"})
+        found.cell_of({"dataset": "digits", "backbone": "vit_micro", "method": "topk", "keep_rate": "0.50"})
     with pytest.raises(StudyError, match="has no trial"):
         found.trial({**own, "trial": "7"})
     with pytest.raises(StudyError, match="has no key `search`"):

@@ -48,5 +48,5 @@ rule all:
 
 
 onstart:
-    look_for_jobs_when_one_ends(workflow)
+    drop_default_job_rate_limit(workflow)
     start_worker()

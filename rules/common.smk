@@ -7,7 +7,7 @@ from tokred.orchestration.messages import Message, Messages
 from tokred.orchestration.plan import Plan
 from tokred.orchestration.rule_code import JOBS, MAKE_TABLE
 from tokred.orchestration.search_plan import CELL, TRIAL, TRIAL_NAME, SearchPlan
-from tokred.orchestration.snakefile import explain_errors, look_for_jobs_when_one_ends, prepare_environment
+from tokred.orchestration.snakefile import drop_default_job_rate_limit, explain_errors, prepare_environment
 from tokred.study import parse as parse_config
 from tokred.study.run import PRETRAINING, RUN_PATH
 from tokred.study.study import Study

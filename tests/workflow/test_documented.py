@@ -38,6 +38,10 @@ UNTRIED = {
 TEXTS = {
     "results/<study>/": "folders: test_folders_are_those_of_a_study",
     "flowchart TB": "picture: tests/test_kit.py::test_architecture_names_every_rule_and_room",
+    "if self.job_rate_limiter is not None:": "Snakemake's code",
+    "rule all:": "of a report to Snakemake: measured for it",
+    "import threading, time": "of a report to Snakemake: measured for it",
+    "def _schedule_reevaluation_for_rate_limit(self):": "of a report to Snakemake: a proposal",
 }
 #: Python that is no program by itself, by what it contains, and the test that runs it.
 OTHER_PYTHON = {

@@ -47,13 +47,15 @@ def prepare_environment(folder: str, hardware: Hardware) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, before]))
 
 
-def look_for_jobs_when_one_ends(workflow: Workflow) -> None:
-    """Have Snakemake look for ready jobs when a job has ended, not all the time; to be called at its start.
+def drop_default_job_rate_limit(workflow: Workflow) -> None:
+    """Run without the command line's default limit of 100 started jobs per second; another limit stays.
 
-    With a limit of jobs a second, its scheduler looks once more every second for every job that ended so far:
-    after two hundred jobs that is half a core. The command line's default limit, 100 a second, goes; another
-    stays.
+    With a limit, Snakemake 9 selects jobs once per second for every job that has ended, as long as any are
+    ready: docs/snakemake-scheduler.md. To be called at the workflow's start (`onstart`). A Snakemake without
+    this limit, or whose scheduler keeps it elsewhere, is left as it is.
     """
-    limit = workflow.scheduling_settings.max_jobs_per_timespan
-    if limit is not None and (limit.max_jobs, limit.timespan) == (100, 1):
+    limit = getattr(workflow.scheduling_settings, "max_jobs_per_timespan", None)
+    if limit is None or (limit.max_jobs, limit.timespan) != (100, 1):
+        return
+    if hasattr(workflow.scheduler, "job_rate_limiter"):
         workflow.scheduler.job_rate_limiter = None

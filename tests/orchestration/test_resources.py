@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import timm
 import torch
 
 from tests.study.studies import study
+from tokred.models.factory import build_vit
+from tokred.models.macs import Shape
 from tokred.orchestration import resources
 from tokred.study import Backbone, Hardware
 
@@ -20,21 +23,32 @@ LOAD = resources.Load(
 )
 
 
-@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "deit_small_patch16_224", "vit_base_patch16_224"])
-def test_operations_are_those_of_the_linear_layers(name: str) -> None:
-    backbone = Backbone(model=name, image_size=224, patch_size=16)
-    network = timm.create_model(name, pretrained=False, num_classes=0)
-    weights = sum(
-        part.weight.numel() for part in network.blocks.modules() if isinstance(part, torch.nn.Linear)
-    )
-    assert resources.operations(backbone) == 2 * 197 * weights
+NAMES = [f"vit_{size}_patch16_224" for size in ("tiny", "small", "base", "large")] + ["vit_giant_patch14_224"]
 
 
-def test_width_is_the_networks_own_where_given() -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_sizes_are_those_of_the_network(name: str) -> None:
+    patch = 14 if "giant" in name else 16
+    backbone = Backbone(model=name, image_size=224, patch_size=patch, depth=1)
+    with torch.device("meta"):
+        network = build_vit(backbone, num_classes=0)
+    found = resources.shape_of(backbone)
+    assert replace(found, mlp_dim=0) == replace(Shape.of(network), mlp_dim=0)
+    if "giant" not in name:  # whose MLP is somewhat wider than four times
+        assert found == Shape.of(network)
+
+
+def test_sizes_are_the_configurations_where_it_gives_them() -> None:
     backbones = study().settings.backbones
-    assert [resources.width(backbones[name]) for name in ("vit_nano", "vit_micro")] == [48, 72]
-    other = SMALL.model_copy(update={"model": "eva_something"})
-    assert resources.width(other) == 768
+    assert [resources.shape_of(backbones[name]).embed_dim for name in ("vit_nano", "vit_micro")] == [48, 72]
+    other = SMALL.model_copy(update={"model": "eva_something", "kwargs": {"mlp_ratio": 3}})
+    found = resources.shape_of(other)
+    assert (found.embed_dim, found.mlp_dim) == (768, 3 * 768)
+
+
+def test_planning_a_study_imports_no_torch() -> None:
+    code = "import sys, tokred.orchestration.resources; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_time_follows_work_and_means() -> None:

@@ -13,6 +13,7 @@ from tokred.data.in_memory import Images, augment
 from tokred.data.prepare import prepare
 from tokred.models.factory import build_model
 from tokred.study import Backbone, Training
+from tokred.study.jobs import TrainJob
 from tokred.study.run import Run
 from tokred.tables import schemas
 from tokred.training.job import pretrain, train
@@ -184,22 +185,23 @@ def test_train_job_writes_weights_and_history(table: str, tmp_path: Path) -> Non
     weights, history = str(tmp_path / "vit.safetensors"), str(tmp_path / "vit.parquet")
     own_table = str(tmp_path / "pretraining.parquet")
     prepare("digits", "pretraining", "train", {"num_train": 48}, own_table)
-    pretrain(run, model, phases, {"pretrain": "c0"}, own_table, weights, history)
+    files = {"train_table": own_table, "checkpoint": weights, "history": history}
+    pretrain({"run": run, "model": model, "phases": phases, "code": {"pretrain": "c0"}, **files})
     assert schemas.read(history, schemas.HISTORY)["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
     run |= {"dataset": "digits", "method": "dynamicvit", "keep_rate": "0.50", "seed": 2**31}
     checkpoint = str(tmp_path / "run" / "0.safetensors")
-    train(
-        run,
-        model,
-        {**SETTINGS},
-        {"train": "c0"},
-        weights,
-        True,
-        table,
-        None,
-        checkpoint,
-        str(tmp_path / "h.parquet"),
+    job = TrainJob(
+        run=run,
+        model=model,
+        training=SETTINGS,
+        code={"train": "c0"},
+        pretrained=weights,
+        keep_head=True,
+        train_table=table,
+        checkpoint=checkpoint,
+        history=str(tmp_path / "h.parquet"),
     )
+    train(job)
     found = schemas.read(tmp_path / "h.parquet", schemas.HISTORY)
     assert found["epoch"].tolist() == [1, 2, 3]
     assert (found["extra_loss"] > 0).all()

@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from tests.training.test_loop import BACKBONE
+from tests.evaluation.files import outputs
+from tests.training.tiny import BACKBONE
 from tokred.data.in_memory import Images, normalize
 from tokred.data.prepare import prepare
-from tokred.evaluation.extract import Outputs, extract
+from tokred.evaluation.extract import extract
 from tokred.evaluation.job import extract_run
 from tokred.evaluation.scores import NotFiniteError, score
 from tokred.methods.registry import METHODS
@@ -24,12 +25,6 @@ from tokred.tables import patterns, schemas
 from tokred.tables.patterns import fixed_lists
 
 MODEL = {"backbone": BACKBONE.model_dump(mode="json"), "options": {}, "locations": [3, 6]}
-
-
-def outputs(folder: Path) -> Outputs:
-    return Outputs(
-        *(str(folder / f"{name}.parquet") for name in ("predictions", "patterns", "features", "score"))
-    )
 
 
 @pytest.mark.parametrize("method", METHODS)

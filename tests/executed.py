@@ -16,8 +16,11 @@ from types import CodeType, FrameType
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "tokred"
-#: Modules that run in processes of their own alone, and the tests that start these.
-ELSEWHERE: dict[str, str] = {}
+#: Modules that run as programs alone, where this process does not see them, and the tests that start these.
+ELSEWHERE = {
+    "runtime/__main__.py": "tests/runtime/test_distributed.py",
+    "study/__main__.py": "tests/study/test_schema.py",
+}
 
 
 def modules_with_functions() -> dict[str, bool]:
@@ -49,13 +52,14 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self) -> Iterator[None]:
+        before = sys.getprofile()
         threading.setprofile(self._note)
         sys.setprofile(self._note)
         try:
             return (yield)
         finally:
-            sys.setprofile(None)
-            threading.setprofile(None)
+            sys.setprofile(before)
+            threading.setprofile(before)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object, error: object) -> None:

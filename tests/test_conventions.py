@@ -149,3 +149,10 @@ def test_methods_know_nothing_of_each_other(method: str) -> None:
     known = ("registry", module.rpartition(".")[2])
     others = [path for path in (ROOT / "tokred/methods").glob("*.py") if path.stem not in known]
     assert [path.name for path in others if method in named_in(path)] == []
+
+
+def test_tests_of_a_file_run_in_one_process(request: pytest.FixtureRequest) -> None:
+    """pytest-xdist has read the group that tests/conftest.py gave this test: it ends the test's id."""
+    if not hasattr(request.config, "workerinput"):
+        pytest.skip("all tests run in one process")
+    assert request.node.nodeid.endswith("@tests/test_conventions.py")

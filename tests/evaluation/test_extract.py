@@ -27,6 +27,7 @@ from tokred.tables.patterns import fixed_lists
 MODEL = {"backbone": BACKBONE.model_dump(mode="json"), "options": {}, "locations": [3, 6]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dataset", ["digits", "scenes"])
 def test_tables_hold_what_the_model_does(method: str, dataset: str, tmp_path: Path) -> None:

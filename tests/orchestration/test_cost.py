@@ -89,6 +89,7 @@ def test_pattern_bytes_bound_what_is_stored(tmp_path) -> None:
     assert pattern_bytes(tokens, "none", "1.00", 3) == 49
 
 
+@pytest.mark.slow
 def test_costs_of_the_default_study() -> None:
     costs = list(run_costs(study()))
     runs = [run.dataset for run in study().runs()]

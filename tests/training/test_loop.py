@@ -41,6 +41,7 @@ def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bo
     return set(first) == set(second) and all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["topk", "dynamicvit", "sinkhorn", "ats"])
 @pytest.mark.parametrize("selection", ["holdout", "last"])
 @pytest.mark.parametrize("epochs_before", [1, 2])

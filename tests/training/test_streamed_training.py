@@ -15,6 +15,8 @@ from tokred.runtime.device import autocast
 from tokred.study import Hardware
 from tokred.training.loop import Trainer
 
+pytestmark = pytest.mark.slow
+
 # Python 3.12 warns of any fork in a process with threads.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 CPU = {"device": "cpu"}

@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from tests.training.test_loop import BACKBONE
+from tests.evaluation.files import outputs
+from tests.training.tiny import BACKBONE
 from tokred.data.in_memory import Images, normalize
 from tokred.data.prepare import prepare
-from tokred.evaluation.extract import Outputs, extract
+from tokred.evaluation.extract import extract
 from tokred.evaluation.job import extract_run
 from tokred.evaluation.scores import NotFiniteError, score
 from tokred.methods.registry import METHODS
@@ -41,12 +42,7 @@ def job(
     )
 
 
-def outputs(folder: Path) -> Outputs:
-    return Outputs(
-        *(str(folder / f"{name}.parquet") for name in ("predictions", "patterns", "features", "score"))
-    )
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dataset", ["digits", "scenes"])
 def test_tables_hold_what_the_model_does(method: str, dataset: str, tmp_path: Path) -> None:

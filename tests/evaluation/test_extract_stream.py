@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.evaluation.test_extract import outputs
+from tests.evaluation.files import outputs
 from tests.training.pictures import CENTER, SMALL, table
 from tokred.data.info import Row, TableInfo
 from tokred.data.streamed import Stream

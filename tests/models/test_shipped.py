@@ -45,6 +45,7 @@ def test_size() -> None:
     assert sum(shipped.path(name).stat().st_size for name in BACKBONES) < 3_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BACKBONES)
 def test_unreduced_model_reads_digits(name: str, images: Images) -> None:
     backbone = STUDY.settings.backbones[name]

@@ -12,7 +12,7 @@ from types import FrameType
 import pytest
 
 import tokred
-from tests.training.test_loop import BACKBONE, SETTINGS
+from tests.training.tiny import BACKBONE, SETTINGS
 from tokred.artifacts.render import render_files
 from tokred.comparison import jobs
 from tokred.data.prepare import prepare

@@ -23,6 +23,8 @@ from tokred.study.run import Run
 from tokred.tables import schemas
 from tokred.training.job import train
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 #: Two processes of one machine, and one on each of two.
 TOGETHER = {"device": "cpu", "processes": 2}

@@ -20,6 +20,8 @@ from tokred.study.run import Run
 from tokred.tables import schemas
 from tokred.training.loop import Trainer
 
+pytestmark = pytest.mark.slow
+
 CELL = Cell("digits", "topk", "0.50")
 SETTING = setting(0.002, 32, 0.5, 1, 0)
 

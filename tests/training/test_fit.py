@@ -119,7 +119,7 @@ def test_fewer_images_than_a_batch_train(
 
 @pytest.mark.parametrize("classes", [("dog", "cat"), ("cat", "dog", "owl"), ("cat", "cow")])
 def test_other_classes_are_refused(tmp_path: Path, pets: dict[str, str], classes: tuple[str, ...]) -> None:
-    from tests.data.test_image_table import row
+    from tests.data.tables import row
 
     other = str(tmp_path / "other.parquet")
     write(other, TableInfo("mine", "test", "single", classes), [row("a", 0, 1)])

@@ -22,6 +22,11 @@ from tokred.tables import schemas
 ROOT = Path(__file__).parents[1]
 #: Pages that are files outside of docs/, by the file's name.
 FROM_ROOT = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+#: Pages that are generated from a file, by its path. On a code host, links to these pages lead to the file.
+GENERATED = {
+    "workflow/schema/config.schema.json": "configuration.md",
+    "tokred/tables/schemas.py": "tables.md",
+}
 #: Pages that are one section of the README, by its heading.
 FROM_README = {"Adding a method": "adding-a-method.md"}
 #: Draws the diagrams, where Material for MkDocs would load Mermaid from a server (docs/assets/README.txt).
@@ -34,7 +39,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     pages |= {page: section(readme, heading) for heading, page in FROM_README.items()}
     schema = json.loads((ROOT / "workflow/schema/config.schema.json").read_text(encoding="utf-8"))
-    pages |= {"configuration.md": configuration(schema), "tables.md": tables()}
+    pages |= dict(zip(GENERATED.values(), (configuration(schema), tables()), strict=True))
     for page, text in pages.items():
         files.append(File.generated(config, page, content=text))
     return files
@@ -59,7 +64,7 @@ def local_links(markdown: str) -> str:
     for heading, page in FROM_README.items():
         anchor = heading.lower().replace(" ", "-")
         markdown = re.sub(rf"\]\((?:\.\./)?README\.md#{anchor}\)", f"]({page})", markdown)
-    for name, page in FROM_ROOT.items():
+    for name, page in (FROM_ROOT | GENERATED).items():
         markdown = re.sub(rf"\]\((?:\.\./)?{re.escape(name)}", f"]({page}", markdown)
     return re.sub(r"\]\(docs/", "](", markdown)
 

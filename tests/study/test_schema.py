@@ -16,3 +16,12 @@ def test_schema_is_what_the_program_prints(capsys: pytest.CaptureFixture) -> Non
     printed = json.loads(capsys.readouterr().out)
     stored = json.loads(SCHEMA.read_text())
     assert stored == printed, f"run: python -m tokred.study > {SCHEMA.name}, in its folder"
+
+
+def test_editors_find_the_schema() -> None:
+    """The first line of config.yaml is the one that YAML language servers read."""
+    config = SCHEMA.parents[2] / "config.yaml"
+    line = config.read_text().splitlines()[0]
+    path = line.removeprefix("# yaml-language-server: $schema=")
+    assert path != line
+    assert (config.parent / path).resolve() == SCHEMA.resolve()

@@ -22,14 +22,14 @@ def or_empty(value: Any) -> Any:
 class Dataset(Strict):
     """One data set: the adapter that prepares it, the adapter's options, and training settings of its own."""
 
-    adapter: str
+    adapter: str = Field(description="adapter that reads or generates the images, such as image_folder")
     label: Label | None = Field(
         None,
         description="what figures and tables call it; default: the adapter's, or the data set's name where "
         "the adapter reads any data set or several data sets have the same one",
     )
-    options: dict[str, Any] = {}
-    images: DatasetImages = DatasetImages()
+    options: dict[str, Any] = Field({}, description="options of the adapter")
+    images: DatasetImages = Field(DatasetImages(), description="how images reach the backbone")
     training: Annotated[dict[str, Any], BeforeValidator(or_empty)] = Field(
         {}, description="overrides of the study's `training`"
     )
@@ -43,30 +43,30 @@ class Dataset(Strict):
 class Method(Strict):
     """Options of a method, and training settings of its own, for all or for single keep rates."""
 
-    options: dict[str, Any] = {}
-    training: dict[str, Any] = {}
+    options: dict[str, Any] = Field({}, description="options of the method")
+    training: dict[str, Any] = Field({}, description="training settings at all keep rates")
     keep_rates: dict[Rate, dict[str, Any]] = Field({}, description="training settings by keep rate")
 
 
 class Settings(Strict):
     """What the names on the axes mean."""
 
-    datasets: dict[Name, Dataset]
-    backbones: dict[Name, Backbone]
-    methods: dict[Name, Method] = {}
+    datasets: dict[Name, Dataset] = Field(description="data sets by name")
+    backbones: dict[Name, Backbone] = Field(description="backbones by name")
+    methods: dict[Name, Method] = Field({}, description="settings of methods that have any, by name")
 
 
 class Phase(Strict):
     """A part of pretraining: a network of some depth, which the next phase deepens."""
 
-    depth: PositiveInt
+    depth: PositiveInt = Field(description="number of blocks")
     training: dict[str, Any] = Field({}, description="overrides of the pretraining's `training`")
 
 
 class Pretraining(Strict):
     """How backbones with `weights: pretrain` are made, and those that are shipped were."""
 
-    dataset: Dataset
-    training: Training
-    phases: list[Phase] = Field(min_length=1)
+    dataset: Dataset = Field(description="data set to pretrain on")
+    training: Training = Field(description="training settings of all phases")
+    phases: list[Phase] = Field(min_length=1, description="phases, in order")
     backbones: dict[Name, dict[str, Any]] = Field({}, description="training settings by backbone")

@@ -27,21 +27,31 @@ from tokred.study.view import View
 from tokred.study.weights import check_weights
 from tokred.validation import Strict, parse
 
-Unique = Field(min_length=1)
 #: Tables hold numbers of stages, and the one after the last, in 8 bits.
 MOST_STAGES = 2**7 - 2
+
+
+def _axis(description: str) -> Any:
+    """A field with the values of one axis, at least one."""
+    return Field(min_length=1, description=description)
 
 
 class Study(Strict):
     """A whole study. The first five fields are its axes, in the order of a run's identity."""
 
-    study: Name
-    datasets: list[Name] = Unique
-    backbones: list[Name] = Unique
-    methods: list[Name] = Unique
-    keep_rates: list[Rate] = Unique
-    seeds: list[NonNegativeInt] = Unique
-    locations: list[NonNegativeInt] = Field(min_length=1, max_length=MOST_STAGES)
+    study: Name = Field(description="name of the study: its results are in results/<study>")
+    datasets: list[Name] = _axis("data sets, as `settings.datasets` defines them")
+    backbones: list[Name] = _axis("backbones, as `settings.backbones` defines them")
+    methods: list[Name] = _axis("reduction methods; the unreduced model is always part of a study")
+    keep_rates: list[Rate] = _axis(
+        "keep rates r in (0, 1]; a method leaves out those that it does not support"
+    )
+    seeds: list[NonNegativeInt] = _axis("seeds of the random numbers of trainings")
+    locations: list[NonNegativeInt] = Field(
+        min_length=1,
+        max_length=MOST_STAGES,
+        description="blocks in which the stages act, ascending, counted from 0",
+    )
     scores: Literal["trained", "published"] = Field(
         "trained",
         description="where performance comes from: models that the study trains, or the paper's Tables 1 and "
@@ -68,14 +78,18 @@ class Study(Strict):
         "from; not used with `hyperparameters`. All others start from defaults that fit images of any kind "
         "(tokred/study/defaults.py)",
     )
-    evaluation_batch_size: PositiveInt = 128
-    evaluation_precision: Precision = "float32"
-    hardware: Hardware = Hardware()
+    evaluation_batch_size: PositiveInt = Field(128, description="images per forward pass of an extraction")
+    evaluation_precision: Precision = Field(
+        "float32", description="of matrix products and attention, in extractions"
+    )
+    hardware: Hardware = Field(Hardware(), description="where and in how many processes models are trained")
     data: str | None = Field(None, description="folder below which a data set's relative `root` lies")
     environment: Literal["cpu", "gpu"] = Field("cpu", description="conda environment, with `--sdm conda`")
-    pretraining: Pretraining | None = None
+    pretraining: Pretraining | None = Field(
+        None, description="how backbones with `weights: pretrain` are trained; null: there are none"
+    )
     search: Search | None = Field(None, description="hyperparameter search: the target `search`")
-    settings: Settings
+    settings: Settings = Field(description="definitions of the names on the axes")
 
     @model_validator(mode="after")
     def _check(self) -> Study:

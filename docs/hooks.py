@@ -129,7 +129,7 @@ def _keys(title: str, model: Mapping[str, Any], places: list[str]) -> str:
     lines = [f"## {title}\n"]
     if places:
         lines += ["Value of " + ", ".join(f"`{place}`" for place in places) + ".\n"]
-    lines += [model.get("description", "") + "\n"]
+    lines += [escaped(model.get("description", "")) + "\n"]
     for key, field in model["properties"].items():
         default = "required" if key in model.get("required", ()) else f"default {_default(field)}"
         lines += [f"`{key}`{{ #{title.lower()}-{key} }}"]
@@ -138,8 +138,18 @@ def _keys(title: str, model: Mapping[str, Any], places: list[str]) -> str:
 
 
 def _sentence(text: str) -> str:
-    text = text.replace("\n", " ")
+    text = escaped(text.replace("\n", " "))
     return text[:1].upper() + text[1:] + "." * (text[-1:] not in ("", "."))
+
+
+def escaped(text: str) -> str:
+    """Text in which `<` is no tag of HTML; code in backticks stays as it is.
+
+    >>> escaped("results/<study>, `a < b`")
+    'results/&lt;study>, `a < b`'
+    """
+    parts = text.split("`")
+    return "`".join(part if index % 2 else part.replace("<", "&lt;") for index, part in enumerate(parts))
 
 
 def _default(field: Mapping[str, Any]) -> str:
@@ -197,7 +207,7 @@ def _tables() -> Iterator[str]:
     source = Path(schemas.__file__).read_text(encoding="utf-8")
     for comment, name in re.findall(r"((?:^#: .*\n)+)^([A-Z]+) = pa\.schema", source, re.M):
         schema: pa.Schema = getattr(schemas, name)
-        yield f"## {name.lower()}\n\n{comment.replace('#: ', '')}"
+        yield f"## {name.lower()}\n\n{escaped(comment.replace('#: ', ''))}"
         yield "| column | type |\n| --- | --- |"
         for field in schema:
             yield f"| `{field.name}` | {kind_of(field.type)} |"

@@ -24,14 +24,14 @@ ROOT = Path(__file__).parents[1]
 SCHEMA = json.loads((ROOT / "workflow/schema/config.schema.json").read_text())
 
 
-def _hooks() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs/hooks.py")
+def _module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-HOOKS = _hooks()
+HOOKS = _module("hooks")
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +160,7 @@ def test_tables_page_has_every_column() -> None:
 
 def test_links_and_sections() -> None:
     assert doctest.testmod(HOOKS).failed == 0
+    assert doctest.testmod(_module("docstrings")).failed == 0
     with pytest.raises(ValueError, match="expected a section 'Adding a hat'"):
         HOOKS.section("## Adding a method\n", "Adding a hat")
     assert HOOKS.section("## A\none\n\n## B\ntwo\n", "A") == "# A\none\n\n"
@@ -173,3 +174,4 @@ def test_public_api_is_documented(site: Path) -> None:
         "tokred.tables.load.Results.arrow",
     ):
         assert f'id="{name}"' in text
+    assert "<blockquote>" not in text  # of doctests

@@ -6,13 +6,16 @@ import os
 import random
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 from tests import executed
 
-# Before any numeric library starts threads: tests run side by side with others and must not fight for cores.
+if TYPE_CHECKING:
+    import numpy as np
+
+# Before any numeric library is loaded: tests run side by side with others and must not fight for cores.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 #: Markers that no test carries by itself: of a folder's tests, and of those that use a fixture.
@@ -20,8 +23,12 @@ _OF_FOLDER = {"workflow": "workflow", "slurm": "slurm"}
 _OF_FIXTURE = {"browser": "browser"}
 #: Tests without these are `fast`.
 _COSTLY = ("workflow", "slurm", "browser", "benchmark", "slow")
-#: Fixtures that are expensive and shared by several files of a folder.
-_SHARED = ("smoke", "slurm", "browser")
+#: Folders whose tests share an expensive fixture and run in one process: which of their files, None for all.
+_TOGETHER: dict[str, set[str] | None] = {
+    "slurm": None,
+    "explorer": None,
+    "workflow": {f"test_{name}.py" for name in ("artifacts", "docs", "documented", "readme", "smoke")},
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,9 +44,28 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(executed.Recorder(), "executed")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups and pytest deselects by markers
+def group_of(test: str) -> str:
+    """Which tests run in one process, by a test's id: those of its file, or those that share a fixture."""
+    path = Path(test.partition("::")[0])
+    files = _TOGETHER.get(path.parent.name, set())
+    return path.parent.name if files is None or path.name in files else str(path)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Groups of our own: the marker `xdist_group` has no effect with pytest-xdist 3.8 and pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return ByGroup(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects by markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests, and keep those that share something expensive in one process of pytest-xdist."""
+    """Mark tests by folder and fixture; those without a costly marker are `fast`."""
     for item in items:
         parts = Path(item.nodeid.partition("::")[0]).parts
         fixtures = set(getattr(item, "fixturenames", ()))
@@ -49,14 +75,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(_OF_FIXTURE[fixture])
         if not any(item.get_closest_marker(name) for name in _COSTLY):
             item.add_marker("fast")
-        item.add_marker(pytest.mark.xdist_group(parts[1] if fixtures & set(_SHARED) else "/".join(parts)))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """Global random numbers are the same whichever tests run before."""
     random.seed(0)
-    np.random.seed(0)  # noqa: NPY002 - libraries may use it
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
 
@@ -64,4 +90,6 @@ def pytest_runtest_setup() -> None:
 @pytest.fixture
 def rng() -> np.random.Generator:
     """A random generator of the test's own."""
+    import numpy as np
+
     return np.random.default_rng(0)

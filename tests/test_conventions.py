@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import group_of
 from tokred.methods.registry import METHODS
 from tokred.study.run import UNREDUCED
 
@@ -151,8 +152,24 @@ def test_methods_know_nothing_of_each_other(method: str) -> None:
     assert [path.name for path in others if method in named_in(path)] == []
 
 
-def test_tests_of_a_file_run_in_one_process(request: pytest.FixtureRequest) -> None:
-    """pytest-xdist has read the group that tests/conftest.py gave this test: it ends the test's id."""
-    if not hasattr(request.config, "workerinput"):
-        pytest.skip("all tests run in one process")
-    assert request.node.nodeid.endswith("@tests/test_conventions.py")
+@pytest.mark.parametrize(
+    ("test", "group"),
+    [
+        ("tests/workflow/test_smoke.py::test_report", "workflow"),
+        ("tests/workflow/test_docs.py::test_losses[a::b]", "workflow"),
+        ("tests/workflow/test_search.py::test_x", "tests/workflow/test_search.py"),
+        ("tests/explorer/test_looks.py::test_x", "explorer"),
+        ("tests/test_readers.py::test_x", "tests/test_readers.py"),
+    ],
+)
+def test_groups(test: str, group: str) -> None:
+    assert group_of(test) == group
+
+
+@pytest.mark.slow  # says something where the tests that share a fixture are collected, too
+@pytest.mark.parametrize("fixture", ["smoke", "slurm", "browser", "explorer"])
+def test_tests_that_share_an_expensive_fixture_run_in_one_process(
+    fixture: str, request: pytest.FixtureRequest
+) -> None:
+    items = [item for item in request.session.items if fixture in getattr(item, "fixturenames", ())]
+    assert len({group_of(item.nodeid) for item in items}) <= 1

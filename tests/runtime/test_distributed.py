@@ -23,8 +23,6 @@ from tokred.study.run import Run
 from tokred.tables import schemas
 from tokred.training.job import train
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[2]
 #: Two processes of one machine, and one on each of two.
 TOGETHER = {"device": "cpu", "processes": 2}
@@ -56,6 +54,7 @@ def job(folder: Path, name: str, hardware: Mapping[str, object]) -> tuple[dict[s
     return load_file(checkpoint), schemas.read(history, schemas.HISTORY).to_dict("records")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hardware", [TOGETHER, APART], ids=["one node", "two nodes"])
 def test_two_processes_end_like_one(tmp_path: Path, hardware: Mapping[str, object]) -> None:
     """The test split has an odd number of images, of which none may count twice."""
@@ -76,6 +75,7 @@ def test_two_processes_end_like_one(tmp_path: Path, hardware: Mapping[str, objec
         assert right == pytest.approx(round(right), abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hardware", [TOGETHER, APART], ids=["one node", "two nodes"])
 def test_processes_agree(tmp_path: Path, hardware: Mapping[str, object]) -> None:
     """A loss of the method's own, frozen epochs, and parameters that some processes do not reach."""

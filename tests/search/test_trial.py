@@ -20,8 +20,6 @@ from tokred.study.run import Run
 from tokred.tables import schemas
 from tokred.training.loop import Trainer
 
-pytestmark = pytest.mark.slow
-
 CELL = Cell("digits", "topk", "0.50")
 SETTING = setting(0.002, 32, 0.5, 1, 0)
 
@@ -116,6 +114,7 @@ def test_divergence_is_a_history_without_rows(digits: Path, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == [Path(given["history"])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lr", "epochs"), [(0.002, [1, 2]), (1e30, [])])
 def test_two_processes(lr: float, epochs: list[int], digits: Path, tmp_path: Path) -> None:
     hardware = {"device": "cpu", "processes": 2}

@@ -44,7 +44,7 @@ _SCRIPT += "run_job(**json.loads(sys.argv[1]))"
 
 def loaded(modules: tuple[str, ...]) -> list[str]:
     """All modules that are there after loading some as jobs do; meant for a process of its own."""
-    job_runner.load(*modules)
+    job_runner.import_frozen(*modules)
     return sorted(sys.modules)
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tokred.comparison.runs import open_runs
+from tokred.comparison.summary import summarize_runs
 from tokred.orchestration import lineage
 from tokred.tables import schemas
 
@@ -42,8 +43,6 @@ def compare(axis: str, inputs: Files, outputs: Mapping[str, str], code: Code = _
 
 def summarize(inputs: Files, outputs: Mapping[str, str], code: Code = _UNKNOWN) -> None:
     """From patterns ("runs") to `schemas.SUMMARY` ("rows") and `schemas.DEPTH` ("depth")."""
-    from tokred.comparison.summary import summarize_runs
-
     made_by = lineage.inherited(inputs["runs"], code)
     summary, depth = summarize_runs(open_runs(inputs["runs"]))
     _write(outputs["rows"], summary, schemas.SUMMARY, made_by)

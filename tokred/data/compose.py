@@ -7,8 +7,6 @@ its own, so that it is the same however many images are asked for.
 
 from __future__ import annotations
 
-import hashlib
-import io
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,6 +15,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
+from tokred import fingerprint
+from tokred.data.decoding import encode as encode_image
 from tokred.data.info import check_split
 
 #: Height and width of every picture.
@@ -69,8 +69,7 @@ def photographs(split: str) -> list[NDArray]:
 
 def generator(dataset: str, split: str, index: int) -> Generator:
     """The random generator of one image."""
-    digest = hashlib.blake2b(f"{dataset}/{split}/{index}".encode(), digest_size=16).digest()
-    return np.random.default_rng(int.from_bytes(digest))
+    return np.random.default_rng(fingerprint.seed(f"{dataset}/{split}/{index}", size=16))
 
 
 def background(rng: Generator, split: str) -> NDArray:
@@ -141,6 +140,4 @@ def paste(picture: NDArray, ink: NDArray, where: tuple[int, int, int], rng: Gene
 
 def encode(picture: NDArray) -> bytes:
     """PNG of a picture with values in [0, 255]."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(buffer, "PNG")
-    return buffer.getvalue()
+    return encode_image(Image.fromarray(picture.clip(0, 255).astype(np.uint8)), "PNG")

@@ -60,11 +60,6 @@ class Method:
     options: type = field(default=opt.NoOptions)
 
     @property
-    def learned_pruning(self) -> bool:
-        """Whether it chooses tokens to keep from the image (section 5.4)."""
-        return self.family in (Family.STATIC, Family.DYNAMIC)
-
-    @property
     def code(self) -> tuple[str, ...]:
         """What runs for the method, as "module:name": its `Reducer` and its options."""
         options = f"{self.options.__module__}:{self.options.__name__}"

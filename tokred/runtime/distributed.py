@@ -44,8 +44,9 @@ def count() -> int:
 def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
     """Give every process the mean of all processes' gradients.
 
-    A parameter that no process reached keeps no gradient, as it would in one process: the optimiser must not
-    let it decay.
+    A parameter that no process reached keeps no gradient, as it would in one process: the optimizer must not
+    let it decay. (`DistributedDataParallel` would wrap the model, of which the training uses the names of
+    parameters and the auxiliary loss, and would look for unused parameters in every pass.)
     """
     if count() == 1:
         return

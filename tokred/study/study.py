@@ -93,17 +93,34 @@ class Study(Strict):
 
     @model_validator(mode="after")
     def _check(self) -> Study:
+        self._check_axes()
+        self._check_names()
+        self._check_methods()
+        self._check_backbones()
+        self._check_runs()
+        self._check_pretraining()
+        if self.compare_with == self.study:
+            raise ValueError(f"compare_with: {self.study!r} is the study itself")
+        return self
+
+    def _check_axes(self) -> None:
+        """No axis has a value twice, and what axes name is among the settings."""
         for axis in ("datasets", "backbones", "methods", "keep_rates", "seeds"):
             values = getattr(self, axis)
             if len(set(values)) != len(values):
                 raise ValueError(f"{axis}: {values} names something twice")
         for axis in ("datasets", "backbones"):
             _check_defined(axis, getattr(self, axis), getattr(self.settings, axis))
-        self._check_names()
+
+    def _check_methods(self) -> None:
+        """Methods have their options, and the unreduced model is not listed."""
         for name in {*self.methods, *self.settings.methods}:
             methods.get(name).check_options(self.method(name).options)
         if UNREDUCED in self.methods:
             raise ValueError(f"methods: {UNREDUCED!r} is always part of a study, and must not be listed")
+
+    def _check_backbones(self) -> None:
+        """Each backbone can be reduced, and all have one grid and one depth."""
         for backbone in self.backbones:
             self._check_backbone(backbone)
         grids = {self.settings.backbones[name].grid for name in self.backbones}
@@ -115,8 +132,9 @@ class Study(Strict):
         if self.scores == "trained":
             for backbone in self.backbones:
                 check_weights(backbone, self.settings.backbones[backbone])
-        for axis in ("datasets", "backbones"):
-            _check_periods(axis, getattr(self, axis))
+
+    def _check_runs(self) -> None:
+        """Every method has runs, and every run can be trained, or was published."""
         for name in self.methods:
             if not self.rates_of(name):
                 raise ValueError(f"methods: {name!r} can do none of the keep rates {self.keep_rates}")
@@ -124,17 +142,18 @@ class Study(Strict):
             self._check_run(run)
         if self.scores == "published":
             _check_published(self.runs())
-        if self.compare_with == self.study:
-            raise ValueError(f"compare_with: {self.study!r} is the study itself")
-        if self.pretraining is not None:
-            _check_defined("pretraining.backbones", self.pretraining.backbones, self.settings.backbones)
-            for name in self.backbones:
-                phases = self.pretraining_for(name)
-                if self.settings.backbones[name].weights == "pretrain":
-                    source = self.images_of(self.pretraining.dataset, name).source
-                    for phase in phases:
-                        _check_augmentation(f"pretraining of {name}", Training(**phase["training"]), source)
-        return self
+
+    def _check_pretraining(self) -> None:
+        """Pretrained backbones are defined, and their images can be augmented as the settings say."""
+        if self.pretraining is None:
+            return
+        _check_defined("pretraining.backbones", self.pretraining.backbones, self.settings.backbones)
+        for name in self.backbones:
+            phases = self.pretraining_for(name)
+            if self.settings.backbones[name].weights == "pretrain":
+                source = self.images_of(self.pretraining.dataset, name).source
+                for phase in phases:
+                    _check_augmentation(f"pretraining of {name}", Training(**phase["training"]), source)
 
     def _check_names(self) -> None:
         """No name is reserved, and no two names or labels can be taken for each other."""
@@ -145,6 +164,7 @@ class Study(Strict):
                     "the data set otherwise"
                 )
         for axis in ("datasets", "backbones"):
+            _check_periods(axis, getattr(self, axis))
             lower: dict[str, str] = {}
             for name in getattr(self, axis):
                 other = lower.setdefault(name.lower(), name)

@@ -1,4 +1,7 @@
-"""The state of an interrupted training: tensors, and the rest as JSON (`tokred.models.tensor_file`)."""
+"""The state of an interrupted training: tensors, and the rest as JSON (`tokred.models.tensor_file`).
+
+Unlike `torch.save`, this holds no pickle, and a damaged or foreign file is told as such.
+"""
 
 from __future__ import annotations
 

@@ -29,8 +29,9 @@ GENERATED = {
 }
 #: Pages that are one section of the README, by its heading.
 FROM_README = {"Adding a method": "adding-a-method.md"}
-#: Draws the diagrams, where Material for MkDocs would load Mermaid from a server (docs/assets/README.txt).
-MERMAID = "assets/mermaid.tiny.js"
+#: Draws the diagrams. It is 2.5 MB, so that it comes by `npm ci --prefix tests/javascript`; where that has not been
+#: run, Material for MkDocs has browsers load Mermaid from a server.
+MERMAID = ROOT / "tests/javascript/node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -42,6 +43,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages |= dict(zip(GENERATED.values(), (configuration(schema), tables()), strict=True))
     for page, text in pages.items():
         files.append(File.generated(config, page, content=text))
+    if MERMAID.exists():
+        files.append(File.generated(config, f"assets/{MERMAID.name}", abs_src_path=str(MERMAID)))
     return files
 
 
@@ -51,8 +54,10 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Load Mermaid on the pages with a diagram."""
-    return f'{html}\n<script src="{MERMAID}"></script>' if '<pre class="mermaid">' in html else html
+    """Load Mermaid from the site on the pages with a diagram."""
+    if '<pre class="mermaid">' not in html or not MERMAID.exists():
+        return html
+    return f'{html}\n<script src="assets/{MERMAID.name}"></script>'
 
 
 def local_links(markdown: str) -> str:

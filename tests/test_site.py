@@ -80,6 +80,8 @@ def test_diagrams_and_search_work_offline(site: Path) -> None:
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("needs Chromium")
+    if not HOOKS.MERMAID.exists():
+        pytest.skip("needs Mermaid: npm ci --prefix tests/javascript")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

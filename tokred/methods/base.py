@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tokred.models.attention import BlockAttention
+from tokred.validation import Strict
 
 
 class Site(Enum):
@@ -96,7 +97,7 @@ class Reduction:
 class Reducer(nn.Module):
     """One stage of a method. Subclasses set `site` and implement `forward`.
 
-    Options of the method (its dataclass in `tokred.methods.options`) arrive as `self.options`.
+    Options of the method (its model in `tokred.methods.options`) arrive as `self.options`.
     `tokred.reduce` calls `init_weights` once the stage is built.
 
     Attributes:
@@ -112,7 +113,7 @@ class Reducer(nn.Module):
     weighs: ClassVar[bool] = False
     pads: ClassVar[bool] = False
 
-    def __init__(self, stage: Stage, options: object) -> None:
+    def __init__(self, stage: Stage, options: Strict) -> None:
         super().__init__()
         self.stage = stage
         self.options = options

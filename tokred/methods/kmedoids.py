@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tokred.methods.base import Context, Reducer, Reduction, rank_descending
 from tokred.methods.distance import pairwise_distance
+from tokred.methods.options import KMedoidsOptions
 from tokred.models.tokens import gather_tokens
 
 
@@ -17,6 +18,8 @@ class KMedoids(Reducer):
     are the K_s tokens of largest weight; then `iterations` times: assign to the nearest medoid, replace each
     medoid by the member of lowest cost (`update`, see `KMedoidsOptions`). Then assign once more.
     """
+
+    options: KMedoidsOptions
 
     @torch.no_grad()
     def forward(self, x: Tensor, context: Context) -> Reduction:

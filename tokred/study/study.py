@@ -19,7 +19,7 @@ from tokred.study import defaults, hyperparameters
 from tokred.study.base import Name, Rate
 from tokred.study.hardware import Hardware
 from tokred.study.images import ImageAccess
-from tokred.study.parts import Dataset, Method, Pretraining, Settings, or_empty
+from tokred.study.parts import METHOD_MODELS, Dataset, Method, Pretraining, Settings, or_empty
 from tokred.study.run import PRETRAINING, RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
 from tokred.study.search import Search
 from tokred.study.training import PartialTraining, Precision, Training
@@ -86,8 +86,8 @@ class Study(Strict):
         for axis in ("datasets", "backbones"):
             _check_defined(axis, getattr(self, axis), getattr(self.settings, axis))
         self._check_names()
-        for name in {*self.methods, *self.settings.methods}:
-            methods.get(name).check_options(self.method(name).options)
+        for name in self.methods:
+            methods.get(name)
         if UNREDUCED in self.methods:
             raise ValueError(f"methods: {UNREDUCED!r} is always part of a study, and must not be listed")
         for backbone in self.backbones:
@@ -180,8 +180,8 @@ class Study(Strict):
             )
 
     def method(self, name: str) -> Method:
-        """Settings of a method; empty ones where the study gives none."""
-        return self.settings.methods.get(name, Method())
+        """Settings of a method; the defaults if the study has none."""
+        return self.settings.methods.get(name) or METHOD_MODELS[name]()
 
     def rates_of(self, method: str) -> list[str]:
         """The study's keep rates that a method can do (ToMe: none below 0.50), ascending."""
@@ -191,11 +191,12 @@ class Study(Strict):
         return sorted(rate for rate in self.keep_rates if spec.can_keep(rate))
 
     def options_of(self, dataset: Dataset) -> dict[str, Any]:
-        """A data set's options, with a relative `root` taken below the study's `data`."""
-        if "root" not in dataset.options:
-            return dataset.options
-        root = Path(self.data or "", Path(dataset.options["root"]).expanduser())
-        return {**dataset.options, "root": str(root.expanduser())}
+        """The options that a data set is given, with a relative `root` taken below the study's `data`."""
+        given = dataset.options.model_dump(exclude_unset=True)
+        if "root" not in given:
+            return given
+        root = Path(self.data or "", Path(given["root"]).expanduser())
+        return {**given, "root": str(root.expanduser())}
 
     def runs(self) -> Iterator[Run]:
         """Every model of the study, the unreduced ones included."""

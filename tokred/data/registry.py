@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tokred.data import options as opt
 from tokred.names import lookup
@@ -38,7 +39,7 @@ class Adapter:
         """What reads the data set, as "module:name": its function and its options."""
         return (self.target, f"{self.options.__module__}:{self.options.__name__}")
 
-    def load(self) -> Callable:
+    def load(self) -> Callable[..., Any]:
         """The function that reads the data set."""
         module, _, name = self.target.partition(":")
         return getattr(importlib.import_module(module), name)

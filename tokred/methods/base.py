@@ -68,6 +68,13 @@ class Context:
     policy: Tensor | None = None
     trace: bool = False
 
+    @property
+    def attention(self) -> BlockAttention:
+        """`attn`, for methods that cannot do without."""
+        if self.attn is None:
+            raise ValueError("the stage has no attention to read")
+        return self.attn
+
 
 @dataclass
 class Reduction:

@@ -23,6 +23,8 @@ class FixedPattern(Reducer):
         """Integer that grows with the norm of the doubled offsets from the center."""
         raise NotImplementedError
 
+    kept: Tensor
+
     def __init__(self, stage: Stage, options: Strict) -> None:
         super().__init__(stage, options)
         self.register_buffer("kept", self._kept(stage), persistent=False)

@@ -23,7 +23,7 @@ class KMedoids(Reducer):
 
     @torch.no_grad()
     def forward(self, x: Tensor, context: Context) -> Reduction:
-        weight = context.attn.received()
+        weight = context.attention.received()
         distance = pairwise_distance(x)
         medoids = rank_descending(weight)[:, : self.stage.budget]
         total = weight * distance.sum(dim=2)

@@ -58,7 +58,8 @@ def _with_options(base: type[Strict], name: str, options: type[Strict], **more: 
     required = any(field.is_required() for field in options.model_fields.values())
     field = Field() if required else Field(default_factory=options)
     doc = {"__doc__": f"{base.__name__} {name!r}."}
-    return create_model(f"{base.__name__}_{name}", __base__=base, options=(options, field), **more, **doc)
+    make: Any = create_model
+    return make(f"{base.__name__}_{name}", __base__=base, options=(options, field), **more, **doc)
 
 
 #: By method, the model of what a study says of it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -18,7 +18,7 @@ SEARCHED = ("lr", "lr_normalizer", "warmup_epochs", "backbone_lr_scale", "backbo
 Setting = dict[str, float]
 
 
-def _tried(name: str) -> Callable[[], list[float]]:
+def _tried(name: str) -> Callable[[], list[Any]]:
     """A default that is read where it is needed: the paper's values of a setting."""
     return lambda: list(published.hyperparameters()["grid"][name])
 

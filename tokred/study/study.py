@@ -181,7 +181,7 @@ class Study(Strict):
 
     def method(self, name: str) -> Method:
         """Settings of a method; the defaults if the study has none."""
-        return self.settings.methods.get(name) or METHOD_MODELS[name]()
+        return self.settings.methods.get(name) or METHOD_MODELS[name].model_validate({})
 
     def rates_of(self, method: str) -> list[str]:
         """The study's keep rates that a method can do (ToMe: none below 0.50), ascending."""
@@ -245,6 +245,8 @@ class Study(Strict):
     def pretraining_for(self, backbone: str) -> list[dict[str, Any]]:
         """The phases in which a backbone is pretrained: "depth" and "training" of each."""
         settings = self.pretraining
+        if settings is None:
+            raise ValueError(f"study {self.study!r} pretrains nothing: it has no key `pretraining`")
         phases = []
         for phase in settings.phases:
             own = settings.backbones.get(backbone, {})

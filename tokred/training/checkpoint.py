@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ def save(path: str | Path, tensors: Tensors, facts: dict[str, object]) -> None:
     tensor_file.save(path, _KIND, tensors, facts)
 
 
-def load(path: str | Path) -> tuple[Tensors, dict[str, object]]:
+def load(path: str | Path) -> tuple[Tensors, dict[str, Any]]:
     """What `save` wrote.
 
     Raises:

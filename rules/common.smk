@@ -158,7 +158,7 @@ def check_data(wildcards):
 
 def model_of(run):
     """What decides a run's network: its backbone, its method's options, the stages' places."""
-    options = asdict(METHODS[run.method].check_options(STUDY.method(run.method).options))
+    options = STUDY.method(run.method).options.model_dump()
     backbone = STUDY.settings.backbones[run.backbone]
     return Network(backbone=backbone, options=options, locations=STUDY.locations).model_dump(mode="json")
 

@@ -10,7 +10,7 @@ rule prepare:
         f"{LOGS}/prepare/{{dataset}}/{{split}}.log",
     conda:
         ENVIRONMENT
-    threads: lambda w: 16 if "root" in dataset_of(w.dataset).options else 1
+    threads: lambda w: 16 if "root" in STUDY.options_of(dataset_of(w.dataset)) else 1
     resources:
         mem_mb=preparation_memory,
         runtime=preparation_minutes,

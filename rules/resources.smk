@@ -106,7 +106,7 @@ def preparation_memory(wildcards, threads, attempt):
 
 
 def preparation_minutes(wildcards, attempt):
-    return attempt * (480 if "root" in dataset_of(wildcards.dataset).options else 30)
+    return attempt * (480 if "root" in STUDY.options_of(dataset_of(wildcards.dataset)) else 30)
 
 
 def memory_by_input(wildcards, input, attempt):

@@ -40,6 +40,12 @@ def test_one_version() -> None:
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == tokred.__version__
 
 
+def test_types_come_with_the_package() -> None:
+    assert (ROOT / "tokred/py.typed").is_file()
+    assert "py.typed" in PROJECT["tool"]["setuptools"]["package-data"]["tokred"]
+    assert PROJECT["tool"]["mypy"]["strict"]
+
+
 def test_changelog() -> None:
     heads = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
     assert heads[0] == "Unreleased" or heads[0].startswith(f"{tokred.__version__} ")
@@ -81,7 +87,7 @@ def test_hooks_use_the_installed_linters() -> None:
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
     assert [repo["repo"] for repo in config["repos"]] == ["local"]
     hooks = config["repos"][0]["hooks"]
-    assert [hook["id"] for hook in hooks] == ["ruff", "ruff-format", "snakefmt"]
+    assert [hook["id"] for hook in hooks] == ["ruff", "ruff-format", "snakefmt", "mypy"]
     for hook in hooks:
         assert hook["language"] == "system"
         assert shutil.which(hook["entry"].split()[0]), "not among the extra `test`"

@@ -5,7 +5,7 @@ Configurations, options and jobs all derive from `Strict`, so that a mistake rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
@@ -20,7 +20,7 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    @field_validator("*", mode="before")
+    @field_validator("*")
     @classmethod
     def _check_size(cls, value: Any) -> Any:
         """Tables and tensors hold integers of 64 bits."""
@@ -44,10 +44,18 @@ def parse(model: type[Model], values: Mapping[str, Any], source: str) -> Model:
 
 
 def _describe(model: type[BaseModel], item: Mapping[str, Any]) -> str:
-    path = ".".join(str(part) for part in item["loc"])
+    """One line for one of pydantic's errors."""
+    keys, node = _place(model, item["loc"])
+    path = ".".join(keys)
     if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = _fields_at(model, item["loc"][:-1])
-        return f"{path}: unknown key{nearest(str(item['loc'][-1]), known)}; known: {', '.join(known)}"
+        known = _place(model, item["loc"][:-1])[1].get("properties", {})
+        return f"{path}: unknown key{_known(keys[-1], known)}"
+    if item["type"] == "union_tag_invalid":
+        choice = node["discriminator"]
+        tag = item["ctx"]["tag"]
+        return f"{path}.{choice['propertyName']}: unknown value {tag!r}{_known(tag, choice['mapping'])}"
+    if item["type"] == "union_tag_not_found":
+        return f"{path}.{node['discriminator']['propertyName']}: missing"
     if item["type"] == "missing":
         return f"{path}: missing"
     message = item["msg"].removeprefix("Value error, ")
@@ -55,17 +63,29 @@ def _describe(model: type[BaseModel], item: Mapping[str, Any]) -> str:
     return f"{path}: {message}{found}" if path else message
 
 
-def _fields_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    """Field names of the model at a place of the configuration."""
+def _known(name: str, known: Iterable[str]) -> str:
+    return f"{nearest(name, known)}; known: {', '.join(known) or 'none'}"
+
+
+def _place(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[list[str], dict[str, Any]]:
+    """Keys of a place in the configuration, and its JSON schema, without references.
+
+    Args:
+        location: pydantic's, in which each union of models adds the name of the chosen one.
+    """
     schema = model.model_json_schema()
-    node: dict[str, Any] = schema
+    node, keys = _resolve(schema, schema), []
     for part in location:
-        node = _resolve(node, schema)
+        chosen = node.get("discriminator", {}).get("mapping", {}).get(part)
+        if chosen is not None:
+            node = _resolve({"$ref": chosen}, schema)
+            continue
+        keys.append(str(part))
         named = node.get("properties", {}).get(part)
         patterns = list(node.get("patternProperties", {}).values())
         others = [node.get("items"), node.get("additionalProperties"), *patterns]
-        node = named or next((other for other in others if other), {})
-    return list(_resolve(node, schema).get("properties", {}))
+        node = _resolve(named or next((other for other in others if isinstance(other, dict)), {}), schema)
+    return keys, node
 
 
 def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ BACKBONES = list(STUDY.settings.backbones)
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
     path = str(tmp_path_factory.mktemp("digits") / "test.parquet")
-    prepare("digits", "digits", "test", STUDY.pretraining.dataset.options, path)
+    prepare("digits", "digits", "test", STUDY.options_of(STUDY.pretraining.dataset), path)
     return Images.read(path, 32)
 
 

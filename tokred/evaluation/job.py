@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 from tokred import fingerprint
 from tokred.data.read import check_classes, read_split
@@ -24,7 +25,11 @@ def extract_run(job: ExtractJob) -> None:
     learned = load_weights(network, job.checkpoint, whole=True, expected=expected)
     check_classes(learned.get("classes", split.classes), split.classes, job.test_table, job.checkpoint)
     network.to(resolve(job.hardware.device))
-    facts = {"run": asdict(run), "locations": model.locations, "grid": list(model.backbone.grid)}
+    facts: dict[str, Any] = {
+        "run": asdict(run),
+        "locations": model.locations,
+        "grid": list(model.backbone.grid),
+    }
     facts |= {"depth": model.backbone.depth, "checkpoint": fingerprint.file(job.checkpoint)}
     facts["code"] = {**learned.get("code", {}), **job.code}
     outputs = Outputs(job.predictions, job.patterns, job.features, job.score)

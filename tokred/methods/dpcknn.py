@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage, rank_descending
 from tokred.methods.distance import pairwise_distance
+from tokred.methods.options import DPCKNNOptions
 from tokred.models.tokens import at_least_float32, gather_tokens, sum_by_slot
+from tokred.validation import Strict
 
 
 class DPCKNN(Reducer):
@@ -16,7 +18,9 @@ class DPCKNN(Reducer):
     Equal densities are told apart by token index, so that extraction repeats.
     """
 
-    def __init__(self, stage: Stage, options: object) -> None:
+    options: DPCKNNOptions
+
+    def __init__(self, stage: Stage, options: Strict) -> None:
         super().__init__(stage, options)
         self.score = nn.Linear(stage.embed_dim, 1)
 

@@ -29,7 +29,7 @@ class ToMe(Reducer):
         if num_merged == 0:
             tokens = torch.arange(x.shape[1], device=x.device).expand(x.shape[0], -1)
             return Reduction(tokens=x, anchor=no_anchor(x, x.shape[1]), assign=tokens, weight=context.weight)
-        assign, num_slots = self._match(context.attn.keys, num_merged)
+        assign, num_slots = self._match(context.attention.keys, num_merged)
         weighted = sum_by_slot(x * size.unsqueeze(-1), assign, num_slots)
         merged_size = sum_by_slot(size, assign, num_slots)
         return Reduction(

@@ -59,7 +59,7 @@ def run(target: str, job: Job, folder: Path) -> None:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
         ) as started:
-            for line in started.stdout:
+            for line in started.stdout or ():
                 log.info("%s", line.rstrip())
         if started.returncode:
             # The first to fail knows why; the others lost their connection to it.

@@ -12,7 +12,7 @@ from tokred.study import Training, parse
 from tokred.study.jobs import TrainJob, TrialJob, takes
 from tokred.tables import schemas
 from tokred.training import job as training_job
-from tokred.training.loop import Diverged
+from tokred.training.diverged import Diverged
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def run_trial(job: TrialJob) -> None:
     """
     if launch.needed(job.hardware):
         return launch.run("tokred.search.trial:run_trial", job, Path(job.history).parent)
-    setting = chosen_setting(job.chosen) if job.setting is None else job.setting
+    setting = dict(job.setting or {}) if job.chosen is None else chosen_setting(job.chosen)
     settings = parse(
         Training, {**job.training.model_dump(exclude_unset=True), **setting}, "training of a trial"
     )

@@ -136,7 +136,9 @@ def takes(
     def decorate(function: Callable[[JobModel], None]) -> Callable[[JobModel | Mapping[str, Any]], None]:
         @wraps(function)
         def validated(job: JobModel | Mapping[str, Any]) -> None:
-            function(job if isinstance(job, model) else parse(model, job, f"job {function.__name__}"))
+            if not isinstance(job, model):
+                job = parse(model, dict(job), f"job {function.__name__}")
+            function(job)
 
         return validated
 

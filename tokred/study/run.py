@@ -69,8 +69,8 @@ class Run:
     @classmethod
     def of(cls, wildcards: dict[str, str]) -> Run:
         """The run that a set of Snakemake wildcards (all text) names."""
-        values = {field.name: wildcards[field.name] for field in fields(cls)}
-        return cls(**{**values, "seed": int(values["seed"])})
+        dataset, backbone, method, keep_rate, seed = (wildcards[field.name] for field in fields(cls))
+        return cls(dataset, backbone, method, keep_rate, int(seed))
 
     @classmethod
     def of_path(cls, path: str | PurePath, folder: str) -> Run | None:

@@ -19,7 +19,7 @@ from tokred.study import defaults, hyperparameters
 from tokred.study.base import Name, Rate
 from tokred.study.hardware import Hardware
 from tokred.study.images import ImageAccess
-from tokred.study.parts import Dataset, Method, Pretraining, Settings, or_empty
+from tokred.study.parts import METHOD_MODELS, Dataset, Method, Pretraining, Settings, or_empty
 from tokred.study.run import PRETRAINING, RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
 from tokred.study.search import Search
 from tokred.study.training import PartialTraining, Precision, Training
@@ -113,9 +113,9 @@ class Study(Strict):
             _check_defined(axis, getattr(self, axis), getattr(self.settings, axis))
 
     def _check_methods(self) -> None:
-        """Methods have their options, and the unreduced model is not listed."""
-        for name in {*self.methods, *self.settings.methods}:
-            methods.get(name).check_options(self.method(name).options)
+        """Methods are known, and the unreduced model is not listed."""
+        for name in self.methods:
+            methods.get(name)
         if UNREDUCED in self.methods:
             raise ValueError(f"methods: {UNREDUCED!r} is always part of a study, and must not be listed")
 
@@ -214,8 +214,8 @@ class Study(Strict):
             )
 
     def method(self, name: str) -> Method:
-        """Settings of a method; empty ones where the study gives none."""
-        return self.settings.methods.get(name, Method())
+        """Settings of a method; the defaults if the study has none."""
+        return self.settings.methods.get(name) or METHOD_MODELS[name].model_validate({})
 
     def rates_of(self, method: str) -> list[str]:
         """The study's keep rates that a method can do (ToMe: none below 0.50), ascending."""
@@ -225,11 +225,12 @@ class Study(Strict):
         return sorted(rate for rate in self.keep_rates if spec.can_keep(rate))
 
     def options_of(self, dataset: Dataset) -> dict[str, Any]:
-        """A data set's options, with a relative `root` taken below the study's `data`."""
-        if "root" not in dataset.options:
-            return dataset.options
-        root = Path(self.data or "", Path(dataset.options["root"]).expanduser())
-        return {**dataset.options, "root": str(root.expanduser())}
+        """The options that a data set is given, with a relative `root` taken below the study's `data`."""
+        given = dataset.options.model_dump(exclude_unset=True)
+        if "root" not in given:
+            return given
+        root = Path(self.data or "", Path(given["root"]).expanduser())
+        return {**given, "root": str(root.expanduser())}
 
     def runs(self) -> Iterator[Run]:
         """Every model of the study, the unreduced ones included."""
@@ -278,6 +279,8 @@ class Study(Strict):
     def pretraining_for(self, backbone: str) -> list[dict[str, Any]]:
         """The phases in which a backbone is pretrained: "depth" and "training" of each."""
         settings = self.pretraining
+        if settings is None:
+            raise ValueError(f"study {self.study!r} pretrains nothing: it has no key `pretraining`")
         phases = []
         for phase in settings.phases:
             own = settings.backbones.get(backbone, {})

@@ -6,6 +6,7 @@ Unlike `torch.save`, this holds no pickle, and a damaged or foreign file is told
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ def save(path: str | Path, tensors: Tensors, facts: dict[str, object]) -> None:
     tensor_file.save(path, _KIND, tensors, facts)
 
 
-def load(path: str | Path) -> tuple[Tensors, dict[str, object]]:
+def load(path: str | Path) -> tuple[Tensors, dict[str, Any]]:
     """What `save` wrote.
 
     Raises:

@@ -40,8 +40,9 @@ def train(job: TrainJob) -> None:
         read_split, backbone=backbone, access=job.images, workers=job.hardware.workers, dataset=run.source
     )
     train_images = read(job.train_table, split="train")
-    test_images = None if job.test_table is None else read(job.test_table, split="test")
-    if test_images is not None:
+    test_images = None
+    if job.test_table is not None:
+        test_images = read(job.test_table, split="test")
         check_classes(train_images.classes, test_images.classes, job.test_table, job.train_table)
     network = build_model(
         run, backbone, job.model.options, job.model.locations, train_images.num_classes, settings.drop_path
@@ -76,7 +77,9 @@ def pretrain(job: PretrainJob) -> None:
     run, backbone = job.run, job.model.backbone
     split = read_split(job.train_table, backbone, job.images, job.hardware.workers, run.source, "train")
     facts = _facts(job) | {"phases": [phase.model_dump(mode="json") for phase in job.phases]}
-    rows, states, network = [], [], None
+    rows: list[dict[str, float]] = []
+    states: list[Path] = []
+    network: ReducedVisionTransformer | None = None
     for index, phase in enumerate(job.phases):
         settings = phase.training
         learned = network
@@ -91,7 +94,7 @@ def pretrain(job: PretrainJob) -> None:
         trainer = Trainer(network, run, shape, settings, *parts, job.hardware)
         network.load_state_dict(trainer.fit(states[-1], json.dumps([facts, index], sort_keys=True)))
         rows += [{**row, "epoch": len(rows) + row["epoch"]} for row in trainer.history]
-    if distributed.rank() == 0:
+    if distributed.rank() == 0 and network is not None:  # there is a phase
         _write_history(job.history, run, rows, facts)
         save_weights(network, job.checkpoint, facts, half=True)
         for state in states:
@@ -124,7 +127,8 @@ def _start_from(
 
 def _code_of(table: str) -> dict[str, str]:
     """The code that made a table, by stage."""
-    return dict(schemas.metadata(table).get("code", {}))
+    code: Any = schemas.metadata(table).get("code", {})
+    return dict(code)
 
 
 def _split(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,7 +23,7 @@ def parameter_groups(model: nn.Module, training: Training) -> list[dict[str, obj
     Each group has `role` ("new", "backbone") and `scale`, its factor on the peak learning rate. timm's
     `param_groups_weight_decay` tells decay alone apart.
     """
-    groups: dict[tuple[str, float], dict[str, object]] = {}
+    groups: dict[tuple[str, float], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         role = "new" if name.startswith(_NEW) else "backbone"
         decays = parameter.ndim > 1 and name not in _NO_DECAY

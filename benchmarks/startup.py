@@ -24,11 +24,11 @@ ENTRIES = {
     "train, extract": ("tokred.training.job", "tokred.evaluation.job"),
     "torch and its optimisers, nothing else": ("torch", "torch._dynamo"),
     "compare patterns": (
-        "tokred.comparison.jobs",
+        "tokred.comparison.job",
         "tokred.comparison.methods",
         "tokred.comparison.keep_rates",
     ),
-    "compare features": ("tokred.comparison.jobs", "tokred.comparison.features"),
+    "compare features": ("tokred.comparison.job", "tokred.comparison.features"),
     "render a figure": (
         "tokred.artifacts.render",
         "tokred.artifacts.lines",
@@ -44,7 +44,7 @@ _SCRIPT += "run_job(**json.loads(sys.argv[1]))"
 
 def loaded(modules: tuple[str, ...]) -> list[str]:
     """All modules that are there after loading some as jobs do; meant for a process of its own."""
-    job_runner.load(*modules)
+    job_runner.import_frozen(*modules)
     return sorted(sys.modules)
 
 
@@ -52,7 +52,7 @@ def time_to_first_step(folder: Path, training: Mapping[str, object]) -> float:
     """Wall seconds from before a job's process starts to the end of its first step."""
     found = folder / "seconds.txt"
     found.unlink(missing_ok=True)
-    arguments = {"training": training, "started": time.time(), "found": str(found)}
+    arguments = {"job": training, "started": time.time(), "found": str(found)}
     job = {"target": "benchmarks.first_step:reach", "arguments": arguments, "threads": 1}
     call = [sys.executable, "-c", _SCRIPT, json.dumps({**job, "log": str(folder / "log.txt")})]
     subprocess.run(call, check=True)
@@ -60,7 +60,7 @@ def time_to_first_step(folder: Path, training: Mapping[str, object]) -> float:
 
 
 def a_training(folder: Path) -> dict[str, object]:
-    """Arguments of `tokred.training.job.train` for a small backbone from its shipped weights."""
+    """A `TrainJob`, in plain values, for a small backbone from its shipped weights."""
     from tokred.data.prepare import prepare
     from tokred.models import shipped
     from tokred.study import Backbone, Training

@@ -22,11 +22,13 @@ rule extract:
         nodes=1,
     params:
         job=JOBS["extract"],
-        takes=["outputs", "hardware"],
-        arguments=lambda w, input: {
+        as_one="job",
+        takes=["hardware"],
+        arguments=lambda w, input, output: {
             **PLAN.extraction(w),
             "checkpoint": input.checkpoint,
             "test_table": input.test,
+            **dict(output.items()),
         },
         method=lambda w: PLAN.plain_method_facts[w.method],
     message:

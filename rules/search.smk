@@ -15,6 +15,7 @@ rule try_setting:
         **asked_for_training(SEARCH.trial_load),
     params:
         job=JOBS["try_setting"],
+        as_one="job",
         takes=["hardware"],
         arguments=lambda w, input, output: {
             **SEARCH.trial(w),

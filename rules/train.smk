@@ -16,6 +16,7 @@ rule pretrain:
         **asked_for_training(PLAN.pretraining_load),
     params:
         job=JOBS["pretrain"],
+        as_one="job",
         takes=["hardware"],
         arguments=lambda w, input, output: {
             **PLAN.pretraining(w),
@@ -46,6 +47,7 @@ rule train:
         **asked_for_training(PLAN.training_load),
     params:
         job=JOBS["train"],
+        as_one="job",
         takes=["hardware"],
         arguments=lambda w, input, output: {
             **PLAN.training(w),

@@ -1,23 +1,95 @@
-"""What all tests share."""
+"""Markers by folder and fixture, groups of tests that share something, and random numbers."""
 
 from __future__ import annotations
 
 import os
+import random
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests import executed
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Before any numeric library is loaded: tests run side by side with others and must not fight for cores.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
-#: Folders whose tests share something expensive, such as a finished study, and stay in one process.
-_TOGETHER = ("workflow", "slurm", "explorer")
+#: Markers that no test carries by itself: of a folder's tests, and of those that use a fixture.
+_OF_FOLDER = {"workflow": "workflow", "slurm": "slurm"}
+_OF_FIXTURE = {"browser": "browser"}
+#: Tests without these are `fast`.
+_COSTLY = ("workflow", "slurm", "browser", "benchmark", "slow")
+#: Folders whose tests share an expensive fixture and run in one process: which of their files, None for all.
+_TOGETHER: dict[str, set[str] | None] = {
+    "slurm": None,
+    "explorer": None,
+    "workflow": {f"test_{name}.py" for name in ("artifacts", "docs", "documented", "readme", "smoke")},
+}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all-modules",
+        action="store_true",
+        help="fail unless every module of tokred is imported and, where it has functions, runs one of them",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--all-modules"):
+        config.pluginmanager.register(executed.Recorder(), "executed")
+
+
+def group_of(test: str) -> str:
+    """Which tests run in one process, by a test's id: those of its file, or those that share a fixture."""
+    path = Path(test.partition("::")[0])
+    files = _TOGETHER.get(path.parent.name, set())
+    return path.parent.name if files is None or path.name in files else str(path)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Groups of our own: the marker `xdist_group` has no effect with pytest-xdist 3.8 and pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return ByGroup(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects by markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes (pytest-xdist), tests of a file or of a shared study stay in one of them."""
+    """Mark tests by folder and fixture; those without a costly marker are `fast`."""
     for item in items:
         parts = Path(item.nodeid.partition("::")[0]).parts
-        shares = parts[1] in _TOGETHER and "smoke" in getattr(item, "fixturenames", ())
-        group = parts[1] if shares or parts[1] in ("slurm", "explorer") else "/".join(parts)
-        item.add_marker(pytest.mark.xdist_group(group))
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if parts[1] in _OF_FOLDER:
+            item.add_marker(_OF_FOLDER[parts[1]])
+        for fixture in fixtures & set(_OF_FIXTURE):
+            item.add_marker(_OF_FIXTURE[fixture])
+        if not any(item.get_closest_marker(name) for name in _COSTLY):
+            item.add_marker("fast")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Global random numbers are the same whichever tests run before."""
+    random.seed(0)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A random generator of the test's own."""
+    import numpy as np
+
+    return np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Hashes of files and tensors."""
+"""Hashes of files and tensors, and seeds."""
 
 from __future__ import annotations
 
@@ -20,3 +20,9 @@ def test_tensors() -> None:
     first = {"a": torch.zeros(2), "b": torch.ones(2)}
     assert fingerprint.tensors(first) == fingerprint.tensors(dict(reversed(first.items())))
     assert fingerprint.tensors(first) != fingerprint.tensors({"a": torch.ones(2), "b": torch.zeros(2)})
+
+
+def test_seeds_are_the_same_on_every_machine() -> None:
+    assert fingerprint.seed("digits/train/0") == 6858221286916473801
+    assert fingerprint.seed("", size=1) < 256
+    assert len({fingerprint.seed(str(number)) for number in range(1000)}) == 1000

@@ -34,6 +34,8 @@ NEW = {
     "tokred/data/adapters/stripes.py",
     "tokred/artifacts/losses.py",
 }
+#: The same of README.md.
+README_NEW = {"tokred/methods/evenly.py"}
 
 
 def test_one_version() -> None:
@@ -44,6 +46,12 @@ def test_one_version() -> None:
     values = [n.value for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "__version__"]
     assert [value.value for value in values] == [tokred.__version__]  # a literal: read without an import
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == tokred.__version__
+
+
+def test_types_come_with_the_package() -> None:
+    assert (ROOT / "tokred/py.typed").is_file()
+    assert "py.typed" in PROJECT["tool"]["setuptools"]["package-data"]["tokred"]
+    assert PROJECT["tool"]["mypy"]["strict"]
 
 
 def test_changelog() -> None:
@@ -87,7 +95,7 @@ def test_hooks_use_the_installed_linters() -> None:
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
     assert [repo["repo"] for repo in config["repos"]] == ["local"]
     hooks = config["repos"][0]["hooks"]
-    assert [hook["id"] for hook in hooks] == ["ruff", "ruff-format", "snakefmt"]
+    assert [hook["id"] for hook in hooks] == ["ruff", "ruff-format", "snakefmt", "mypy"]
     for hook in hooks:
         assert hook["language"] == "system"
         assert shutil.which(hook["entry"].split()[0]), "not among the extra `test`"
@@ -220,6 +228,7 @@ def test_additions_are_one_file_and_one_line(changed: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_an_added_comparison_runs(changed: Path, tmp_path: Path) -> None:
     """The workflow makes its table, `tokred.load` reads it, and nothing else is planned."""
     for name in ("Snakefile", "config.yaml", "rules", "workflow", "envs", "profiles"):
@@ -253,14 +262,24 @@ def test_examples_are_formatted(changed: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md", "docs/glossary.md"])
+PAGES = sorted(p.relative_to(ROOT).as_posix() for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_files(page: str) -> None:
+    """On a code host, where pages are read as they are in the repository."""
+    links = re.findall(
+        r"\]\(([^)#:]+)(?:#[^)]*)?\)", re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.S)
+    )
+    assert not [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
 def test_files_that_pages_mention_exist(page: str) -> None:
     text = re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.S)
     folders = r"tokred|tests|rules|workflow|envs|docs|profiles|benchmarks|\.ci"
-    mentioned = set(re.findall(rf"`((?:{folders})/[\w./-]*)`", text)) - NEW
+    mentioned = set(re.findall(rf"`((?:{folders})/[\w./-]*)`", text)) - NEW - README_NEW
     assert not [path for path in mentioned if not (ROOT / path).exists()]
-    links = re.findall(r"\]\(([\w./-]+)\)", text)
-    assert not [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
 
 
 def test_architecture_names_every_rule_and_room() -> None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["load", "methods", "reduce"]
+__all__ = ["list_methods", "load", "reduce"]
 
 
 def __getattr__(name: str) -> object:
     # Lazy: metrics and figures use this package without torch.
-    if name == "methods":
-        return importlib.import_module("tokred.methods")
+    if name == "list_methods":
+        return importlib.import_module("tokred.methods.registry").list_methods
     if name == "load":
         return importlib.import_module("tokred.tables.load").load
     if name == "reduce":

@@ -41,11 +41,20 @@ def check(name: str, shape: str, artifact: Artifact) -> None:
     CHECKS[artifact.target](make(name, shape), TABLES[shape], VIEWS[shape], **artifact.arguments)
 
 
-@pytest.mark.parametrize(("name", "shape"), MADE)
+#: The first shape of a study that each artifact is made for is fast, all others are not.
+FIRST = dict(reversed(MADE))
+SHAPES = [
+    pytest.param(name, shape, marks=[] if FIRST[name] == shape else [pytest.mark.slow])
+    for name, shape in MADE
+]
+
+
+@pytest.mark.parametrize(("name", "shape"), SHAPES)
 def test_an_artifact_shows_what_its_arguments_name(name: str, shape: str) -> None:
     check(name, shape, ARTIFACTS[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("one", "other"), SIBLINGS)
 def test_the_check_tells_artifacts_of_one_function_apart(one: str, other: str) -> None:
     check(one, "paper", ARTIFACTS[one])

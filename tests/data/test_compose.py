@@ -112,14 +112,14 @@ def test_generators_differ() -> None:
     assert int(compose.generator("a", "train", 0).integers(2**62)) in draws
 
 
-@pytest.mark.parametrize("value", [0, -1, 2.5, "3"])
+@pytest.mark.parametrize("value", [0, -1, 2.5, "three"])
 def test_counts_are_checked(value: object) -> None:
-    with pytest.raises(ValueError, match=r"option 'num_test': expected int >= 1, got"):
+    with pytest.raises(ValueError, match=r"options of adapter 'digits': .*\n  num_test: Input should be"):
         registry.get("digits").check_options({"num_test": value})
 
 
 def test_unknown_option_and_adapter() -> None:
-    with pytest.raises(ValueError, match=r"'scenes' has no option 'num_tset' \(did you mean 'num_test'\?\)"):
+    with pytest.raises(ValueError, match=r"'scenes': .*\n  num_tset: unknown key \(did you mean 'num_test'"):
         registry.get("scenes").check_options({"num_tset": 3})
     with pytest.raises(ValueError, match=r"adapter 'scene' \(did you mean 'scenes'\?\); known: digits"):
         registry.get("scene")

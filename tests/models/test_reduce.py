@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import subprocess
 import sys
 
@@ -11,7 +12,9 @@ from torch import nn
 
 import tokred
 from tests.small_models import small_vit
+from tokred.methods import registry
 from tokred.methods.budget import token_budget
+from tokred.methods.registry import METHODS, Family
 from tokred.study.run import Run, canonical_rate
 
 
@@ -44,10 +47,22 @@ def test_seeds_tell_runs_and_purposes_apart() -> None:
 
 WRONG = {
     "unknown method": (("topkk", 0.5), {}, r"'topkk' \(did you mean 'topk'\?\); known: none, l1"),
-    "unknown option": (("kmedoids", 0.5), {"iteration": 2}, r"'iteration' \(did you mean 'iterations'\?\)"),
-    "option of another method": (("topk", 0.5), {"eps": 2}, "'topk' has no option 'eps'; it takes: none"),
-    "option out of range": (("kmedoids", 0.5), {"iterations": 0}, "'iterations': expected int >= 1, got 0"),
-    "option of a wrong kind": (("kmedoids", 0.5), {"update": "both"}, "expected 'paper' or 'reference'"),
+    "unknown option": (
+        ("kmedoids", 0.5),
+        {"iteration": 2},
+        r"^options of method 'kmedoids': .*\n  iteration: unknown key \(did you mean 'iterations'\?\)",
+    ),
+    "option of another method": (("topk", 0.5), {"eps": 2}, "'topk': .*\n  eps: unknown key; known: none"),
+    "option out of range": (
+        ("kmedoids", 0.5),
+        {"iterations": 0},
+        "\n  iterations: Input should be greater than 0, found 0",
+    ),
+    "option of a wrong kind": (
+        ("kmedoids", 0.5),
+        {"update": "both"},
+        "update: Input should be 'paper' or 'reference', found 'both'",
+    ),
     "rate 0": (("topk", 0.0), {}, r"keep_rate 0.0: expected a number in \(0, 1\]"),
     "rate above 1": (("topk", 1.2), {}, r"keep_rate 1.2: expected a number in \(0, 1\]"),
     "no number": (("topk", "half"), {}, "keep_rate 'half': expected a decimal number"),
@@ -84,18 +99,35 @@ def test_models_that_cannot_be_reduced() -> None:
         tokred.reduce(small_vit(global_pool="max"), "ats", 0.5)
 
 
-def test_methods_lists_what_can_be_asked_for() -> None:
-    table = tokred.methods()
-    assert len(table) == 14
-    assert table["kmedoids"]["options"] == {"iterations": 3, "update": "reference"}
-    assert table["tome"]["min_keep_rate"] == "0.5"
-    assert table["ats"]["dynamic"]
+def test_methods_are_listed() -> None:
+    assert tokred.list_methods() == list(METHODS)
+    assert tokred.list_methods("l?") == ["l1", "l2"]
+    assert tokred.list_methods("*o*", family="soft merging") == ["sinkhorn"]
+    assert tokred.list_methods(family=Family.DYNAMIC) == ["ats"]
+    assert tokred.list_methods(kept=True, clusters=True) == ["kmedoids", "dpcknn"]
+    assert tokred.list_methods(clusters=True, kept=False) == ["tome", "sit", "patchmerger", "sinkhorn"]
+    with pytest.raises(ValueError, match=r"unknown family 'soft mergin' \(did you mean 'soft merging'\?\)"):
+        tokred.list_methods(family="soft mergin")
+
+
+def test_examples_of_listing_methods() -> None:
+    assert doctest.testmod(registry) == (0, 2)
+
+
+def test_methods_is_a_package() -> None:
+    import tokred.methods
+
+    assert not callable(tokred.methods)
+    assert tokred.methods.registry.get("kmedoids").options().model_dump() == {
+        "iterations": 3,
+        "update": "reference",
+    }
 
 
 LIGHT = [
     "tokred",
     "tokred.study",
-    "tokred.comparison.jobs",
+    "tokred.comparison.job",
     "tokred.comparison.features",
     "tokred.comparison.proxies",
 ]

@@ -27,7 +27,7 @@ BACKBONES = list(STUDY.settings.backbones)
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
     path = str(tmp_path_factory.mktemp("digits") / "test.parquet")
-    prepare("digits", "digits", "test", STUDY.pretraining.dataset.options, path)
+    prepare("digits", "digits", "test", STUDY.options_of(STUDY.pretraining.dataset), path)
     return Images.read(path, 32)
 
 
@@ -45,6 +45,7 @@ def test_size() -> None:
     assert sum(shipped.path(name).stat().st_size for name in BACKBONES) < 3_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BACKBONES)
 def test_unreduced_model_reads_digits(name: str, images: Images) -> None:
     backbone = STUDY.settings.backbones[name]

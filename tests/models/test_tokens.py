@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tokred.models.tokens import gather_tokens
+from tokred.models.tokens import gather_tokens, sum_by_slot
 
 LAYOUTS = {
     "contiguous": lambda x: x,
@@ -35,3 +35,11 @@ def test_values_and_gradients(layout: str) -> None:
 def test_an_index_beyond_the_last_token_takes_none_of_the_next_image() -> None:
     with pytest.raises(IndexError, match="index 7 is out of bounds"):
         gather_tokens(torch.zeros(3, 7, 8), torch.tensor([[0, 7], [0, 1], [0, 1]]))
+
+
+def test_sums_by_slot() -> None:
+    x = torch.arange(12.0).reshape(2, 3, 2)
+    assign = torch.tensor([[1, 0, 1], [2, 2, 2]])
+    expected = [[[2.0, 3], [4, 6], [0, 0]], [[0, 0], [0, 0], [24, 27]]]
+    assert sum_by_slot(x, assign, 3).tolist() == expected
+    assert sum_by_slot(x[..., 0], assign, 3).tolist() == [[2, 4, 0], [0, 0, 24]]

@@ -363,7 +363,7 @@ def test_worker_ends_with_the_workflow(workflow: subprocess.Popen, address: str)
 
 def test_load_imports_and_leaves_the_collector_as_it_was() -> None:
     code = "import gc, sys; from tokred.orchestration import job_runner; {}; "
-    code += "job_runner.load('tokred.study.run', 'tokred.names'); "
+    code += "job_runner.import_frozen('tokred.study.run', 'tokred.names'); "
     code += "assert {{'tokred.study.run', 'tokred.names'}} <= set(sys.modules); "
     code += "assert gc.get_freeze_count() > 0; "
     code += "sys.exit(gc.isenabled())"
@@ -374,12 +374,12 @@ def test_load_imports_and_leaves_the_collector_as_it_was() -> None:
 
 def test_load_leaves_the_collector_as_it_was_after_an_error() -> None:
     code = "import gc, sys; from tokred.orchestration import job_runner\n"
-    code += (
-        "try: job_runner.load('tokred.nothing')\nexcept ModuleNotFoundError: sys.exit(10 + gc.isenabled())"
-    )
+    code += "try: job_runner.import_frozen('tokred.nothing')\n"
+    code += "except ModuleNotFoundError: sys.exit(10 + gc.isenabled())"
     assert subprocess.run([sys.executable, "-c", code], env=environment(None), check=False).returncode == 11
 
 
+@pytest.mark.slow
 def test_a_training_loads_neither_pandas_nor_studies() -> None:
     code = "import sys, tokred.training.job, tokred.evaluation.job; "
     code += "sys.exit(bool({'pandas', 'tokred.study.study'} & set(sys.modules)))"

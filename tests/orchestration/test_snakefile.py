@@ -51,10 +51,12 @@ def run(folder: Path, *arguments: str) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_the_default_limit_goes(tmp_path: Path) -> None:
     assert run(tmp_path) == "LIMIT JobRateLimiter 100 1.0 False None"
 
 
+@pytest.mark.slow
 def test_another_limit_stays(tmp_path: Path) -> None:
     found = run(tmp_path, "--max-jobs-per-timespan", "50/1m")
     assert found.startswith("LIMIT JobRateLimiter 50 60.0 True ")

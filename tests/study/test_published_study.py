@@ -11,10 +11,7 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from tests.study.studies import ROOT, at, default, overlaid, study
-from tests.study.test_errors import refused
-from tokred.data import registry
-from tokred.data.options import CountOptions
+from tests.study.studies import ROOT, at, default, overlaid, refused, study
 from tokred.study import parse
 from tokred.study.hyperparameters import training_for
 from tokred.study.run import Run
@@ -23,27 +20,14 @@ from tokred.study.study import Study
 PAPER = yaml.safe_load((ROOT / "workflow/studies/paper.yaml").read_text())
 
 
-@pytest.fixture
-def adapters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Adapters under the names of the paper's data sets, as far as a configuration knows them."""
-    for name in ("imagenet", "nabirds", "coco", "nuswide"):
-        adapter = registry.Adapter(name, name, "no:where", CountOptions)
-        monkeypatch.setitem(registry.ADAPTERS, name, adapter)
-
-
 def paper(**changes: object) -> Study:
-    """The study of the paper on top of the default one, without what only the real adapters know."""
-    overlay = copy.deepcopy(PAPER)
-    overlay.pop("data")
-    for dataset in overlay["settings"]["datasets"].values():
-        dataset.pop("options")
+    """The study of the paper on top of the default one."""
     merged = default()
-    update_config(merged, overlay)
+    update_config(merged, copy.deepcopy(PAPER))
     update_config(merged, changes)
     return parse(Study, merged, "paper")
 
 
-@pytest.mark.usefixtures("adapters")
 def test_paper_s_runs() -> None:
     parsed = paper()
     runs = list(parsed.runs())
@@ -72,7 +56,6 @@ def test_page_of_differences_names_keys() -> None:
     assert len(DIFFERENCES) == len(set(DIFFERENCES)) >= 10
 
 
-@pytest.mark.usefixtures("adapters")
 @pytest.mark.parametrize(("key", "text"), DIFFERENCES)
 def test_keys_of_the_page_of_differences(key: str, text: str) -> None:
     """Each key can be set to the value that the page names, and the paper's study has it."""
@@ -95,14 +78,12 @@ def _at(found: object, names: list[str]) -> object:
     return found
 
 
-@pytest.mark.usefixtures("adapters")
 def test_own_settings_are_above_the_published() -> None:
     parsed = paper(training={"lr": 0.5, "precision": "bfloat16"})
     found = parsed.training_for(Run("coco", "deit_tiny", "topk", "0.50", 0))
     assert (found.lr, found.precision, found.epochs) == (0.5, "bfloat16", 40)
 
 
-@pytest.mark.usefixtures("adapters")
 def test_hyperparameters_of_a_file(tmp_path: Path) -> None:
     from tokred import published
 

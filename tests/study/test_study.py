@@ -9,6 +9,7 @@ import yaml
 from snakemake.utils import update_config
 
 from tests.study.studies import ROOT, SOURCE, at, default, overlaid, smoke, study
+from tokred.data.options import CountOptions
 from tokred.methods.registry import METHODS
 from tokred.study import parse
 from tokred.study.run import Run
@@ -36,7 +37,7 @@ def test_smoke_runs() -> None:
     training = parsed.training_for(next(iter(parsed.runs())))
     assert training.epochs == 1
     assert training.lr_normalizer == 32  # the default study's
-    assert parsed.settings.datasets["digits"].options == {"num_train": 128, "num_test": 96}
+    assert parsed.settings.datasets["digits"].options == CountOptions(num_train=128, num_test=96)
     assert parsed.settings.datasets["digits"].adapter == "digits"
 
 

@@ -15,6 +15,7 @@ PROGRAMS = (
     "python",
     "pip",
     "pytest",
+    "mkdocs",
     "scancel",
     "export",
     "git",

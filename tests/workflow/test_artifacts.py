@@ -32,14 +32,16 @@ def test_the_paper_is_complete() -> None:
     assert set(ARTIFACTS) == expected
 
 
-def test_each_artifact_by_name(smoke: Path, snakemake: Snakemake) -> None:
-    assert len(POSSIBLE) == 40
-    kept = {file: (smoke / file).read_bytes() for name in POSSIBLE for file in files(name)}
+def test_an_artifact_of_each_function_by_name(smoke: Path, snakemake: Snakemake) -> None:
+    """`tests/artifacts` makes all others, twice."""
+    asked = {ARTIFACTS[name].target: name for name in POSSIBLE}.values()
+    assert len(asked) > 10
+    kept = {file: (smoke / file).read_bytes() for name in asked for file in files(name)}
     for file in kept:
         (smoke / file).unlink()
     done = snakemake(*kept)
     assert done.returncode == 0, done.stderr[-3000:]
-    kinds = [ARTIFACTS[name].kind for name in POSSIBLE]
+    kinds = [ARTIFACTS[name].kind for name in asked]
     assert planned(done.stdout + done.stderr) == {kind: kinds.count(kind) for kind in ("figure", "table")}
     for file, before in kept.items():
         assert (smoke / file).read_bytes() == before, f"{file}: other bytes than before"

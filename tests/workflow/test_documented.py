@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from benchmarks.registry import BENCHMARKS
-from tests.search.test_result import write_search
+from tests.search.studies import write_search
 from tests.workflow.conftest import ROOT, call_each
 from tests.workflow.documented import PROGRAMS, Block, blocks
 from tests.workflow.random_studies import graph, whole
@@ -27,8 +27,10 @@ UNTRIED = {
     "pip install": "installs packages; .ci/run does it in a fresh environment",
     "pytest": "this is it",
     ".ci/run": "runs the tests",
+    "mkdocs build": "tests/test_site.py builds the site",
     "apt-get install": "installs system packages; .ci/run does it",
     "python -c import timm": "needs the network",
+    "python -m tokred.study": "tests/study/test_schema.py compares it with the stored schema",
     "export HF_": "sets a variable of huggingface_hub",
     "scancel --name": "needs SLURM jobs; tests/slurm has some",
     "scontrol show": "needs SLURM's controller",
@@ -42,6 +44,8 @@ TEXTS = {
     "rule all:": "of a report to Snakemake: measured for it",
     "import threading, time": "of a report to Snakemake: measured for it",
     "def _schedule_reevaluation_for_rate_limit(self):": "of a report to Snakemake: a proposal",
+    "pets/train/cat/1.jpg": "folders, as tests/data/test_image_folder.py has them",
+    "# yaml-language-server: ": "a comment; tests/study/test_schema.py::test_editors_find_the_schema",
 }
 #: Python that is no program by itself, by what it contains, and the test that runs it.
 OTHER_PYTHON = {
@@ -130,20 +134,34 @@ def test_configuration(block: Block, clone: Path, monkeypatch: pytest.MonkeyPatc
     assert jobs["claims"] == 1
 
 
-@pytest.mark.parametrize("block", [block for block in BLOCKS if block.kind == "python"], ids=str)
-def test_python(block: Block, smoke: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    others = [test for marker, test in OTHER_PYTHON.items() if marker in block.text]
-    if others:
-        file, _, name = others[0].partition("::")
-        assert f"def {name}(" in (Path(__file__).parent / file).read_text()
-        return
+def other_test(block: Block) -> str | None:
+    """The test that runs a passage of Python that is no program by itself."""
+    return next((test for marker, test in OTHER_PYTHON.items() if marker in block.text), None)
+
+
+PROGRAMS_OF_PAGES = {
+    page: [b for b in BLOCKS if b.page == page and b.kind == "python" and not other_test(b)]
+    for page in sorted({block.page for block in BLOCKS if block.kind == "python"})
+}
+
+
+@pytest.mark.parametrize("page", [page for page, programs in PROGRAMS_OF_PAGES.items() if programs])
+def test_python(page: str, smoke: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The passages of a page run one after the other, as a reader would type them."""
     (tmp_path / "results").symlink_to(smoke / "results")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(block.text.replace('load("default")', 'load("smoke")'), names)
-    plt.close("all")
-    if 'load("default")' in block.text:
-        assert names["study"].names
+    for block in PROGRAMS_OF_PAGES[page]:
+        exec(block.text.replace('load("default")', 'load("smoke")'), names)
+        plt.close("all")
+        if 'load("default")' in block.text:
+            assert names["study"].names
+
+
+@pytest.mark.parametrize("test", sorted(set(OTHER_PYTHON.values())))
+def test_other_python_has_a_test(test: str) -> None:
+    file, _, name = test.partition("::")
+    assert f"def {name}(" in (Path(__file__).parent / file).read_text()
 
 
 def test_folders_are_those_of_a_study(smoke: Path) -> None:
@@ -174,7 +192,7 @@ def test_nothing_is_left_out() -> None:
         assert command.startswith(("--", *PROGRAMS))
     for block in BLOCKS:
         if block.kind not in ("command", "python", "yaml"):
-            assert block.text.splitlines()[0] in TEXTS, f"no test looks at {block}"
+            assert block.text.startswith(tuple(TEXTS)), f"no test looks at {block}"
     for start in UNTRIED:
         assert any(
             is_untried(command) and " ".join(shlex.split(command)).startswith(start) for command in commands()

@@ -90,7 +90,7 @@ def test_a_changed_formula_of_a_metric_has_all_that_shows_it_made_anew(finished:
 @pytest.mark.parametrize(
     ("file", "before", "after"),
     [
-        ("tokred/names.py", '"""Names and options', '"""Options and names'),
+        ("tokred/names.py", '"""Names that users', '"""Names which users'),
         ("tokred/tables/schemas.py", '"""Every table', '"""Each table'),
         (
             "tokred/models/vision_transformer.py",

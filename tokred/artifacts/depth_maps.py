@@ -49,13 +49,5 @@ def _grid(view: View) -> tuple[Figure, NDArray]:
     across = backbones * rates + _GAP * (backbones - 1)
     size = min(1.5, (style.WIDE - 1.6) / across)
     fig = style.figure(1.6 + size * across, max(0.8 + size * len(view.datasets), 2.0), layout="compressed")
-    fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     widths = ([1.0] * rates + [_GAP]) * backbones
-    spec = fig.add_gridspec(len(view.datasets), len(widths) - 1, width_ratios=widths[:-1])
-    panels = spec.subplots(squeeze=False)
-    for axes in panels.flat:
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-    for axes in panels[:, rates :: rates + 1].flat:
-        axes.remove()
-    return fig, panels[:, [column for column, width in enumerate(widths[:-1]) if width == 1]]
+    return fig, style.image_panels(fig, len(view.datasets), widths[:-1], pad=0.02)

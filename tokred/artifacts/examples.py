@@ -102,18 +102,7 @@ def _grid(rows: int, view: View) -> tuple[Figure, NDArray]:
     widths = [1.0] + ([_GAP] + [1.0] * stages) * rates
     size = min(1.0, (style.WIDE - 1.0) / sum(widths), 8 / rows)
     fig = style.figure(1.0 + size * sum(widths), 0.6 + size * 1.04 * rows, layout="compressed")
-    fig.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
-    spec = fig.add_gridspec(rows, len(widths), width_ratios=widths)
-    panels = spec.subplots(squeeze=False)
-    for axes in panels.flat:
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-        axes.grid(visible=False)
-    used = [column for column, width in enumerate(widths) if width == 1]
-    for column in set(range(len(widths))) - set(used):
-        for axes in panels[:, column]:
-            axes.remove()
-    return fig, panels[:, used]
+    return fig, style.image_panels(fig, rows, widths, pad=0.01)
 
 
 def _name_columns(panels: NDArray, view: View) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -111,6 +112,27 @@ def method_legend(
         handles.append(Line2D([], [], label=degenerate, linestyle="", markeredgewidth=0.8, **circle))
     columns = min(len(handles), 7 if fig.get_figwidth() > 5 else 3)
     fig.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, handlelength=1.8)
+
+
+def image_panels(fig: Figure, rows: int, widths: Sequence[float], pad: float) -> NDArray:
+    """(rows, columns) panels for images, without ticks, spines or grid.
+
+    Args:
+        fig: of the layout "compressed".
+        rows: rows of panels.
+        widths: 1 for a column of panels, less for a gap between two.
+        pad: space around panels, in inches.
+    """
+    fig.get_layout_engine().set(w_pad=pad, h_pad=pad, wspace=0, hspace=0)
+    panels = fig.add_gridspec(rows, len(widths), width_ratios=widths).subplots(squeeze=False)
+    is_gap = np.array(widths) < 1
+    for axes in panels[:, is_gap].flat:
+        axes.remove()
+    for axes in panels[:, ~is_gap].flat:
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+        axes.grid(visible=False)
+    return panels[:, ~is_gap]
 
 
 def shared_xlabel(panels: NDArray, text: str) -> None:

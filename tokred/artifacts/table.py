@@ -1,4 +1,8 @@
-"""A table with marks, and its formats."""
+"""A table with marks, and its formats.
+
+Not pandas' `Styler`: it gives the heading of the row labels a row of its own, has no Markdown, and its cells
+and labels would have to be escaped and marked here all the same.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from tokred.claims.claim import Evidence, NotTestableError
+from tokred.claims.claim import Evidence, Finding, NotTestableError
 from tokred.methods.registry import METHODS
 from tokred.metrics.chance import chance_adjusted
 from tokred.metrics.registry import METRICS
@@ -63,6 +63,16 @@ def lowest_of_rates(rows: pd.DataFrame) -> pd.DataFrame:
     """Lowest mean agreement of a stage, a row a method and a column a keep rate."""
     stages = rows.groupby(["method", "keep_rate", "stage"])["agreement"].mean()
     return stages.groupby(["method", "keep_rate"]).min().unstack("keep_rate")
+
+
+def clusters_without_centers(study: Evidence, table: str, of_clusters: str, of_centers: str) -> Finding:
+    """Whether clusters agree and their centers do not, by one metric each of a table of pairs."""
+    study.need_several(table)
+    study.need_methods(*CENTERS)
+    clusters = mean_agreement(pairs_of(study, table, of_clusters, CENTERS))
+    centers = mean_agreement(pairs_of(study, table, of_centers, CENTERS))
+    holds = bool((clusters > HALF).all() and (centers < HALF).all())
+    return Finding(holds, f"agreement of clusters: {told(clusters)}; of centers: {told(centers)}")
 
 
 def on_shared_stages(first: pd.Series, second: pd.Series) -> tuple[pd.Series, pd.Series]:

@@ -10,6 +10,7 @@ from tokred.claims.agreement import (
     CENTERS,
     HALF,
     MARGIN,
+    clusters_without_centers,
     lowest_of_rates,
     mean_agreement,
     pairs_of,
@@ -102,12 +103,7 @@ def other_soft_clusters_disagree(study: Evidence) -> Finding:
 
 
 def clusters_stay_centers_move(study: Evidence) -> Finding:
-    study.need_several("backbones")
-    study.need_methods(*CENTERS)
-    clusters = mean_agreement(pairs_of(study, "backbones", "nmi", CENTERS))
-    centers = mean_agreement(pairs_of(study, "backbones", "iou", CENTERS))
-    holds = bool((clusters > HALF).all() and (centers < HALF).all())
-    return Finding(holds, f"agreement of clusters: {told(clusters)}; of centers: {told(centers)}")
+    return clusters_without_centers(study, "backbones", "nmi", "iou")
 
 
 def same_on_every_dataset(study: Evidence) -> Finding:

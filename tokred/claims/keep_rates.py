@@ -7,6 +7,7 @@ from tokred.claims.agreement import (
     HALF,
     MARGIN,
     by_stage,
+    clusters_without_centers,
     mean_agreement,
     on_shared_stages,
     pairs_of,
@@ -89,12 +90,7 @@ def some_soft_clusters_start_homogeneous(study: Evidence) -> Finding:
 
 
 def clusters_stay_centers_move_over_rates(study: Evidence) -> Finding:
-    study.need_several("keep_rates")
-    study.need_methods(*CENTERS)
-    clusters = mean_agreement(pairs_of(study, "keep_rates", "homogeneity", CENTERS))
-    centers = mean_agreement(pairs_of(study, "keep_rates", "ioa", CENTERS))
-    holds = bool((clusters > HALF).all() and (centers < HALF).all())
-    return Finding(holds, f"agreement of clusters: {told(clusters)}; of centers: {told(centers)}")
+    return clusters_without_centers(study, "keep_rates", "homogeneity", "ioa")
 
 
 def same_on_every_dataset(study: Evidence) -> Finding:

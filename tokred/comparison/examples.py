@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
 import numpy as np
-from PIL import Image
 
+from tokred import fingerprint
 from tokred.comparison.pairs import Row
 from tokred.comparison.runs import Files, RunFile, open_runs
+from tokred.data.decoding import encode
 from tokred.data.framing import frame
 from tokred.data.image_table import ImageTable, check_table
 from tokred.tables import parquet, schemas
@@ -42,8 +41,7 @@ def picture_rows(table: ImageTable, dataset: str, size: int, crop_pct: float | N
         dataset: what the study calls it; part of the random choice.
         size, crop_pct: what of an image the backbones see, see `tokred.data.framing`.
     """
-    digest = hashlib.blake2b(f"{dataset}/examples".encode(), digest_size=8).digest()
-    rng = np.random.default_rng(int.from_bytes(digest))
+    rng = np.random.default_rng(fingerprint.seed(f"{dataset}/examples"))
     chosen = rng.choice(len(table), size=min(PICTURES, len(table)), replace=False)
     for place, index in enumerate(chosen.tolist()):
         yield {
@@ -51,7 +49,7 @@ def picture_rows(table: ImageTable, dataset: str, size: int, crop_pct: float | N
             "place": place,
             "image_id": str(table.image_ids[index]),
             "label": ", ".join(_names(table, index)),
-            "image": _png(frame(table.image(index), size, crop_pct)),
+            "image": encode(frame(table.image(index), size, crop_pct), "PNG"),
         }
 
 
@@ -59,12 +57,6 @@ def _names(table: ImageTable, index: int) -> list[str]:
     """Names of an image's classes."""
     labels = np.flatnonzero(table.labels[index]) if table.info.task == "multi" else [table.labels[index]]
     return [table.info.classes[label] for label in labels]
-
-
-def _png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def example_rows(files: Iterable[RunFile], image_id: str) -> Iterator[Row]:

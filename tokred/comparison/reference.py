@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tokred import published
 from tokred.comparison.runs import Files
 from tokred.tables import schemas
 from tokred.tables.registry import OTHER_STUDY
@@ -15,8 +16,6 @@ def scores(inputs: Files, compare_with: str | None) -> list[dict[str, Any]]:
     Args:
         compare_with: "published", or the name of the study whose scores are among the inputs.
     """
-    from tokred import published
-
     if compare_with == "published":
         return published.scores().to_dict("records")
     return schemas.read(inputs[OTHER_STUDY], schemas.SCORES).to_dict("records")

@@ -7,8 +7,8 @@ from typing import Any
 
 from tokred.comparison.runs import Files
 from tokred.study import hyperparameters
-from tokred.study.base import parse
 from tokred.study.study import Study
+from tokred.validation import parse
 
 
 def setting_rows(study: Study) -> Iterator[dict[str, str]]:

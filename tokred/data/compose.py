@@ -7,16 +7,17 @@ its own, so that it is the same however many images are asked for.
 
 from __future__ import annotations
 
-import hashlib
-import io
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
+from tokred import fingerprint
+from tokred.data.decoding import encode as encode_image
 from tokred.data.info import check_split
 
 #: Height and width of every picture.
@@ -36,8 +37,8 @@ _TEST_PHOTO = 1 / 4
 class Scans:
     """Digits of one split: (n, 8, 8) ink in [0, 1], and what they are."""
 
-    ink: NDArray
-    digit: NDArray
+    ink: NDArray[Any]
+    digit: NDArray[Any]
 
 
 @cache
@@ -57,7 +58,7 @@ def scans(split: str) -> Scans:
 
 
 @cache
-def photographs(split: str) -> list[NDArray]:
+def photographs(split: str) -> list[NDArray[Any]]:
     """The right quarter of each photograph is for tests, the rest for training."""
     check_split(split)
     from sklearn.datasets import load_sample_image
@@ -69,16 +70,15 @@ def photographs(split: str) -> list[NDArray]:
 
 def generator(dataset: str, split: str, index: int) -> Generator:
     """The random generator of one image."""
-    digest = hashlib.blake2b(f"{dataset}/{split}/{index}".encode(), digest_size=16).digest()
-    return np.random.default_rng(int.from_bytes(digest))
+    return np.random.default_rng(fingerprint.seed(f"{dataset}/{split}/{index}", size=16))
 
 
-def background(rng: Generator, split: str) -> NDArray:
+def background(rng: Generator, split: str) -> NDArray[Any]:
     """(SIZE, SIZE, 3) float32: half of the time a piece of a photograph, else a texture."""
     return _DIM * (_photo(rng, split) if rng.random() < 0.5 else _texture(rng))
 
 
-def _photo(rng: Generator, split: str) -> NDArray:
+def _photo(rng: Generator, split: str) -> NDArray[Any]:
     photo = photographs(split)[rng.integers(2)]
     height, width, _ = photo.shape
     side = int(rng.integers(48, min(160, width) + 1))
@@ -87,7 +87,7 @@ def _photo(rng: Generator, split: str) -> NDArray:
     return np.asarray(piece, dtype=np.float32)
 
 
-def _texture(rng: Generator) -> NDArray:
+def _texture(rng: Generator) -> NDArray[Any]:
     """Two colours mixed by a gradient, by stripes or by smooth noise."""
     first, second = rng.uniform(0, 255, (2, 3))
     rows, columns = np.mgrid[:SIZE, :SIZE] / (SIZE - 1)
@@ -127,7 +127,7 @@ def _overlap(first: tuple[int, int, int], second: tuple[int, int, int]) -> float
     return shared / min(first[2], second[2]) ** 2
 
 
-def paste(picture: NDArray, ink: NDArray, where: tuple[int, int, int], rng: Generator) -> None:
+def paste(picture: NDArray[Any], ink: NDArray[Any], where: tuple[int, int, int], rng: Generator) -> None:
     """Draw a digit into the picture, in a random colour that is brighter than what is under it."""
     row, column, side = where
     enlarged = Image.fromarray(ink.astype(np.float32)).resize((side, side), Image.Resampling.BICUBIC)
@@ -139,8 +139,6 @@ def paste(picture: NDArray, ink: NDArray, where: tuple[int, int, int], rng: Gene
     under[:] = under * (1 - mask) + color * mask
 
 
-def encode(picture: NDArray) -> bytes:
+def encode(picture: NDArray[Any]) -> bytes:
     """PNG of a picture with values in [0, 255]."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(buffer, "PNG")
-    return buffer.getvalue()
+    return encode_image(Image.fromarray(picture.clip(0, 255).astype(np.uint8)), "PNG")

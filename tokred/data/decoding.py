@@ -1,4 +1,4 @@
-"""Encoded images to 8-bit RGB, as the published protocols decode them (torchvision's default loader).
+"""Encoded images: to 8-bit RGB, as the published protocols decode them (torchvision's default loader).
 
 Pillow converts: gray levels are repeated, palettes looked up, CMYK converted, transparency dropped. An EXIF
 orientation is ignored, and of an animation the first frame is taken, as torchvision does both. One thing
@@ -41,6 +41,13 @@ def decode(source: bytes | str) -> Image.Image:
             return _rgb(image)
     except _UNDECODABLE as error:
         raise ValueError(f"cannot be decoded: {error}") from error
+
+
+def encode(image: Image.Image, kind: str, **options: object) -> bytes:
+    """The bytes of an image in one of Pillow's formats ("PNG", "JPEG"), with that format's options."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
 def _rgb(image: Image.Image) -> Image.Image:

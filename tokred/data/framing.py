@@ -19,7 +19,7 @@ def frame(image: Image.Image, size: int, crop_pct: float | None) -> Image.Image:
         return image.resize((size, size), Image.Resampling.BICUBIC)
     shorter = int(size / crop_pct)
     width, height = image.size
-    scaled = tuple(int(shorter * side / min(width, height)) for side in (width, height))
-    left, top = (round((side - size) / 2) for side in scaled)
-    resized = image.resize(scaled, Image.Resampling.BICUBIC)
+    wide, high = (int(shorter * side / min(width, height)) for side in (width, height))
+    left, top = (round((side - size) / 2) for side in (wide, high))
+    resized = image.resize((wide, high), Image.Resampling.BICUBIC)
     return resized.crop((left, top, left + size, top + size))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -65,7 +66,7 @@ class ImageTable:
     def __len__(self) -> int:
         return len(self.image_ids)
 
-    def __iter__(self) -> Iterator[tuple[str, NDArray]]:
+    def __iter__(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """Ids and decoded (height, width, 3) uint8 images, in order and in bounded memory."""
         index = 0
         for group in range(len(self._group_ends)):
@@ -82,7 +83,7 @@ class ImageTable:
         stored = self._group(group)[index - first]
         return self._decode(index, stored.as_py())
 
-    def images(self) -> NDArray:
+    def images(self) -> NDArray[Any]:
         """(n, height, width, 3) uint8: everything decoded, for data sets that fit into memory.
 
         Raises ValueError where sizes differ.
@@ -146,7 +147,7 @@ def _times(count: int) -> str:
     return "twice" if count == 2 else f"{count} times"
 
 
-def _labels(column: pa.ChunkedArray, info: TableInfo) -> NDArray:
+def _labels(column: pa.ChunkedArray, info: TableInfo) -> NDArray[Any]:
     """(n,) int64 class indices, or (n, C) uint8 multi-hot."""
     several = info.task == "multi"
     if pa.types.is_list(column.type) != several:

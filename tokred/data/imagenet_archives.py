@@ -73,7 +73,15 @@ def _val_rows(root: Path, labels: dict[str, int]) -> Iterator[Row]:
 def _files(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
     for member in archive:
         if member.isfile():
-            yield member.name, archive.extractfile(member).read()
+            yield member.name, _opened(archive, member).read()
+
+
+def _opened(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    """A member of an archive; ValueError for one that is no file."""
+    found = archive.extractfile(member)
+    if found is None:
+        raise ValueError(f"{archive.name!r}: expected a file {member.name!r}, found something else")
+    return found
 
 
 def _synsets(root: Path) -> dict[int, str]:
@@ -114,5 +122,5 @@ def _truth(root: Path) -> list[str]:
 def _member(archive: tarfile.TarFile, name: str, root: Path) -> IO[bytes]:
     for member in archive:
         if member.name.endswith(name):
-            return archive.extractfile(member)
+            return _opened(archive, member)
     raise ValueError(f"{root / DEVKIT}: expected a file {name} in it, found none")

@@ -53,9 +53,13 @@ class Row:
     path: str
     label: int | list[int]
 
+    def labels(self, info: TableInfo) -> list[int]:
+        """The image's labels; one where the task is single-label."""
+        return [self.label] if info.task == "single" else self.label  # type: ignore[list-item,return-value]
+
     def check_label(self, info: TableInfo) -> None:
         """ValueError for a label outside the classes."""
-        labels = [self.label] if info.task == "single" else self.label
+        labels = self.labels(info)
         wrong = [label for label in labels if not 0 <= label < len(info.classes)]
         if wrong:
             raise ValueError(

@@ -58,7 +58,7 @@ def prepare(
     spec = registry.get(adapter)
     settings = spec.check_options(options)
     if isinstance(settings, FileOptions):
-        settings = replace(settings, root=str(Path(settings.root).absolute()))
+        settings = settings.model_copy(update={"root": str(Path(settings.root).absolute())})
     info, rows = spec.load()(split, settings)
     info = replace(info, dataset=name)
     total = None

@@ -8,9 +8,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tokred.data import options as opt
-from tokred.names import lookup, make_options
+from tokred.names import lookup
+from tokred.validation import Strict, parse
 
 
 @dataclass(frozen=True)
@@ -22,14 +24,14 @@ class Adapter:
         label: what figures and tables call it; None: it reads data sets of any kind, which go by their names.
         target: "module:function" of `(split, options) -> (TableInfo, rows)`: an iterator of rows, or a
             `Source` of images that lie in a user's files.
-        options: frozen dataclass of its options, with defaults.
+        options: model of its options, with defaults.
         size: height and width of the pictures of a built-in data set, which are made; None: a user's files.
     """
 
     name: str
     label: str | None
     target: str
-    options: type
+    options: type[Strict]
     size: int | None = None
 
     @property
@@ -37,14 +39,14 @@ class Adapter:
         """What reads the data set, as "module:name": its function and its options."""
         return (self.target, f"{self.options.__module__}:{self.options.__name__}")
 
-    def load(self) -> Callable:
+    def load(self) -> Callable[..., Any]:
         """The function that reads the data set."""
         module, _, name = self.target.partition(":")
         return getattr(importlib.import_module(module), name)
 
-    def check_options(self, given: Mapping[str, object]) -> object:
-        """The options object for what a user gave; ValueError for an unknown name or a wrong value."""
-        return make_options(f"data set {self.name!r}", self.options, given)
+    def check_options(self, given: Mapping[str, object]) -> Strict:
+        """The adapter's options from what a user gave; ValueError for an unknown name or a wrong value."""
+        return parse(self.options, given, f"options of adapter {self.name!r}")
 
 
 _ALL = [

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,7 +30,9 @@ def find(root: Path, splits: Sequence[str]) -> list[Path]:
         numbers = {path: match for path, match in found.items() if match}
         if numbers:
             _check_complete(
-                root, split, [match[3] and (int(match[2]), int(match[3])) for match in numbers.values()]
+                root,
+                split,
+                [(int(match[2]), int(match[3])) if match[3] else None for match in numbers.values()],
             )
             return sorted(numbers, key=lambda path: int(numbers[path][2] or 0))
     raise wrong(root, " or ".join(f"{split}-00000-of-00001.parquet" for split in splits) + " below it")
@@ -76,7 +79,7 @@ def classes(files: Sequence[Path], column: str) -> tuple[str, ...]:
     named = [names(file, column) for file in files]
     if any(found is not None for found in named):
         return tuple(dict.fromkeys(name for found in named for name in found or ()))
-    values: set[object] = set()
+    values: set[Any] = set()
     for file in files:
         stored = pq.read_table(file, columns=[column])[column]
         flat = pc.list_flatten(stored) if _is_list(stored.type) else stored
@@ -88,7 +91,7 @@ def classes(files: Sequence[Path], column: str) -> tuple[str, ...]:
     return tuple(map(str, sorted(values)))
 
 
-def meaning(file: Path, column: str, labels: Mapping[str, int], named: bool) -> dict[object, int | None]:
+def meaning(file: Path, column: str, labels: Mapping[str, int], named: bool) -> dict[Any, int | None]:
     """The class index of every value that the label column of one shard may have.
 
     A number counts in the list of names of its own shard, whatever the order in other shards.

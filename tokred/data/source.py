@@ -45,7 +45,7 @@ class Census:
         """The rows as they are; ValueError for a label outside the classes."""
         for row in rows:
             row.check_label(self._info)
-            self._labels.update([row.label] if self._info.task == "single" else row.label)
+            self._labels.update(row.labels(self._info))
             self.images += 1
             yield row
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from PIL import Image, ImageDraw
 from timm.data.auto_augment import rand_augment_transform
@@ -38,7 +39,7 @@ def augmenting(backbone: Backbone, training: Training) -> Transform:
         ValueError: timm cannot read `randaugment`.
     """
     size = backbone.image_size
-    steps: list[Callable] = []
+    steps: list[Callable[..., Any]] = []
     if training.crop == "random":
         steps.append(RandomResizedCropAndInterpolation(size, interpolation="bicubic"))
     else:
@@ -77,7 +78,7 @@ class Cutout:
         return painted
 
 
-def _randaugment(text: str, backbone: Backbone) -> Callable:
+def _randaugment(text: str, backbone: Backbone) -> Callable[..., Any]:
     fill = tuple(round(255 * value) for value in backbone.mean)
     hints = {"translate_const": int(backbone.image_size * 0.45), "img_mean": fill}
     hints["interpolation"] = Image.Resampling.BICUBIC
@@ -91,10 +92,10 @@ def _randaugment(text: str, backbone: Backbone) -> Callable:
     return found
 
 
-def _one_bit_at_least(level_of: Callable, *arguments: object) -> tuple[int, ...]:
+def _one_bit_at_least(level_of: Callable[..., Any], *arguments: object) -> tuple[int, ...]:
     # At the highest magnitude timm asks for no bits at all, which Pillow refuses by now.
     return tuple(max(1, bits) for bits in level_of(*arguments))
 
 
-def _to_input(backbone: Backbone) -> list[Callable]:
+def _to_input(backbone: Backbone) -> list[Callable[..., Any]]:
     return [transforms.ToTensor(), transforms.Normalize(backbone.mean, backbone.std)]

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -174,7 +175,7 @@ def _feature_columns(trace: Trace) -> dict[str, pa.Array]:
     return {f"cls_{s + 1}": _lists(trace.cls[:, s].float().numpy()) for s in range(trace.cls.shape[1])}
 
 
-def _lists(values: NDArray) -> pa.Array:
+def _lists(values: NDArray[Any]) -> pa.Array:
     """(n, size) values as a column of fixed-size lists."""
     return pa.FixedSizeListArray.from_arrays(np.ascontiguousarray(values).reshape(-1), values.shape[1])
 

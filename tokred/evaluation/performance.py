@@ -49,7 +49,8 @@ class Measure:
     def _gathered(self) -> tuple[int, int, list[np.ndarray]]:
         """Hits, number of images, and logits and labels of the kept ones, of all processes."""
         parts = distributed.gather((self.hits, self.images, self.not_finite, self.kept))
-        hits, images, not_finite = (sum(part[i] for part in parts) for i in range(3))
+        hits, images = sum(part[0] for part in parts), sum(part[1] for part in parts)
+        not_finite = sum(part[2] for part in parts)
         if not_finite:
             raise NotFiniteError(f"logits of {not_finite} of {images} images are infinite or NaN")
         kept = [batch for part in parts for batch in part[3]]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-import io
 
 from PIL import Image
+
+from tokred.data.decoding import encode
 
 #: Longest side of an embedded image in pixels.
 SIDE = 224
@@ -26,10 +27,9 @@ def data_uri(image: Image.Image, grid: tuple[int, int]) -> str:
         size = tuple(max(1, round(side * shrink)) for side in image.size)
         image = image.resize(size, Image.Resampling.LANCZOS)
     kind = "PNG" if max(image.size) <= _EXACT else "JPEG"
-    options = {"optimize": True} if kind == "PNG" else {"quality": 85, "optimize": True}
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    options = {} if kind == "PNG" else {"quality": 85}
+    data = encode(image, kind, optimize=True, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(data).decode()}"
 
 
 def _cropped(image: Image.Image, grid: tuple[int, int]) -> Image.Image:

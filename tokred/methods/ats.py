@@ -22,7 +22,7 @@ class ATS(Reducer):
 
     @torch.no_grad()
     def forward(self, x: Tensor, context: Context) -> Reduction:
-        attn = context.attn
+        attn = context.attention
         significance = (attn.cls_scores() * at_least_float32(attn.values).norm(dim=3)).sum(dim=1)
         padding = None if context.weight is None else context.weight == 0
         hit = self._sample(significance, padding)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tokred.models.attention import BlockAttention
+from tokred.validation import Strict
 
 
 class Site(Enum):
@@ -67,6 +68,13 @@ class Context:
     policy: Tensor | None = None
     trace: bool = False
 
+    @property
+    def attention(self) -> BlockAttention:
+        """`attn`, for methods that cannot do without."""
+        if self.attn is None:
+            raise ValueError("the stage has no attention to read")
+        return self.attn
+
 
 @dataclass
 class Reduction:
@@ -96,7 +104,7 @@ class Reduction:
 class Reducer(nn.Module):
     """One stage of a method. Subclasses set `site` and implement `forward`.
 
-    Options of the method (its dataclass in `tokred.methods.options`) arrive as `self.options`.
+    Options of the method (its model in `tokred.methods.options`) arrive as `self.options`.
     `tokred.reduce` calls `init_weights` once the stage is built.
 
     Attributes:
@@ -112,7 +120,7 @@ class Reducer(nn.Module):
     weighs: ClassVar[bool] = False
     pads: ClassVar[bool] = False
 
-    def __init__(self, stage: Stage, options: object) -> None:
+    def __init__(self, stage: Stage, options: Strict) -> None:
         super().__init__()
         self.stage = stage
         self.options = options

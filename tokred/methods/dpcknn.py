@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage, rank_descending
 from tokred.methods.distance import pairwise_distance
-from tokred.models.tokens import at_least_float32, gather_tokens
+from tokred.methods.options import DPCKNNOptions
+from tokred.models.tokens import at_least_float32, gather_tokens, sum_by_slot
+from tokred.validation import Strict
 
 
 class DPCKNN(Reducer):
@@ -16,7 +18,9 @@ class DPCKNN(Reducer):
     Equal densities are told apart by token index, so that extraction repeats.
     """
 
-    def __init__(self, stage: Stage, options: object) -> None:
+    options: DPCKNNOptions
+
+    def __init__(self, stage: Stage, options: Strict) -> None:
         super().__init__(stage, options)
         self.score = nn.Linear(stage.embed_dim, 1)
 
@@ -30,10 +34,9 @@ class DPCKNN(Reducer):
             1, slots, score.detach(), "amax"
         )
         weight = (score - highest.gather(1, slots)).exp()
-        total = torch.zeros_like(highest).scatter_add(1, slots, weight) + 1e-6 * (-highest).exp()
+        total = sum_by_slot(weight, assign, centers.shape[1]) + 1e-6 * (-highest).exp()
         share = weight / total.gather(1, slots)
-        tokens = x.new_zeros(x.shape[0], centers.shape[1], x.shape[2])
-        tokens = tokens.scatter_add(1, slots.expand_as(x), (x * share).to(x.dtype))
+        tokens = sum_by_slot((x * share).to(x.dtype), assign, centers.shape[1])
         return Reduction(tokens=tokens, anchor=centers, assign=assign)
 
     @torch.no_grad()

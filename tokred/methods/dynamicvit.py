@@ -7,7 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage
+from tokred.methods.options import DynamicViTOptions
 from tokred.models.tokens import at_least_float32
+from tokred.validation import Strict
 
 
 class DynamicViT(Reducer):
@@ -18,9 +20,11 @@ class DynamicViT(Reducer):
     `ratio_weight * mean over stages of (mean decision - r**s)**2`.
     """
 
+    options: DynamicViTOptions
+
     weighs = True
 
-    def __init__(self, stage: Stage, options: object) -> None:
+    def __init__(self, stage: Stage, options: Strict) -> None:
         super().__init__(stage, options)
         width = stage.embed_dim
         self.local = nn.Sequential(nn.LayerNorm(width, eps=1e-5), nn.Linear(width, width), nn.GELU())

@@ -19,7 +19,7 @@ class EViT(Reducer):
     site = Site.AFTER
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
-        scores = context.attn.cls_scores().mean(dim=1)
+        scores = context.attention.cls_scores().mean(dim=1)
         kept = scores.detach().topk(min(self.stage.budget, x.shape[1]), dim=1).indices
         if kept.shape[1] == x.shape[1]:
             return Reduction(anchor=kept)

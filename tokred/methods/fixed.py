@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage
 from tokred.methods.budget import token_budget
+from tokred.validation import Strict
 
 
 class FixedPattern(Reducer):
@@ -22,7 +23,9 @@ class FixedPattern(Reducer):
         """Integer that grows with the norm of the doubled offsets from the center."""
         raise NotImplementedError
 
-    def __init__(self, stage: Stage, options: object) -> None:
+    kept: Tensor
+
+    def __init__(self, stage: Stage, options: Strict) -> None:
         super().__init__(stage, options)
         self.register_buffer("kept", self._kept(stage), persistent=False)
 

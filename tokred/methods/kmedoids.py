@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tokred.methods.base import Context, Reducer, Reduction, rank_descending
 from tokred.methods.distance import pairwise_distance
+from tokred.methods.options import KMedoidsOptions
 from tokred.models.tokens import gather_tokens
 
 
@@ -18,9 +19,11 @@ class KMedoids(Reducer):
     medoid by the member of lowest cost (`update`, see `KMedoidsOptions`). Then assign once more.
     """
 
+    options: KMedoidsOptions
+
     @torch.no_grad()
     def forward(self, x: Tensor, context: Context) -> Reduction:
-        weight = context.attn.received()
+        weight = context.attention.received()
         distance = pairwise_distance(x)
         medoids = rank_descending(weight)[:, : self.stage.budget]
         total = weight * distance.sum(dim=2)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from tokred.methods.base import Context, Reducer, Reduction, Stage
 from tokred.methods.soft import merge
 from tokred.models.tokens import at_least_float32
+from tokred.validation import Strict
 
 
 class PatchMerger(Reducer):
@@ -15,7 +16,7 @@ class PatchMerger(Reducer):
 
     parameters_per_slot = True
 
-    def __init__(self, stage: Stage, options: object) -> None:
+    def __init__(self, stage: Stage, options: Strict) -> None:
         super().__init__(stage, options)
         self.queries = nn.Parameter(torch.randn(stage.budget, stage.embed_dim))
         self.norm = nn.LayerNorm(stage.embed_dim, eps=1e-5)

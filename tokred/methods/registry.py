@@ -6,15 +6,17 @@ that the DAG, the metrics and the figures can use labels, colours and capabiliti
 
 from __future__ import annotations
 
+import fnmatch
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
 from tokred.methods import options as opt
-from tokred.names import lookup, make_options
+from tokred.names import lookup
 from tokred.study.run import UNREDUCED
+from tokred.validation import Strict, parse
 
 
 class Family(StrEnum):
@@ -43,7 +45,7 @@ class Method:
         dynamic: the number of kept tokens varies from image to image.
         needs_attention: it reads the attention of the block before its own.
         min_keep_rate: smallest keep rate that it can do, as exact decimal text.
-        options: frozen dataclass of its options, with defaults.
+        options: model of its options, with defaults.
     """
 
     name: str
@@ -57,12 +59,7 @@ class Method:
     dynamic: bool = False
     needs_attention: bool = False
     min_keep_rate: str = "0"
-    options: type = field(default=opt.NoOptions)
-
-    @property
-    def learned_pruning(self) -> bool:
-        """Whether it chooses tokens to keep from the image (section 5.4)."""
-        return self.family in (Family.STATIC, Family.DYNAMIC)
+    options: type[Strict] = opt.NoOptions
 
     @property
     def code(self) -> tuple[str, ...]:
@@ -80,12 +77,9 @@ class Method:
         module, _, name = self.target.partition(":")
         return getattr(importlib.import_module(module), name)
 
-    def check_options(self, given: Mapping[str, object]) -> object:
-        """The options object for what a user gave.
-
-        Raises ValueError for an unknown name or a value out of range.
-        """
-        return make_options(f"method {self.name!r}", self.options, given)
+    def check_options(self, given: Mapping[str, object]) -> Strict:
+        """The method's options from what a user gave; ValueError for an unknown name or a wrong value."""
+        return parse(self.options, given, f"options of method {self.name!r}")
 
     def can_keep(self, keep_rate: float | str) -> bool:
         """Whether the method can do a keep rate."""
@@ -186,3 +180,37 @@ METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 def get(name: str) -> Method:
     """The method of that name; ValueError with the nearest known name otherwise."""
     return lookup("method", name, METHODS)
+
+
+def list_methods(
+    pattern: str = "*",
+    *,
+    family: Family | str | None = None,
+    kept: bool | None = None,
+    clusters: bool | None = None,
+) -> list[str]:
+    """Names of the methods that `tokred.reduce` takes, in the paper's order; arguments select among them.
+
+    Args:
+        pattern: shell-style, as for timm's `list_models`.
+        family: paradigm, such as "soft merging"; see `Family`.
+        kept: whether slots stand on input tokens (kept tokens or cluster centers).
+        clusters: whether slots gather several input tokens.
+
+    Raises:
+        ValueError: an unknown family.
+
+    >>> list_methods("*vit")
+    ['evit', 'dynamicvit']
+    >>> list_methods(kept=True, clusters=True)
+    ['kmedoids', 'dpcknn']
+    """
+    wanted = None if family is None else lookup("family", str(family), {f.value: f for f in Family})
+    return [
+        method.name
+        for method in METHODS.values()
+        if fnmatch.fnmatchcase(method.name, pattern)
+        and wanted in (None, method.family)
+        and kept in (None, method.kept)
+        and clusters in (None, method.clusters)
+    ]

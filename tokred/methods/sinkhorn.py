@@ -9,16 +9,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage
+from tokred.methods.options import SinkhornOptions
 from tokred.methods.soft import merge
 from tokred.models.tokens import at_least_float32
+from tokred.validation import Strict
 
 
 class Sinkhorn(Reducer):
     """Assignment by Sinkhorn-Knopp on cosine similarities; sums of the L2-normalised tokens."""
 
+    options: SinkhornOptions
+
     parameters_per_slot = True
 
-    def __init__(self, stage: Stage, options: object) -> None:
+    def __init__(self, stage: Stage, options: Strict) -> None:
         super().__init__(stage, options)
         self.queries = nn.Parameter(torch.randn(stage.budget, stage.embed_dim))
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from tokred.methods.base import Context, Reducer, Reduction, Stage
 from tokred.methods.soft import merge
 from tokred.models.tokens import at_least_float32
+from tokred.validation import Strict
 
 
 class SiT(Reducer):
@@ -15,7 +16,7 @@ class SiT(Reducer):
 
     parameters_per_slot = True
 
-    def __init__(self, stage: Stage, options: object) -> None:
+    def __init__(self, stage: Stage, options: Strict) -> None:
         super().__init__(stage, options)
         width = stage.embed_dim
         self.scale = nn.Parameter(torch.ones(1, 1, 1))

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tokred.methods.base import Context, Reducer, Reduction, Site, no_anchor
-from tokred.models.tokens import at_least_float32
+from tokred.models.tokens import at_least_float32, sum_by_slot
 
 
 class ToMe(Reducer):
@@ -29,13 +29,9 @@ class ToMe(Reducer):
         if num_merged == 0:
             tokens = torch.arange(x.shape[1], device=x.device).expand(x.shape[0], -1)
             return Reduction(tokens=x, anchor=no_anchor(x, x.shape[1]), assign=tokens, weight=context.weight)
-        assign, num_slots = self._match(context.attn.keys, num_merged)
-        slots = assign.unsqueeze(-1)
-        weighted = x * size.unsqueeze(-1)
-        weighted = weighted.new_zeros(x.shape[0], num_slots, x.shape[2]).scatter_add(
-            1, slots.expand_as(x), weighted
-        )
-        merged_size = size.new_zeros(x.shape[0], num_slots).scatter_add(1, assign, size)
+        assign, num_slots = self._match(context.attention.keys, num_merged)
+        weighted = sum_by_slot(x * size.unsqueeze(-1), assign, num_slots)
+        merged_size = sum_by_slot(size, assign, num_slots)
         return Reduction(
             tokens=(weighted / merged_size.unsqueeze(-1)).to(x.dtype),
             anchor=no_anchor(x, num_slots),

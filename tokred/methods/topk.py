@@ -18,5 +18,5 @@ class TopK(Reducer):
 
     @torch.no_grad()
     def forward(self, x: Tensor, context: Context) -> Reduction:
-        scores = context.attn.cls_scores().mean(dim=1)
+        scores = context.attention.cls_scores().mean(dim=1)
         return Reduction(anchor=scores.topk(min(self.stage.budget, x.shape[1]), dim=1).indices)

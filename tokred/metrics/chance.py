@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tokred.metrics.chunks import chunks
+
 if TYPE_CHECKING:  # comparisons of patterns need no pandas
     import pandas as pd
 
-#: Images permuted at a time: larger arrays leave the processor's cache.
-_CHUNK = 128
 #: Constants of SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators").
 _STEP, _MIX = 0x9E3779B97F4A7C15, ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 
@@ -62,8 +62,7 @@ def permute_tokens(labelings: Sequence[NDArray], seeds: NDArray) -> list[NDArray
     [array([[1, 5, 0, 4, 3, 2]]), array([[10, 50,  0, 40, 30, 20]])]
     """
     permuted = [np.empty_like(labels) for labels in labelings]
-    for start in range(0, len(seeds), _CHUNK):
-        part = slice(start, start + _CHUNK)
+    for part in chunks(len(seeds)):
         order = np.argsort(_random(seeds[part], labelings[0].shape[1]), axis=1)
         for found, labels in zip(permuted, labelings, strict=True):
             found[part] = np.take_along_axis(labels[part], order, axis=1)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-#: Images counted at a time: larger arrays leave the processor's cache, and take three times as long.
-_CHUNK = 128
+from tokred.metrics.chunks import chunks
+
 #: Entropies below this are 0, but for rounding: a second cluster of one token has more.
 _NO_ENTROPY = 1e-9
 #: Labels below this: products of two of them fit into int64.
@@ -133,10 +133,7 @@ def _by_chunk(
         raise ValueError(f"clusterings have a label {largest}: expected labels below {_LARGEST}")
     counts = np.arange(labels_a.shape[1] + 1, dtype=np.float64)
     table = counts * np.log(np.maximum(counts, 1))
-    parts = [
-        function(labels_a[start : start + _CHUNK], labels_b[start : start + _CHUNK], table)
-        for start in range(0, len(labels_a), _CHUNK)
-    ]
+    parts = [function(labels_a[part], labels_b[part], table) for part in chunks(len(labels_a))]
     return np.concatenate(parts, axis=1) if parts else np.zeros((rows, 0))
 
 

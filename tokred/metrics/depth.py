@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-#: Images counted at a time: they stay in the processor's cache, and their number fits into 16 bits.
-_CHUNK = 512
+from tokred.metrics.chunks import chunks
 
 
 def block_counts(locations: Sequence[int], depth: int) -> NDArray:
@@ -61,10 +60,10 @@ def count_levels(survived: NDArray, levels: int) -> LevelCounts:
     images, tokens = survived.shape
     per_token = np.zeros((levels, tokens), dtype=np.int64)
     per_image = np.zeros((levels, images), dtype=np.int64)
-    for start in range(0, images, _CHUNK):
-        part = survived[start : start + _CHUNK]
+    for part in chunks(images):
         for level in range(levels):
-            found = part == level
+            found = survived[part] == level
+            # The images of a chunk, and the tokens of an image, fit into 16 bits.
             per_token[level] += found.sum(axis=0, dtype=np.uint16)
-            per_image[level, start : start + _CHUNK] = found.sum(axis=1, dtype=np.uint16)
+            per_image[level, part] = found.sum(axis=1, dtype=np.uint16)
     return LevelCounts(per_token, per_image)

@@ -11,8 +11,7 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-#: Images packed at a time: what is packed then stays in the processor's cache, and takes half as long.
-_CHUNK = 1024
+from tokred.metrics.chunks import CHUNK, chunks
 
 
 @dataclass(frozen=True)
@@ -51,13 +50,13 @@ def pack_survivors(survived: NDArray, stage: int) -> PackedSets:
     images, tokens = survived.shape
     width = -(-tokens // 64)
     words = np.empty((images, width), dtype=np.uint64)
-    padded = np.zeros((min(images, _CHUNK), width * 64), dtype=bool)
-    for start in range(0, images, _CHUNK):
-        part = survived[start : start + _CHUNK]
-        np.greater_equal(part, stage, out=padded[: len(part), :tokens])
+    padded = np.zeros((min(images, CHUNK), width * 64), dtype=bool)
+    for part in chunks(images):
+        count = part.stop - part.start
+        np.greater_equal(survived[part], stage, out=padded[:count, :tokens])
         # One flat run of bits is packed three times as fast as row by row.
-        bits = np.packbits(padded[: len(part)].ravel())
-        words[start : start + _CHUNK] = bits.view(np.uint64).reshape(len(part), width)
+        bits = np.packbits(padded[:count].ravel())
+        words[part] = bits.view(np.uint64).reshape(count, width)
     return PackedSets(words, tokens)
 
 

@@ -32,10 +32,10 @@ def reduce(
 
     Args:
         vit: a `timm.models.vision_transformer.VisionTransformer` with a CLS token and standard blocks.
-        method: a name from `tokred.methods()`, or "none" for the unreduced model.
+        method: a name from `tokred.list_methods()`; "none" is the unreduced model.
         keep_rate: r in (0, 1]; stage s leaves `floor(P * r**s)` of the P tokens of the input grid.
         locations: blocks in which the stages act, counted from 0, rising; a list, an array or a tensor.
-        options: the method's own options, see `tokred.methods()`.
+        options: the method's own options, see `tokred.methods.options`.
 
     Raises:
         ValueError: an unknown method or option, a keep rate that the method cannot do, a stage without

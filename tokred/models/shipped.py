@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from tokred.files import read_json
 
@@ -24,7 +25,7 @@ def path(backbone: str) -> Path:
     return file
 
 
-def manifest() -> dict[str, dict[str, object]]:
+def manifest() -> dict[str, Any]:
     """By backbone: "sha256" of its file, "recipe", "top1" in percent."""
     return read_json(_FOLDER / "manifest.json", "the list of the weights that are shipped")
 

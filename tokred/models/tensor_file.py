@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -34,7 +35,7 @@ def save(path: str | Path, kind: str, tensors: Mapping[str, Tensor], facts: Mapp
         save_file(stored, temporary, metadata=header)
 
 
-def load(path: str | Path, kind: str, foreign: bool = False) -> tuple[dict[str, Tensor], dict[str, object]]:
+def load(path: str | Path, kind: str, foreign: bool = False) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors of a file, and its facts.
 
     Args:

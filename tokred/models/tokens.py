@@ -1,4 +1,4 @@
-"""Small operations on tokens."""
+"""Batched operations on tokens."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ def gather_tokens(x: Tensor, index: Tensor) -> Tensor:
     """
     # Tokens are copied whole; `gather` would look up an index for every number.
     return x[torch.arange(x.shape[0], device=x.device).unsqueeze(1), index]
+
+
+def sum_by_slot(x: Tensor, assign: Tensor, num_slots: int) -> Tensor:
+    """(B, K, ...) sums of (B, N, ...) values over the tokens of each slot; (B, N) slot of each token."""
+    index = assign.reshape(*assign.shape, *[1] * (x.ndim - 2)).expand_as(x)
+    return x.new_zeros(x.shape[0], num_slots, *x.shape[2:]).scatter_add(1, index, x)
 
 
 def at_least_float32(x: Tensor) -> Tensor:

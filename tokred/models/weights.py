@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import timm
 from timm.layers import resample_abs_pos_embed
@@ -43,7 +44,7 @@ def load_weights(
     new_head: bool = False,
     whole: bool = False,
     expected: Mapping[str, object] | None = None,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Give a ViT, reduced or not, the weights of a file.
 
     Position embeddings are resampled where the grid differs, half precision is converted. A reduced model

@@ -116,7 +116,7 @@ class Server:
 
     def serve(self, libraries: Sequence[str]) -> None:
         """Load the libraries, then answer until the workflow is gone, or clients have given the server up."""
-        job_runner.load(*libraries)
+        job_runner.import_frozen(*libraries)
         for end in (self.listener, self.ended, self.wake):
             end.setblocking(False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)  # a signal without handler wakes nobody

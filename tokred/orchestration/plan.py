@@ -25,6 +25,7 @@ from tokred.orchestration.rule_code import LOOKS, RuleCode, facts_of_methods, fa
 from tokred.orchestration.snakefile import StudyError, explain_errors
 from tokred.study.hyperparameters import OWN, PUBLISHED
 from tokred.study.images import ImageAccess
+from tokred.study.jobs import Network
 from tokred.study.parts import Dataset
 from tokred.study.run import PRETRAINING, UNREDUCED, Run
 from tokred.study.study import Study
@@ -166,10 +167,10 @@ class Plan:
 
     def model_of(self, run: Run) -> dict[str, Any]:
         """What decides a run's network: its backbone, its method's options, the stages' blocks."""
-        described = {"label", "weights", "pretrained_on"}  # which change nothing in the network
-        backbone = self.study.settings.backbones[run.backbone].model_dump(mode="json", exclude=described)
-        options = asdict(METHODS[run.method].check_options(self.study.method(run.method).options))
-        return {"backbone": backbone, "options": options, "locations": self.study.locations}
+        options = self.study.method(run.method).options.model_dump()
+        backbone = self.study.settings.backbones[run.backbone]
+        network = Network(backbone=backbone, options=options, locations=self.study.locations)
+        return network.model_dump(mode="json")
 
     def pretrained_weights(self, backbone: str) -> dict[str, str]:
         """File with the weights that a backbone's runs start from, as the input "pretrained".
@@ -209,7 +210,7 @@ class Plan:
         return files
 
     def training(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Arguments of `tokred.training.job.train`, but for files and hardware."""
+        """Values of a `TrainJob`, but for files and hardware."""
         run = self.run_of(wildcards)
         return {
             "run": asdict(run),
@@ -221,7 +222,7 @@ class Plan:
         }
 
     def pretraining(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Arguments of `tokred.training.job.pretrain`, but for files and hardware."""
+        """Values of a `PretrainJob`, but for files and hardware."""
         backbone = wildcards["backbone"]
         run = self.study.pretraining_run(backbone)
         return {
@@ -233,7 +234,7 @@ class Plan:
         }
 
     def extraction(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Arguments of `tokred.evaluation.job.extract_run`, but for files and hardware."""
+        """Values of an `ExtractJob`, but for files and hardware."""
         run = self.run_of(wildcards)
         return {
             "run": asdict(run),
@@ -438,7 +439,7 @@ class Plan:
 
     def reads_files(self, wildcards: Wildcards) -> bool:
         """Whether a data set's images are files of the user's; otherwise they are generated."""
-        return "root" in self.dataset_of(wildcards["dataset"]).options
+        return "root" in self.study.options_of(self.dataset_of(wildcards["dataset"]))
 
 
 @dataclass(frozen=True)

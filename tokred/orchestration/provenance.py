@@ -18,7 +18,8 @@ What code reaches by text, not by name, counts too where the text shows it: "tok
 name of a file that lies beside the module. What is looked up in a *registry* does not show, so that a new
 entry does not change what was there before: `Package.code` must be told which entries' code runs, and refuses
 to guess. What a job reads of an entry itself (labels, colors, capabilities) is not code and belongs into the
-rule's `params`: see `facts`. A module that is imported for what its import does, and of which
+rule's `params`: see `facts`. (Libraries of import graphs, such as grimp, know modules but no definitions.) A
+module that is imported for what its import does, and of which
 nothing is used, does not show either; there is none.
 """
 

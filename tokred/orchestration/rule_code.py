@@ -24,7 +24,7 @@ JOBS = {
     "pretrain": "tokred.training.job:pretrain",
     "train": "tokred.training.job:train",
     "extract": "tokred.evaluation.job:extract_run",
-    "try_setting": "tokred.search.attempt:attempt",
+    "try_setting": "tokred.search.trial:run_trial",
     "choose_setting": "tokred.search.choice:choose",
     "collect_settings": "tokred.search.result:write",
     "figure": "tokred.artifacts.render:render_files",

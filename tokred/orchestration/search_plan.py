@@ -72,7 +72,7 @@ class SearchPlan:
         return files
 
     def trial(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Arguments of `tokred.search.attempt.attempt`, but for files and hardware."""
+        """Values of a `TrialJob`, but for files and hardware."""
         cell, tried = self.cell_of(wildcards), self._tried(wildcards)
         run = search.run_in_study(self._study, cell)
         return {

@@ -27,7 +27,6 @@ def scores() -> pd.DataFrame:
 
     Cells that the paper leaves empty (ToMe at 25 %) are no rows.
     """
-    # Here, as every start of the workflow reads hyperparameters, and few need tables.
     import pandas as pd
 
     from tokred.tables import schemas

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 
@@ -40,7 +41,7 @@ def keep_freed_memory() -> None:
     """Have this process keep freed memory for its next tensors (glibc; elsewhere nothing changes).
 
     By default glibc hands large blocks and the end of its heap back to the kernel, which clears every page
-    again that comes back: some 7 % of a forward pass of DeiT-S.
+    again that comes back: 4 to 13 % of the processor time of DeiT-S's forward pass, 16 images on one core.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
@@ -48,7 +49,7 @@ def keep_freed_memory() -> None:
         mallopt(_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def autocast(device: torch.device, precision: str) -> AbstractContextManager:
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
     """Context in which matrix products run in a precision ("float32", "bfloat16", "float16")."""
     if precision == "float32":
         return nullcontext()

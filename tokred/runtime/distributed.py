@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -44,8 +44,9 @@ def count() -> int:
 def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
     """Give every process the mean of all processes' gradients.
 
-    A parameter that no process reached keeps no gradient, as it would in one process: the optimiser must not
-    let it decay.
+    A parameter that no process reached keeps no gradient, as it would in one process: the optimizer must not
+    let it decay. (`DistributedDataParallel` would wrap the model, of which the training uses the names of
+    parameters and the auxiliary loss, and would look for unused parameters in every pass.)
     """
     if count() == 1:
         return
@@ -53,14 +54,16 @@ def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
     reached = torch.tensor([p.grad is not None for p in parameters], dtype=torch.float32, device=device)
     dist.all_reduce(reached, dist.ReduceOp.MAX)
     chosen = [p for p, somewhere in zip(parameters, reached.tolist(), strict=True) if somewhere]
+    gradients = []
     for parameter in chosen:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
-    flat = torch.cat([p.grad.reshape(-1) for p in chosen])
+        gradients.append(parameter.grad)
+    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
     dist.all_reduce(flat)
     flat /= count()
-    for parameter, mean in zip(chosen, flat.split([p.numel() for p in chosen]), strict=True):
-        parameter.grad.copy_(mean.view_as(parameter))
+    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
 
 
 def mean(values: Tensor) -> Tensor:
@@ -75,6 +78,6 @@ def gather(value: Value) -> list[Value]:
     """What each process has, by rank."""
     if count() == 1:
         return [value]
-    everything: list[Value | None] = [None] * count()
+    everything: list[Any] = [None] * count()
     dist.all_gather_object(everything, value)
     return everything

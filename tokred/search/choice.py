@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tokred.files import atomic_path, read_json
 from tokred.study.search import SEARCHED, Setting
@@ -51,7 +52,7 @@ def chosen_setting(path: str | Path) -> Setting:
     return _searched(read_json(path, "settings that a search chose"), path)
 
 
-def _searched(settings: Mapping[str, float], path: str | Path) -> Setting:
+def _searched(settings: Any, path: str | Path) -> Setting:
     missing = [name for name in SEARCHED if name not in settings]
     if missing:
         raise ValueError(f"{path}: lacks the searched settings {', '.join(missing)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
@@ -27,7 +27,7 @@ from tokred.search.plan import (
     takes_last,
 )
 from tokred.study import Training, parse
-from tokred.study.search import SEARCHED, Grid, Setting, plain
+from tokred.study.search import SEARCHED, Grid, plain
 from tokred.study.study import Study
 from tokred.tables import identity, schemas
 
@@ -91,37 +91,35 @@ def trial_rows(study: Study, histories: Sequence[str]) -> Iterator[dict[str, Any
 def hyperparameters(study: Study, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What was found, in the form of tokred/published/hyperparameters.yaml; data sets by their adapters."""
     chosen = {Cell(row["dataset"], row["method"], row["keep_rate"]): row for row in rows if row["chosen"]}
+    settings = {cell: {name: plain(row[name]) for name in SEARCHED} for cell, row in chosen.items()}
+    sources = {cell: _SOURCES[row["trial"] == OF_FIRST] for cell, row in chosen.items()}
     adapters = {name: study.settings.datasets[name].adapter for name in study.datasets}
     first, *others = study.datasets
-
-    def by_rate(dataset: str, method: str, say: Callable[[Mapping[str, Any]], object]) -> dict[str, Any]:
-        """What is said of a method's chosen trials; nothing of keep rates that it cannot do."""
-        found = {rate: say(chosen[Cell(dataset, method, rate)]) for rate in rates(study, method)}
-        return {rate: found.get(rate) for rate in study.search.keep_rates or study.keep_rates}
-
-    decides = _DECIDES[study.search.select_on]
-    trained = [dataset for dataset in study.datasets if baseline(dataset) in chosen]
-    own = {adapter: _own(study, dataset) for dataset, adapter in adapters.items()}
-    sources = {m: {adapters[name]: by_rate(name, m, _source) for name in others} for m in methods(study)}
+    baselines = {adapters[name]: settings[baseline(name)] for name in adapters if baseline(name) in chosen}
+    own = {adapter: _own(study, name) for name, adapter in adapters.items()}
     return {
-        "source": f"search of study {study.study} with {backbone(study)}, chosen on {decides}",
+        "source": f"search of study {study.study} with {backbone(study)}, chosen on "
+        f"{_DECIDES[study.search.select_on]}",
         "searched": adapters[first],
-        "grid": _grid(study, unreduced=len(trained) > 0),
+        "grid": _grid(study, unreduced=len(baselines) > 0),
         "datasets": own,
-        "baseline_deit": {adapters[name]: _setting(chosen[baseline(name)]) for name in trained},
-        "imagenet_selected": {method: by_rate(first, method, _setting) for method in methods(study)},
-        "selected_source": sources,
+        "baseline_deit": baselines,
+        "imagenet_selected": {method: _by_rate(study, settings, first, method) for method in methods(study)},
+        "selected_source": {
+            method: {adapters[name]: _by_rate(study, sources, name, method) for name in others}
+            for method in methods(study)
+        },
         "fixed": _shared(own[adapters[first]], study),
     }
 
 
-def _setting(row: Mapping[str, Any]) -> Setting:
-    """The searched settings of a trial, whole numbers as such."""
-    return {name: plain(row[name]) for name in SEARCHED}
-
-
-def _source(row: Mapping[str, Any]) -> str:
-    return _SOURCES[row["trial"] == OF_FIRST]
+def _by_rate(study: Study, found: Mapping[Cell, Any], dataset: str, method: str) -> dict[str, Any]:
+    """What was found for a method at each keep rate; None for keep rates that it cannot do."""
+    possible = rates(study, method)
+    return {
+        rate: found[Cell(dataset, method, rate)] if rate in possible else None
+        for rate in study.search.keep_rates or study.keep_rates
+    }
 
 
 def _own(study: Study, dataset: str) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import Field, PositiveInt, model_validator
 
-from tokred.study.base import Label, Strict
+from tokred.study.base import Label
+from tokred.validation import Strict
 
 
 class Backbone(Strict):
@@ -18,12 +19,16 @@ class Backbone(Strict):
 
     model: str = Field(description="name in timm, of a VisionTransformer; may have a tag, as in 'name.tag'")
     label: Label | None = Field(None, description="what figures and tables call it; default: its name")
-    image_size: PositiveInt
-    patch_size: PositiveInt
-    depth: PositiveInt = 12
+    image_size: PositiveInt = Field(description="height and width of the input, in pixels")
+    patch_size: PositiveInt = Field(description="height and width of a patch, in pixels")
+    depth: PositiveInt = Field(12, description="number of blocks")
     kwargs: dict[str, Any] = Field({}, description="further arguments of the model, such as embed_dim")
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    mean: tuple[float, float, float] = Field(
+        (0.5, 0.5, 0.5), description="mean of each color channel, subtracted from images in [0, 1]"
+    )
+    std: tuple[float, float, float] = Field(
+        (0.5, 0.5, 0.5), description="standard deviation by which each color channel is divided"
+    )
     weights: str = Field(
         "shipped",
         description="'shipped' with the package, 'pretrain' within the study, 'timm': timm's for that model "

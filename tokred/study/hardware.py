@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
-from tokred.study.base import Strict
+from tokred.validation import Strict
 
 
 class Hardware(Strict):
@@ -45,7 +45,7 @@ class Hardware(Strict):
     @classmethod
     def _check_launcher(cls, launcher: str) -> str:
         try:
-            found = shlex.split(launcher.format(nodes=1, threads=1))
+            found: list[str] | Exception = shlex.split(launcher.format(nodes=1, threads=1))
         except (LookupError, ValueError) as error:
             found = error
         if not found or isinstance(found, Exception):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tokred.study.base import Strict
+from tokred.validation import Strict
 
 
 class ImageAccess(Strict):
@@ -29,7 +29,7 @@ class ImageAccess(Strict):
 class DatasetImages(ImageAccess):
     """What a study says; by default where images are read from follows from the data set."""
 
-    source: Literal["auto", "memory", "stream"] = Field(
+    source: Literal["auto", "memory", "stream"] = Field(  # type: ignore[assignment]  # resolved by `access`
         "auto",
         description="'memory': all decoded at once, and of the backbone's size; 'stream': read and resized "
         "as they are needed; 'auto': memory for built-in data sets whose pictures are of the backbone's "

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import functools
+import operator
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PositiveInt, create_model
+from typing_extensions import TypedDict
 
 from tokred.data import registry as datasets
+from tokred.methods import registry as methods
 from tokred.study.backbone import Backbone
-from tokred.study.base import Label, Name, Rate, Strict
+from tokred.study.base import Label, Name, Rate
 from tokred.study.images import DatasetImages
 from tokred.study.training import Training
+from tokred.validation import Strict
 
 
 def or_empty(value: Any) -> Any:
@@ -19,53 +24,81 @@ def or_empty(value: Any) -> Any:
 
 
 class Dataset(Strict):
-    """One data set: the adapter that prepares it, the adapter's options, and training settings of its own."""
+    """One data set: the adapter that prepares it, the adapter's options, and training settings of its own.
 
-    adapter: str
+    `AnyDataset` is what a configuration holds: a `Dataset` whose options are those of its adapter.
+    """
+
+    adapter: str = Field(description="adapter that reads or generates the images, such as image_folder")
     label: Label | None = Field(
         None,
         description="what figures and tables call it; default: the adapter's, or the data set's name where "
         "the adapter reads any data set or several data sets have the same one",
     )
-    options: dict[str, Any] = {}
-    images: DatasetImages = DatasetImages()
+    options: Strict = Field(description="options of the adapter")
+    images: DatasetImages = Field(DatasetImages(), description="how images reach the backbone")
     training: Annotated[dict[str, Any], BeforeValidator(or_empty)] = Field(
         {}, description="overrides of the study's `training`"
     )
 
-    @model_validator(mode="after")
-    def _check(self) -> Dataset:
-        datasets.get(self.adapter).check_options(self.options)
-        return self
-
 
 class Method(Strict):
-    """Options of a method, and training settings of its own, for all or for single keep rates."""
+    """Options of a method, and training settings of its own, for all or for single keep rates.
 
-    options: dict[str, Any] = {}
-    training: dict[str, Any] = {}
+    `Methods` is what a configuration holds: by name, a `Method` whose options are those of the method.
+    """
+
+    options: Strict = Field(description="options of the method")
+    training: dict[str, Any] = Field({}, description="training settings at all keep rates")
     keep_rates: dict[Rate, dict[str, Any]] = Field({}, description="training settings by keep rate")
+
+
+def _with_options(base: type[Strict], name: str, options: type[Strict], **more: Any) -> Any:
+    """A model like `base` with the options of one adapter or method, whose defaults apply if it has them."""
+    required = any(field.is_required() for field in options.model_fields.values())
+    field = Field() if required else Field(default_factory=options)
+    doc = {"__doc__": f"{base.__name__} {name!r}."}
+    make: Any = create_model
+    return make(f"{base.__name__}_{name}", __base__=base, options=(options, field), **more, **doc)
+
+
+#: By method, the model of what a study says of it.
+METHOD_MODELS: dict[str, type[Method]] = {
+    name: _with_options(Method, name, method.options) for name, method in methods.METHODS.items()
+}
+
+if TYPE_CHECKING:
+    AnyDataset = Dataset
+    Methods = dict[str, Method]
+else:
+    _datasets = [
+        _with_options(Dataset, name, adapter.options, adapter=(Literal[name], ...))
+        for name, adapter in datasets.ADAPTERS.items()
+    ]
+    AnyDataset = Annotated[functools.reduce(operator.or_, _datasets), Field(discriminator="adapter")]
+    Methods = TypedDict("Methods", METHOD_MODELS, total=False)
+    Methods.__pydantic_config__ = ConfigDict(extra="forbid")
 
 
 class Settings(Strict):
     """What the names on the axes mean."""
 
-    datasets: dict[Name, Dataset]
-    backbones: dict[Name, Backbone]
-    methods: dict[Name, Method] = {}
+    datasets: dict[Name, AnyDataset] = Field(description="data sets by name")
+    backbones: dict[Name, Backbone] = Field(description="backbones by name")
+    methods: Methods = Field({}, description="settings of methods that have any, by name")
 
 
 class Phase(Strict):
     """A part of pretraining: a network of some depth, which the next phase deepens."""
 
-    depth: PositiveInt
+    depth: PositiveInt = Field(description="number of blocks")
     training: dict[str, Any] = Field({}, description="overrides of the pretraining's `training`")
 
 
 class Pretraining(Strict):
     """How backbones with `weights: pretrain` are made, and those that are shipped were."""
 
-    dataset: Dataset
-    training: Training
-    phases: list[Phase] = Field(min_length=1)
+    dataset: AnyDataset = Field(description="data set to pretrain on")
+    training: Training = Field(description="training settings of all phases")
+    phases: list[Phase] = Field(min_length=1, description="phases, in order")
     backbones: dict[Name, dict[str, Any]] = Field({}, description="training settings by backbone")

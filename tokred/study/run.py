@@ -6,11 +6,12 @@ table, of sorting and of Snakemake's wildcards. Nothing else identifies a run: h
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import astuple, dataclass, fields
 from fractions import Fraction
 from pathlib import PurePath
+
+from tokred import fingerprint
 
 #: Keep rate of the unreduced model.
 UNREDUCED_RATE = "1.00"
@@ -68,8 +69,8 @@ class Run:
     @classmethod
     def of(cls, wildcards: dict[str, str]) -> Run:
         """The run that a set of Snakemake wildcards (all text) names."""
-        values = {field.name: wildcards[field.name] for field in fields(cls)}
-        return cls(**{**values, "seed": int(values["seed"])})
+        dataset, backbone, method, keep_rate, seed = (wildcards[field.name] for field in fields(cls))
+        return cls(dataset, backbone, method, keep_rate, int(seed))
 
     @classmethod
     def of_path(cls, path: str | PurePath, folder: str) -> Run | None:
@@ -96,7 +97,7 @@ class Run:
     def seed_for(self, *purpose: object) -> int:
         """A 63-bit seed for one purpose within this run, the same on every machine."""
         text = "/".join([self.key, *map(str, purpose)])
-        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1
+        return fingerprint.seed(text) >> 1
 
 
 #: Names of the identity columns, in order.

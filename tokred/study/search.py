@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from tokred import published
-from tokred.study.base import Name, Rate, Strict
+from tokred.study.base import Name, Rate
+from tokred.validation import Strict
 
 #: Names of the searched settings, in the order of the paper's tables: the fields of `Grid`.
 SEARCHED = ("lr", "lr_normalizer", "warmup_epochs", "backbone_lr_scale", "backbone_freeze_epochs")
@@ -17,9 +19,21 @@ SEARCHED = ("lr", "lr_normalizer", "warmup_epochs", "backbone_lr_scale", "backbo
 Setting = dict[str, float]
 
 
-def _tried(name: str) -> Callable[[], list[float]]:
-    """A default that is read where it is needed: the paper's values of a setting."""
-    return lambda: list(published.hyperparameters()["grid"][name])
+def _tried(name: str, values: list[float] | None = None) -> Any:
+    """The field of the values to try for a training setting.
+
+    Args:
+        values: the default; None: the paper's values, read when they are needed.
+    """
+    description = f"values of the training setting `{name}`"
+    if values is not None:
+        return Field(values, min_length=1, description=description)
+    paper = partial(_paper_values, name)
+    return Field(default_factory=paper, min_length=1, description=description + "; default: those of Table 2")
+
+
+def _paper_values(name: str) -> list[float]:
+    return list(published.hyperparameters()["grid"][name])
 
 
 def plain(value: float) -> float:
@@ -33,13 +47,11 @@ class Grid(Strict):
     The first value of a setting varies slowest, and of equally good combinations the first one is chosen.
     """
 
-    lr: list[PositiveFloat] = Field(default_factory=_tried("lr"), min_length=1)
-    lr_normalizer: list[PositiveInt] = Field(default_factory=_tried("lr_normalizer"), min_length=1)
-    warmup_epochs: list[NonNegativeFloat] = Field(default_factory=_tried("warmup_epochs"), min_length=1)
-    backbone_lr_scale: list[PositiveFloat] = Field(default_factory=_tried("backbone_lr_scale"), min_length=1)
-    backbone_freeze_epochs: list[NonNegativeInt] = Field(
-        default_factory=_tried("backbone_freeze_epochs"), min_length=1
-    )
+    lr: list[PositiveFloat] = _tried("lr")
+    lr_normalizer: list[PositiveInt] = _tried("lr_normalizer")
+    warmup_epochs: list[NonNegativeFloat] = _tried("warmup_epochs")
+    backbone_lr_scale: list[PositiveFloat] = _tried("backbone_lr_scale")
+    backbone_freeze_epochs: list[NonNegativeInt] = _tried("backbone_freeze_epochs")
 
     @model_validator(mode="after")
     def _check(self) -> Grid:
@@ -58,9 +70,9 @@ class Grid(Strict):
 class FirstGrid(Grid):
     """The grid of the first data set: Table 2's, as its caption restricts it."""
 
-    lr: list[PositiveFloat] = Field([0.001], min_length=1)
-    lr_normalizer: list[PositiveInt] = Field([1024], min_length=1)
-    backbone_lr_scale: list[PositiveFloat] = Field([1, 0.01], min_length=1)
+    lr: list[PositiveFloat] = _tried("lr", [0.001])
+    lr_normalizer: list[PositiveInt] = _tried("lr_normalizer", [1024])
+    backbone_lr_scale: list[PositiveFloat] = _tried("backbone_lr_scale", [1, 0.01])
 
 
 class Search(Strict):
@@ -72,8 +84,8 @@ class Search(Strict):
     """
 
     backbone: Name | None = Field(None, description="default: the study's middle one (of two the larger)")
-    first: FirstGrid = FirstGrid()
-    others: Grid = Field(default_factory=Grid)
+    first: FirstGrid = Field(FirstGrid(), description="grid of the first data set")
+    others: Grid = Field(default_factory=Grid, description="grid of all other data sets")
     select_on: Literal["holdout", "test"] = Field(
         "holdout",
         description="a setting is as good as its best epoch (with `selection: last`: its last) on a held-out "

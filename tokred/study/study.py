@@ -16,39 +16,42 @@ from tokred.methods import registry as methods
 from tokred.methods.budget import token_budget
 from tokred.names import nearest
 from tokred.study import defaults, hyperparameters
-from tokred.study.base import Name, Rate, Strict, parse
+from tokred.study.base import Name, Rate
 from tokred.study.hardware import Hardware
 from tokred.study.images import ImageAccess
-from tokred.study.parts import Dataset, Method, Pretraining, Settings, or_empty
+from tokred.study.parts import METHOD_MODELS, Dataset, Method, Pretraining, Settings, or_empty
 from tokred.study.run import PRETRAINING, RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
 from tokred.study.search import Search
-from tokred.study.training import Precision, Training
+from tokred.study.training import PartialTraining, Precision, Training
 from tokred.study.view import View
 from tokred.study.weights import check_weights
+from tokred.validation import Strict, parse
 
-Unique = Field(min_length=1)
 #: Tables hold numbers of stages, and the one after the last, in 8 bits.
 MOST_STAGES = 2**7 - 2
 
 
-class PartialTraining(Training):
-    """Settings of all runs: what is left out comes from below, so that they are checked with it, by run."""
-
-    @model_validator(mode="after")
-    def _warm_up_fits(self) -> PartialTraining:
-        return self
+def _axis(description: str) -> Any:
+    """A field with the values of one axis, at least one."""
+    return Field(min_length=1, description=description)
 
 
 class Study(Strict):
     """A whole study. The first five fields are its axes, in the order of a run's identity."""
 
-    study: Name
-    datasets: list[Name] = Unique
-    backbones: list[Name] = Unique
-    methods: list[Name] = Unique
-    keep_rates: list[Rate] = Unique
-    seeds: list[NonNegativeInt] = Unique
-    locations: list[NonNegativeInt] = Field(min_length=1, max_length=MOST_STAGES)
+    study: Name = Field(description="name of the study: its results are in results/<study>")
+    datasets: list[Name] = _axis("data sets, as `settings.datasets` defines them")
+    backbones: list[Name] = _axis("backbones, as `settings.backbones` defines them")
+    methods: list[Name] = _axis("reduction methods; the unreduced model is always part of a study")
+    keep_rates: list[Rate] = _axis(
+        "keep rates r in (0, 1]; a method leaves out those that it does not support"
+    )
+    seeds: list[NonNegativeInt] = _axis("seeds of the random numbers of trainings")
+    locations: list[NonNegativeInt] = Field(
+        min_length=1,
+        max_length=MOST_STAGES,
+        description="blocks in which the stages act, ascending, counted from 0",
+    )
     scores: Literal["trained", "published"] = Field(
         "trained",
         description="where performance comes from: models that the study trains, or the paper's Tables 1 and "
@@ -75,28 +78,49 @@ class Study(Strict):
         "from; not used with `hyperparameters`. All others start from defaults that fit images of any kind "
         "(tokred/study/defaults.py)",
     )
-    evaluation_batch_size: PositiveInt = 128
-    evaluation_precision: Precision = "float32"
-    hardware: Hardware = Hardware()
+    evaluation_batch_size: PositiveInt = Field(128, description="images per forward pass of an extraction")
+    evaluation_precision: Precision = Field(
+        "float32", description="of matrix products and attention, in extractions"
+    )
+    hardware: Hardware = Field(Hardware(), description="where and in how many processes models are trained")
     data: str | None = Field(None, description="folder below which a data set's relative `root` lies")
     environment: Literal["cpu", "gpu"] = Field("cpu", description="conda environment, with `--sdm conda`")
-    pretraining: Pretraining | None = None
+    pretraining: Pretraining | None = Field(
+        None, description="how backbones with `weights: pretrain` are trained; null: there are none"
+    )
     search: Search | None = Field(None, description="hyperparameter search: the target `search`")
-    settings: Settings
+    settings: Settings = Field(description="definitions of the names on the axes")
 
     @model_validator(mode="after")
     def _check(self) -> Study:
+        self._check_axes()
+        self._check_names()
+        self._check_methods()
+        self._check_backbones()
+        self._check_runs()
+        self._check_pretraining()
+        if self.compare_with == self.study:
+            raise ValueError(f"compare_with: {self.study!r} is the study itself")
+        return self
+
+    def _check_axes(self) -> None:
+        """No axis has a value twice, and what axes name is among the settings."""
         for axis in ("datasets", "backbones", "methods", "keep_rates", "seeds"):
             values = getattr(self, axis)
             if len(set(values)) != len(values):
                 raise ValueError(f"{axis}: {values} names something twice")
         for axis in ("datasets", "backbones"):
             _check_defined(axis, getattr(self, axis), getattr(self.settings, axis))
-        self._check_names()
-        for name in {*self.methods, *self.settings.methods}:
-            methods.get(name).check_options(self.method(name).options)
+
+    def _check_methods(self) -> None:
+        """Methods are known, and the unreduced model is not listed."""
+        for name in self.methods:
+            methods.get(name)
         if UNREDUCED in self.methods:
             raise ValueError(f"methods: {UNREDUCED!r} is always part of a study, and must not be listed")
+
+    def _check_backbones(self) -> None:
+        """Each backbone can be reduced, and all have one grid and one depth."""
         for backbone in self.backbones:
             self._check_backbone(backbone)
         grids = {self.settings.backbones[name].grid for name in self.backbones}
@@ -108,8 +132,9 @@ class Study(Strict):
         if self.scores == "trained":
             for backbone in self.backbones:
                 check_weights(backbone, self.settings.backbones[backbone])
-        for axis in ("datasets", "backbones"):
-            _check_periods(axis, getattr(self, axis))
+
+    def _check_runs(self) -> None:
+        """Every method has runs, and every run can be trained, or was published."""
         for name in self.methods:
             if not self.rates_of(name):
                 raise ValueError(f"methods: {name!r} can do none of the keep rates {self.keep_rates}")
@@ -117,17 +142,18 @@ class Study(Strict):
             self._check_run(run)
         if self.scores == "published":
             _check_published(self.runs())
-        if self.compare_with == self.study:
-            raise ValueError(f"compare_with: {self.study!r} is the study itself")
-        if self.pretraining is not None:
-            _check_defined("pretraining.backbones", self.pretraining.backbones, self.settings.backbones)
-            for name in self.backbones:
-                phases = self.pretraining_for(name)
-                if self.settings.backbones[name].weights == "pretrain":
-                    source = self.images_of(self.pretraining.dataset, name).source
-                    for phase in phases:
-                        _check_augmentation(f"pretraining of {name}", Training(**phase["training"]), source)
-        return self
+
+    def _check_pretraining(self) -> None:
+        """Pretrained backbones are defined, and their images can be augmented as the settings say."""
+        if self.pretraining is None:
+            return
+        _check_defined("pretraining.backbones", self.pretraining.backbones, self.settings.backbones)
+        for name in self.backbones:
+            phases = self.pretraining_for(name)
+            if self.settings.backbones[name].weights == "pretrain":
+                source = self.images_of(self.pretraining.dataset, name).source
+                for phase in phases:
+                    _check_augmentation(f"pretraining of {name}", Training(**phase["training"]), source)
 
     def _check_names(self) -> None:
         """No name is reserved, and no two names or labels can be taken for each other."""
@@ -138,6 +164,7 @@ class Study(Strict):
                     "the data set otherwise"
                 )
         for axis in ("datasets", "backbones"):
+            _check_periods(axis, getattr(self, axis))
             lower: dict[str, str] = {}
             for name in getattr(self, axis):
                 other = lower.setdefault(name.lower(), name)
@@ -187,8 +214,8 @@ class Study(Strict):
             )
 
     def method(self, name: str) -> Method:
-        """Settings of a method; empty ones where the study gives none."""
-        return self.settings.methods.get(name, Method())
+        """Settings of a method; the defaults if the study has none."""
+        return self.settings.methods.get(name) or METHOD_MODELS[name].model_validate({})
 
     def rates_of(self, method: str) -> list[str]:
         """The study's keep rates that a method can do (ToMe: none below 0.50), ascending."""
@@ -198,11 +225,12 @@ class Study(Strict):
         return sorted(rate for rate in self.keep_rates if spec.can_keep(rate))
 
     def options_of(self, dataset: Dataset) -> dict[str, Any]:
-        """A data set's options, with a relative `root` taken below the study's `data`."""
-        if "root" not in dataset.options:
-            return dataset.options
-        root = Path(self.data or "", Path(dataset.options["root"]).expanduser())
-        return {**dataset.options, "root": str(root.expanduser())}
+        """The options that a data set is given, with a relative `root` taken below the study's `data`."""
+        given = dataset.options.model_dump(exclude_unset=True)
+        if "root" not in given:
+            return given
+        root = Path(self.data or "", Path(given["root"]).expanduser())
+        return {**given, "root": str(root.expanduser())}
 
     def runs(self) -> Iterator[Run]:
         """Every model of the study, the unreduced ones included."""
@@ -251,6 +279,8 @@ class Study(Strict):
     def pretraining_for(self, backbone: str) -> list[dict[str, Any]]:
         """The phases in which a backbone is pretrained: "depth" and "training" of each."""
         settings = self.pretraining
+        if settings is None:
+            raise ValueError(f"study {self.study!r} pretrains nothing: it has no key `pretraining`")
         phases = []
         for phase in settings.phases:
             own = settings.backbones.get(backbone, {})

@@ -23,20 +23,29 @@ class Training(Augmentation):
     (`Hardware`). Without epochs (0) the pretrained weights are the result.
     """
 
-    epochs: NonNegativeInt = 30
-    batch_size: PositiveInt = 128
-    lr: PositiveFloat = 0.001
-    lr_normalizer: PositiveInt = 1024
-    min_lr: NonNegativeFloat = 1e-5
-    warmup_lr: NonNegativeFloat = 1e-6
-    warmup_epochs: NonNegativeFloat = 5
+    epochs: NonNegativeInt = Field(
+        30, description="passes over the training split; 0: weights stay as they are"
+    )
+    batch_size: PositiveInt = Field(128, description="images per optimizer step, over all processes")
+    lr: PositiveFloat = Field(0.001, description="peak learning rate for batches of `lr_normalizer` images")
+    lr_normalizer: PositiveInt = Field(
+        1024,
+        description="batch size that `lr` is given for; the learning rate is proportional to the batch size",
+    )
+    min_lr: NonNegativeFloat = Field(1e-5, description="learning rate at the end of the cosine")
+    warmup_lr: NonNegativeFloat = Field(1e-6, description="learning rate at the start of the warm-up")
+    warmup_epochs: NonNegativeFloat = Field(5, description="epochs of linear warm-up; fewer than `epochs`")
     backbone_lr_scale: PositiveFloat = Field(
         1.0,
         description="factor on the backbone's peak learning rate; to leave the backbone as it is, set "
         "`backbone_freeze_epochs` to the number of epochs",
     )
-    backbone_freeze_epochs: NonNegativeInt = 0
-    weight_decay: NonNegativeFloat = 0.05
+    backbone_freeze_epochs: NonNegativeInt = Field(
+        0, description="epochs at the start in which the backbone's learning rate is 0"
+    )
+    weight_decay: NonNegativeFloat = Field(
+        0.05, description="of AdamW; none on biases, norms, position embedding and CLS"
+    )
     clip_grad: PositiveFloat | None = Field(None, description="largest norm of the gradient; null: no limit")
     classifier_init: Literal["linear", "zeros"] = Field(
         "linear",
@@ -68,4 +77,12 @@ class Training(Augmentation):
     def _warm_up_fits(self) -> Training:
         if self.epochs and self.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs {self.warmup_epochs}: expected less than epochs {self.epochs}")
+        return self
+
+
+class PartialTraining(Training):
+    """Settings to which others are added, with which they are then checked together."""
+
+    @model_validator(mode="after")
+    def _warm_up_fits(self) -> PartialTraining:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tokred.artifacts.markup import mathtext
 
@@ -51,6 +52,7 @@ class View:
         return replace(self, datasets=datasets, backbones=backbones)
 
     @classmethod
-    def of(cls, values: Mapping[str, object]) -> View:
+    def of(cls, values: Mapping[str, Any]) -> View:
         """The view from its fields as JSON has them."""
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+        fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+        return cls(**fields)

@@ -83,6 +83,7 @@ class Results:
         files = self._files(name)
         if TABLES[name].of_runs and path.is_dir():
             files = [file for file in files if _is_of(_run_of(file, path), wanted)]
+        # Not `pyarrow.dataset`: it does not check that a file is undamaged, and its rows those of its run.
         parts = [_read(file, name) for file in files]
         self._warn_if_mixed(name, files)
         if not parts:

@@ -198,7 +198,7 @@ def read(
         ValueError: a file is damaged, is of another kind, schema, axis, or run than its path says; or two
             files have a row of the same runs.
     """
-    import pandas as pd  # here, as trainings need none of it, and loading takes as long as ten of their steps
+    import pandas as pd
 
     paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
     expected = {} if axis is None or schema is not PAIRS else {"axis": axis}

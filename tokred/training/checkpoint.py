@@ -1,8 +1,12 @@
-"""The state of an interrupted training: tensors, and the rest as JSON (`tokred.models.tensor_file`)."""
+"""The state of an interrupted training: tensors, and the rest as JSON (`tokred.models.tensor_file`).
+
+Unlike `torch.save`, this holds no pickle, and a damaged or foreign file is told as such.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +22,7 @@ def save(path: str | Path, tensors: Tensors, facts: dict[str, object]) -> None:
     tensor_file.save(path, _KIND, tensors, facts)
 
 
-def load(path: str | Path) -> tuple[Tensors, dict[str, object]]:
+def load(path: str | Path) -> tuple[Tensors, dict[str, Any]]:
     """What `save` wrote.
 
     Raises:

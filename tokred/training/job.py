@@ -1,4 +1,4 @@
-"""What the workflow's training jobs do: from plain values (paths, numbers, dictionaries) to files."""
+"""The workflow's training jobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
+from typing import Any
 
 from tokred import fingerprint
 from tokred.data.in_memory import Source, hold_out
@@ -18,7 +18,8 @@ from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.models.weights import give_weights, load_weights, save_weights, timm_weights
 from tokred.runtime import distributed, launch
 from tokred.runtime.device import keep_freed_memory
-from tokred.study import Backbone, Hardware, ImageAccess, Training
+from tokred.study import Backbone, Training
+from tokred.study.jobs import PretrainJob, TrainJob, takes
 from tokred.study.run import Run
 from tokred.tables import schemas
 from tokred.training.fit import describe, fitted
@@ -28,126 +29,88 @@ from tokred.training.loop import Trainer
 log = logging.getLogger(__name__)
 
 
-def train(
-    run: Mapping[str, object],
-    model: Mapping[str, object],
-    training: Mapping[str, object],
-    code: Mapping[str, str],
-    pretrained: str | None,
-    keep_head: bool,
-    train_table: str,
-    test_table: str | None,
-    checkpoint: str,
-    history: str,
-    images: Mapping[str, object] = MappingProxyType({}),
-    hardware: Mapping[str, object] = MappingProxyType({}),
-) -> None:
-    """Fine-tune one model and write its weights and its history.
-
-    Args:
-        run: fields of the `Run`.
-        model: "backbone" (fields of `Backbone`), "options" of the method, "locations".
-        training: fields of `Training`.
-        code: by stage, the fingerprint of the code that does it, stored with the weights and the history.
-        pretrained: weights to start from; None: timm's own for the backbone.
-        keep_head: whether the pretrained classifier is of this data set's classes.
-        train_table, test_table: image tables; the latter only where epochs are chosen on the test split.
-        checkpoint, history: outputs. The state of an unfinished training lies beside the checkpoint.
-        images: fields of `ImageAccess`.
-        hardware: fields of `Hardware`; with several processes they are started here.
-    """
-    given, machine = dict(locals()), Hardware(**hardware)
-    if launch.needed(machine):
-        return launch.run("tokred.training.job:train", given, machine, Path(checkpoint).parent)
+@takes(TrainJob)
+def train(job: TrainJob) -> None:
+    """Fine-tune one model and write its weights and its history."""
+    if launch.needed(job.hardware):
+        return launch.run("tokred.training.job:train", job, Path(job.checkpoint).parent)
     keep_freed_memory()
-    identity, settings = Run(**run), Training(**training)
-    backbone, access = Backbone(**model["backbone"]), ImageAccess(**images)
+    run, backbone, settings = job.run, job.model.backbone, job.training
     read = partial(
-        read_split, backbone=backbone, access=access, workers=machine.workers, dataset=identity.source
+        read_split, backbone=backbone, access=job.images, workers=job.hardware.workers, dataset=run.source
     )
-    train_images = read(train_table, split="train")
-    test_images = None if test_table is None else read(test_table, split="test")
-    if test_images is not None:
-        check_classes(train_images.classes, test_images.classes, test_table, train_table)
+    train_images = read(job.train_table, split="train")
+    test_images = None
+    if job.test_table is not None:
+        test_images = read(job.test_table, split="test")
+        check_classes(train_images.classes, test_images.classes, job.test_table, job.train_table)
     network = build_model(
-        identity,
-        backbone,
-        model["options"],
-        model["locations"],
-        train_images.num_classes,
-        settings.drop_path,
+        run, backbone, job.model.options, job.model.locations, train_images.num_classes, settings.drop_path
     )
-    source = _start_from(network, backbone, pretrained, keep_head)
-    if not keep_head:
-        reset_classifier(network, identity, settings.classifier_init)
-    facts = {"run": asdict(identity), "model": dict(model), "training": dict(training)}
-    facts |= {"images": dict(images), "code": {**_code_of(train_table), **code}}
+    source = _start_from(network, backbone, job.pretrained, job.keep_head)
+    if not job.keep_head:
+        reset_classifier(network, run, settings.classifier_init)
+    facts = _facts(job) | {"training": settings.model_dump(mode="json")}
     facts["classes"] = list(train_images.classes)
-    files = {"train": train_table, "test": test_table}
-    facts["inputs"] = {name: fingerprint.file(path) for name, path in files.items() if path is not None}
+    if job.test_table is not None:
+        facts["inputs"]["test"] = fingerprint.file(job.test_table)
     facts["inputs"]["pretrained"] = source
-    split = _split(identity, settings, train_images, test_images)
-    settings = fitted(settings, len(split[0]), machine, distributed.count())
-    log.info("%s", describe(settings, access, backbone.image_size, len(split[0])))
-    trainer = Trainer(network, identity, backbone, settings, *split, machine)
-    state = Path(checkpoint).with_suffix(".state.safetensors")
+    split = _split(run, settings, train_images, test_images)
+    settings = fitted(settings, len(split[0]), job.hardware, distributed.count())
+    log.info("%s", describe(settings, job.images, backbone.image_size, len(split[0])))
+    trainer = Trainer(network, run, backbone, settings, *split, job.hardware)
+    state = Path(job.checkpoint).with_suffix(".state.safetensors")
     network.load_state_dict(trainer.fit(state, json.dumps(facts, sort_keys=True)))
     if distributed.rank() == 0:
-        _write_history(history, identity, trainer.history, facts)
-        save_weights(network, checkpoint, facts)
+        _write_history(job.history, run, trainer.history, facts)
+        save_weights(network, job.checkpoint, facts)
         state.unlink(missing_ok=True)  # without epochs there is none
     return None
 
 
-def pretrain(
-    run: Mapping[str, object],
-    model: Mapping[str, object],
-    phases: Sequence[Mapping[str, object]],
-    code: Mapping[str, str],
-    train_table: str,
-    checkpoint: str,
-    history: str,
-    images: Mapping[str, object] = MappingProxyType({}),
-    hardware: Mapping[str, object] = MappingProxyType({}),
-) -> None:
-    """Train a backbone from scratch and write its weights in half precision.
-
-    Args:
-        phases: "depth" and "training" of each; the network of a phase begins as what the last one learned,
-            deepened by blocks that do nothing yet (`tokred.training.growth`).
-        run, model, code, train_table, checkpoint, history, images, hardware: as for `train`.
-    """
-    given, machine = dict(locals()), Hardware(**hardware)
-    if launch.needed(machine):
-        return launch.run("tokred.training.job:pretrain", given, machine, Path(checkpoint).parent)
+@takes(PretrainJob)
+def pretrain(job: PretrainJob) -> None:
+    """Train a backbone from scratch and write its weights in half precision."""
+    if launch.needed(job.hardware):
+        return launch.run("tokred.training.job:pretrain", job, Path(job.checkpoint).parent)
     keep_freed_memory()
-    identity, backbone = Run(**run), Backbone(**model["backbone"])
-    access = ImageAccess(**images)
-    split = read_split(train_table, backbone, access, machine.workers, identity.source, "train")
-    facts = {"run": asdict(identity), "model": dict(model), "phases": list(phases)}
-    facts |= {"images": dict(images), "code": {**_code_of(train_table), **code}}
-    facts["inputs"] = {"train": fingerprint.file(train_table)}
-    rows, states, network = [], [], None
-    for index, phase in enumerate(phases):
-        settings = Training(**phase["training"])
+    run, backbone = job.run, job.model.backbone
+    split = read_split(job.train_table, backbone, job.images, job.hardware.workers, run.source, "train")
+    facts = _facts(job) | {"phases": [phase.model_dump(mode="json") for phase in job.phases]}
+    rows: list[dict[str, float]] = []
+    states: list[Path] = []
+    network: ReducedVisionTransformer | None = None
+    for index, phase in enumerate(job.phases):
+        settings = phase.training
         learned = network
-        shape = backbone.model_copy(update={"depth": phase["depth"]})
+        shape = backbone.model_copy(update={"depth": phase.depth})
         # The unreduced model has no stages; its features may be traced anywhere.
-        network = build_model(identity, shape, {}, (0,), split.num_classes, settings.drop_path)
+        network = build_model(run, shape, {}, (0,), split.num_classes, settings.drop_path)
         if learned is not None:
             deepen(learned, network)
-        states.append(Path(checkpoint).with_suffix(f".state{index}.safetensors"))
-        parts = _split(identity, settings, split, None)
-        settings = fitted(settings, len(parts[0]), machine, distributed.count())
-        trainer = Trainer(network, identity, shape, settings, *parts, machine)
+        states.append(Path(job.checkpoint).with_suffix(f".state{index}.safetensors"))
+        parts = _split(run, settings, split, None)
+        settings = fitted(settings, len(parts[0]), job.hardware, distributed.count())
+        trainer = Trainer(network, run, shape, settings, *parts, job.hardware)
         network.load_state_dict(trainer.fit(states[-1], json.dumps([facts, index], sort_keys=True)))
         rows += [{**row, "epoch": len(rows) + row["epoch"]} for row in trainer.history]
-    if distributed.rank() == 0:
-        _write_history(history, identity, rows, facts)
-        save_weights(network, checkpoint, facts, half=True)
+    if distributed.rank() == 0 and network is not None:  # there is a phase
+        _write_history(job.history, run, rows, facts)
+        save_weights(network, job.checkpoint, facts, half=True)
         for state in states:
             state.unlink()
     return None
+
+
+def _facts(job: TrainJob | PretrainJob) -> dict[str, Any]:
+    """What decides the weights, as far as all kinds of training have it: stored with them."""
+    return {
+        "run": asdict(job.run),
+        "model": job.model.model_dump(mode="json"),
+        "images": job.images.model_dump(mode="json"),
+        "code": {**_code_of(job.train_table), **job.code},
+        "inputs": {"train": fingerprint.file(job.train_table)},
+    }
 
 
 def _start_from(
@@ -164,7 +127,8 @@ def _start_from(
 
 def _code_of(table: str) -> dict[str, str]:
     """The code that made a table, by stage."""
-    return dict(schemas.metadata(table).get("code", {}))
+    code: Any = schemas.metadata(table).get("code", {})
+    return dict(code)
 
 
 def _split(

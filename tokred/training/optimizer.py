@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,10 +20,10 @@ _NO_DECAY = ("pos_embed", "cls_token", "reg_token")
 def parameter_groups(model: nn.Module, training: Training) -> list[dict[str, object]]:
     """Up to four groups: new or backbone, with or without weight decay.
 
-    Each group has `role` ("new", "backbone") and `scale`, its factor on the
-    peak learning rate.
+    Each group has `role` ("new", "backbone") and `scale`, its factor on the peak learning rate. timm's
+    `param_groups_weight_decay` tells decay alone apart.
     """
-    groups: dict[tuple[str, float], dict[str, object]] = {}
+    groups: dict[tuple[str, float], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         role = "new" if name.startswith(_NEW) else "backbone"
         decays = parameter.ndim > 1 and name not in _NO_DECAY
@@ -41,7 +42,8 @@ class Schedule:
 
     A group's `scale` multiplies its peak only. The start of the warm-up (`warmup_lr`) and the floor
     (`min_lr`) are absolute and the same for all groups, as in timm's scheduler: a backbone whose peak equals
-    the floor stays at it, and one whose peak lies below the floor rises to it.
+    the floor stays at it, and one whose peak lies below the floor rises to it. (timm's own has no frozen
+    epochs, and a state that would have to be resumed; this is a function of the step.)
 
     Attributes:
         training: its settings.

@@ -3,6 +3,7 @@
 `job`: "module:function". `arguments`: its keyword arguments. `takes`: what is added to them here, of "inputs"
 and "outputs" (paths by name, where there are any), "threads" and "hardware". `of_package`: by argument, the
 path of a file below the package and its hash; an absolute path would rerun jobs when the checkout moves.
+`as_one`: name of a single argument that gets all of these as a mapping.
 """
 
 import json
@@ -28,4 +29,6 @@ given = {
 arguments = {**params.get("arguments", {}), **{name: given[name] for name in params.takes if given[name]}}
 for name, (path, _) in params.get("of_package", {}).items():
     arguments[name] = str(Path(tokred.__file__).parent / path)
+if "as_one" in params.keys():  # noqa: SIM118
+    arguments = {params.as_one: arguments}
 run_job(params.job, arguments, log=snakemake.log[0], threads=snakemake.threads)

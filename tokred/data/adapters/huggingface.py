@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -91,7 +92,11 @@ def _rows(
 
 
 def _row(
-    image_id: str, image: dict | None, label: int | list[int], root: Path, options: HuggingFaceOptions
+    image_id: str,
+    image: dict[str, Any] | None,
+    label: int | list[int],
+    root: Path,
+    options: HuggingFaceOptions,
 ) -> Row:
     data, path = (image or {}).get("bytes"), (image or {}).get("path")
     if data is not None:
@@ -102,7 +107,7 @@ def _row(
     return Row(image_id, None, str(root / path), label)
 
 
-def _label(value: object, labels: dict[object, int | None], where: str, count: int) -> int | list[int]:
+def _label(value: Any, labels: dict[Any, int | None], where: str, count: int) -> Any:
     found = [labels.get(one) for one in value] if isinstance(value, list) else labels.get(value)
     unknown = [one for one in (value if isinstance(value, list) else [value]) if labels.get(one) is None]
     if unknown:

@@ -1,0 +1,18 @@
+"""Images in chunks, so that what is computed of them stays in the processor's cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+#: Images of a chunk: for 196 tokens, the metrics take about as long with 128 to 1024.
+CHUNK = 128
+
+
+def chunks(count: int) -> Iterator[slice]:
+    """Slices that together take `count` images.
+
+    >>> list(chunks(200))
+    [slice(0, 128, None), slice(128, 200, None)]
+    """
+    for start in range(0, count, CHUNK):
+        yield slice(start, min(start + CHUNK, count))

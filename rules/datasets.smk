@@ -18,7 +18,8 @@ rule prepare:
     params:
         job=JOBS["prepare"],
         takes=["threads"],
-        arguments=lambda w, output: {**PLAN.preparation(w), "output": output.table},
+        arguments=PLAN.preparation,
+        files=lambda w, output: {"output": output.table},
     message:
         MESSAGE
     script:

@@ -24,8 +24,8 @@ rule extract:
         job=JOBS["extract"],
         as_one="job",
         takes=["hardware"],
-        arguments=lambda w, input, output: {
-            **PLAN.extraction(w),
+        arguments=PLAN.extraction,
+        files=lambda w, input, output: {
             "checkpoint": input.checkpoint,
             "test_table": input.test,
             **dict(output.items()),

@@ -17,8 +17,8 @@ rule try_setting:
         job=JOBS["try_setting"],
         as_one="job",
         takes=["hardware"],
-        arguments=lambda w, input, output: {
-            **SEARCH.trial(w),
+        arguments=SEARCH.trial,
+        files=lambda w, input, output: {
             "chosen": input.get("chosen"),
             "pretrained": input.get("pretrained"),  # none: timm's, or those of the package
             "train_table": input.train,

@@ -18,8 +18,8 @@ rule pretrain:
         job=JOBS["pretrain"],
         as_one="job",
         takes=["hardware"],
-        arguments=lambda w, input, output: {
-            **PLAN.pretraining(w),
+        arguments=PLAN.pretraining,
+        files=lambda w, input, output: {
             "train_table": input.train,
             **dict(output.items()),
         },
@@ -49,8 +49,8 @@ rule train:
         job=JOBS["train"],
         as_one="job",
         takes=["hardware"],
-        arguments=lambda w, input, output: {
-            **PLAN.training(w),
+        arguments=PLAN.training,
+        files=lambda w, input, output: {
             "pretrained": input.get("pretrained"),  # none: timm's, or those of the package
             "train_table": input.train,
             "test_table": input.get("test"),

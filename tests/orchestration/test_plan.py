@@ -236,3 +236,13 @@ def test_trials_of_a_search() -> None:
         found.trial({**own, "trial": "7"})
     with pytest.raises(StudyError, match="has no key `search`"):
         _ = SearchPlan(Plan(study(at("study", "small")))).trials
+
+
+def test_arguments_of_rules_do_not_depend_on_files() -> None:
+    """Snakemake compares no parameter whose function takes more than wildcards with that of an earlier run."""
+    root = Path(__file__).parents[2]
+    text = "".join(path.read_text() for path in root.glob("rules/*.smk"))
+    taken = re.findall(r"^ {8,12}(\w+)=lambda (w[^:]*):", text.partition("rule ")[2], re.M)
+    assert len(taken) > 10
+    decided = {name for name, parameters in taken if parameters != "w"}
+    assert decided <= {"files", "mem_mb", "runtime"}

@@ -239,7 +239,7 @@ def test_trials_of_a_search() -> None:
 
 
 def test_arguments_of_rules_do_not_depend_on_files() -> None:
-    """Snakemake compares no parameter whose function takes more than wildcards with that of an earlier run."""
+    """Of parameters whose functions take more than wildcards, Snakemake does not see that they changed."""
     root = Path(__file__).parents[2]
     text = "".join(path.read_text() for path in root.glob("rules/*.smk"))
     taken = re.findall(r"^ {8,12}(\w+)=lambda (w[^:]*):", text.partition("rule ")[2], re.M)

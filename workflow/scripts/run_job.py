@@ -1,10 +1,10 @@
 """Run the function that a rule names, with the arguments that its `params` give.
 
 `job`: "module:function". `arguments`: its keyword arguments; they must not depend on the job's files, as
-Snakemake would then not rerun it when they change. `files`: more of them, which do. `takes`: what is added to
-them here, of "inputs" and "outputs" (paths by name, where there are any), "threads" and "hardware".
-`of_package`: by argument, the path of a file below the package and its hash; an absolute path would rerun jobs
-when the checkout moves. `as_one`: name of a single argument that gets all of these as a mapping.
+Snakemake would then not rerun it when they change. `files`: more of them, which do. `takes`: what is added
+here, of "inputs" and "outputs" (paths by name, where there are any), "threads" and "hardware".
+`of_package`: by argument, the path of a file below the package and its hash, as an absolute path would rerun
+jobs when the checkout moves. `as_one`: name of a single argument that gets all of these as a mapping.
 """
 
 import json

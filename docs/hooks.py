@@ -29,8 +29,8 @@ GENERATED = {
 }
 #: Pages that are one section of the README, by its heading.
 FROM_README = {"Adding a method": "adding-a-method.md"}
-#: Draws the diagrams. It is 2.5 MB, and so comes by `npm ci --prefix tests/javascript`. Without that, Material for
-#: MkDocs has browsers load Mermaid from a server.
+#: Draws the diagrams. It is 2.5 MB, and so comes by `npm ci --prefix tests/javascript`. Without that, Material
+#: for MkDocs has browsers load Mermaid from a server.
 MERMAID = ROOT / "tests/javascript/node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js"
 
 

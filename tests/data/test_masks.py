@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.data import trees
-from tests.data.test_image_table import SINGLE, row, written
+from tests.data.tables import SINGLE, row, written
 from tokred.data import prepare, synthetic, writing
 from tokred.data.image_table import ImageTable
 from tokred.data.masks import COVERED, read_mask, token_mask, token_masks

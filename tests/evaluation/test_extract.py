@@ -15,7 +15,7 @@ from tests.evaluation.files import outputs
 from tests.training.tiny import BACKBONE
 from tokred.data.in_memory import Images, normalize
 from tokred.data.prepare import prepare
-from tokred.evaluation.extract import extract
+from tokred.evaluation.extract import Outputs, extract
 from tokred.evaluation.job import extract_run
 from tokred.evaluation.scores import NotFiniteError, score
 from tokred.methods.registry import METHODS

@@ -10,6 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.study.studies import SOURCE, at, overlaid, smoke, study
+from tokred.artifacts.registry import ARTIFACTS
 from tokred.data import synthetic
 from tokred.data.registry import ADAPTERS
 from tokred.study import parse
@@ -182,3 +183,15 @@ def test_labels_of_data_sets() -> None:
 def test_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         study(changes)
+
+
+def test_data_sets_with_object_masks() -> None:
+    masked = {**PETS, "options": {"root": "pets", "masks_folder": "masks"}}
+    described = {"plain": PETS, "masked": masked}
+    parsed = study({"datasets": ["plain", "scenes", "masked"], "settings": {"datasets": described}})
+    assert parsed.view().masked == ("scenes", "masked")
+    entry = ARTIFACTS["objects"]
+    assert entry.obstacle(parsed.view()) is None
+    assert entry.obstacle(own().view()) == (
+        "objects needs object masks, the study has no data set with any (option masks_folder of image_folder)"
+    )

@@ -131,8 +131,9 @@ def size_in_memory(name):
 
 def framing_of(name):
     """What of a data set's images the backbones see: images in memory are of their size, and never cropped."""
-    access = dataset_of(name).images
-    return {"size": IMAGE_SIZE, "crop_pct": access.crop_pct if access.source == "stream" else None}
+    accesses = [images_of(name, backbone) for backbone in STUDY.backbones]
+    crops = [access.crop_pct for access in accesses if access.source == "stream"]
+    return {"size": IMAGE_SIZE, "crop_pct": crops[0] if crops else None}
 
 
 def streamed_datasets():
@@ -225,7 +226,8 @@ def table_files(table):
     if table in ("settings", "grid", "reference"):
         return [f"{METRICS}/{table}.parquet"]
     pattern = f"{METRICS}/{table}/{OTHER_SLICES.get(table, SLICE)}.parquet"
-    return sorted(set(expand(pattern, dataset=STUDY.datasets, backbone=STUDY.backbones, seed=STUDY.seeds)))
+    datasets = VIEW.masked if table == "object_recall" else STUDY.datasets
+    return sorted(set(expand(pattern, dataset=datasets, backbone=STUDY.backbones, seed=STUDY.seeds)))
 
 
 def labels_of(name):

@@ -54,6 +54,32 @@ rule summarize:
         "../workflow/scripts/compare.py"
 
 
+rule compare_object_recall:
+    input:
+        runs=runs_of_slice("patterns"),
+        table=[f"{RESULTS}/datasets/{{dataset}}/test.parquet"],
+    output:
+        rows=f"{METRICS}/object_recall/{SLICE}.parquet",
+    log:
+        f"{LOGS}/compare_object_recall/{SLICE}.log",
+    group:
+        shared("compare")
+    conda:
+        ENVIRONMENT
+    resources:
+        short_jobs=1,
+        mem_mb=memory_by_input,
+        runtime=minutes_by_input,
+    params:
+        job="tokred.comparison.jobs:compare_object_recall",
+        arguments=lambda w: {"dataset": w.dataset, **framing_of(w.dataset)},
+        methods=PLAIN_METHOD_FACTS,
+        metrics=facts_of_metrics(["object_recall"], without=LOOKS),
+        code=CODE.compare("compare_object_recall", "compare_object_recall"),
+    script:
+        "../workflow/scripts/compare.py"
+
+
 rule compare_datasets:
     input:
         depth=expand(f"{METRICS}/depth/{SLICE}.parquet", dataset=STUDY.datasets, allow_missing=True),

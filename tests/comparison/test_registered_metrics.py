@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 
 from benchmarks.study import write_features, write_patterns
+from tests.comparison.masked_images import write_images
 from tokred.comparison.datasets import compare as compare_maps
+from tokred.comparison.object_recall import compare as compare_with_masks
 from tokred.comparison.runs import open_runs
 from tokred.metrics.registry import METRICS
 from tokred.orchestration.rule_code import TABLE_METRICS
@@ -34,6 +36,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compare(folder: Path) -> Callable[[str], pd.DataFrame]:
     """The rows of a table of pairs, by its name."""
     patterns = [write_patterns(folder, run, 6) for run in RUNS]
+    ids = open_runs(patterns)[0].image_ids.to_pylist()
+    images = write_images(folder / "test.parquet", ids, [np.eye(28, dtype=np.uint8) * 255] * len(ids))
     features = [write_features(folder, run, 20, 4) for run in RUNS if run.backbone == "deit_small"]
     maps = pd.DataFrame(
         asdict(Run(dataset, "deit_small", "topk", "0.50", 0)) | {"token": token, "depth": float(depth)}
@@ -45,6 +49,8 @@ def compare(folder: Path) -> Callable[[str], pd.DataFrame]:
         if table == "datasets":
             return pd.DataFrame(compare_maps(maps, (2, 2)))
         files = open_runs(features if table == "features" else patterns)
+        if table == "object_recall":
+            return pd.DataFrame(compare_with_masks(files, images, 28, None))
         return pd.DataFrame(importlib.import_module(f"tokred.comparison.{table}").compare(files))
 
     return rows

@@ -26,7 +26,15 @@ ROOT = Path(tokred.__file__).parent
 SCRIPTS = ROOT.parent / "workflow/scripts"
 AXES = ("keep_rates", "fixed", "methods", "features", "backbones")
 JOBS = {"publish": "collect", "refer": "collect"}
-OTHERS = ("summarize", "compare_datasets", "compare_proxies", "choose_pictures", "show_examples", *JOBS)
+OTHERS = (
+    "summarize",
+    "compare_object_recall",
+    "compare_datasets",
+    "compare_proxies",
+    "choose_pictures",
+    "show_examples",
+    *JOBS,
+)
 CLAIMS = {claim.name: claim for claims in GROUPS.values() for claim in claims}
 
 

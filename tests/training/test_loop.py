@@ -31,7 +31,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> str:
 def trainer(table: str, method: str = "topk", depth: int = 12, **changes: object) -> Trainer:
     run = Run("digits", "tiny", method, "0.50", 0)
     training = Training(**{**SETTINGS, **changes})
-    images = Images.read(table, 32)
+    images = Images.read(table, 30)
     validation = None if training.selection == "last" else images
     backbone = BACKBONE.model_copy(update={"depth": depth})
     model = build_model(run, backbone, {}, (depth // 4, depth // 2), 10, training.drop_path)

@@ -17,6 +17,7 @@ SCHEMAS = {
     "scores": schemas.SCORES,
     "summary": schemas.SUMMARY,
     "depth": schemas.DEPTH,
+    "object_recall": schemas.OBJECT_RECALL,
     "proxies": schemas.PROXIES,
     "reference": schemas.SCORES,
     "settings": schemas.SETTINGS,

@@ -49,6 +49,25 @@ def summarize(inputs: Files, outputs: Mapping[str, str], code: Code = _UNKNOWN) 
     _write(outputs["depth"], depth, schemas.DEPTH, made_by)
 
 
+def compare_object_recall(
+    dataset: str,
+    size: int,
+    crop_pct: float | None,
+    inputs: Files,
+    outputs: Mapping[str, str],
+    code: Code = _UNKNOWN,
+) -> None:
+    """From patterns ("runs") and the test split with masks ("table") to `schemas.OBJECT_RECALL` ("rows")."""
+    from tokred.comparison.object_recall import compare as compare_with_masks
+    from tokred.data.image_table import check_table
+
+    (table,) = inputs["table"]
+    check_table(table, dataset, "test")
+    made_by = lineage.inherited([*inputs["runs"], table], code)
+    rows = compare_with_masks(open_runs(inputs["runs"]), table, size, crop_pct)
+    _write(outputs["rows"], rows, schemas.OBJECT_RECALL, made_by)
+
+
 def compare_datasets(
     grid: Sequence[int], inputs: Files, outputs: Mapping[str, str], code: Code = _UNKNOWN
 ) -> None:

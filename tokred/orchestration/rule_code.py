@@ -24,6 +24,7 @@ TABLE_METRICS = {
     "fixed": ["iou"],
     "methods": ["iou", "nmi"],
     "backbones": ["iou", "nmi"],
+    "object_recall": [name for name, metric in METRICS.items() if metric.kind == "objects"],
     "features": [name for name, metric in METRICS.items() if metric.kind == "features"],
     "datasets": [name for name, metric in METRICS.items() if metric.kind == "maps"],
 }

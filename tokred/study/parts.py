@@ -56,7 +56,10 @@ class Method(Strict):
 def _with_options(base: type[Strict], name: str, options: type[Strict], **more: Any) -> Any:
     """A model like `base` with the options of one adapter or method, whose defaults apply if it has them."""
     required = any(field.is_required() for field in options.model_fields.values())
-    field = Field() if required else Field(default_factory=options)
+    described = f"options of {name}"
+    field = (
+        Field(description=described) if required else Field(default_factory=options, description=described)
+    )
     doc = {"__doc__": f"{base.__name__} {name!r}."}
     make: Any = create_model
     return make(f"{base.__name__}_{name}", __base__=base, options=(options, field), **more, **doc)
@@ -72,11 +75,20 @@ if TYPE_CHECKING:
     Methods = dict[str, Method]
 else:
     _datasets = [
-        _with_options(Dataset, name, adapter.options, adapter=(Literal[name], ...))
+        _with_options(
+            Dataset,
+            name,
+            adapter.options,
+            adapter=(Literal[name], Field(description="the adapter that reads or generates the images")),
+        )
         for name, adapter in datasets.ADAPTERS.items()
     ]
     AnyDataset = Annotated[functools.reduce(operator.or_, _datasets), Field(discriminator="adapter")]
-    Methods = TypedDict("Methods", METHOD_MODELS, total=False)
+    _described = {
+        name: Annotated[model, Field(description=f"options and training settings of {name}")]
+        for name, model in METHOD_MODELS.items()
+    }
+    Methods = TypedDict("Methods", _described, total=False)
     Methods.__pydantic_config__ = ConfigDict(extra="forbid")
 
 

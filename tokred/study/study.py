@@ -312,6 +312,11 @@ class Study(Strict):
         """What figures and tables call each backbone."""
         return {name: self.settings.backbones[name].label or name for name in self.backbones}
 
+    def _has_masks(self, dataset: str) -> bool:
+        """Whether the images of a data set have object masks."""
+        described = self.settings.datasets[dataset]
+        return datasets.get(described.adapter).check_options(self.options_of(described)).has_masks
+
     def view(self) -> View:
         """What figures and tables need to know."""
         return View(
@@ -328,6 +333,7 @@ class Study(Strict):
             searched=self.hyperparameters != hyperparameters.OWN,
             reference=self._reference(),
             table_intervals=self.table_intervals,
+            masked=tuple(name for name in self.datasets if self._has_masks(name)),
         )
 
 

@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.study.studies import SOURCE, at, overlaid, smoke, study
-from tokred.data import compose
+from tokred.data import synthetic
 from tokred.data.registry import ADAPTERS
 from tokred.study import parse
 from tokred.study.run import Run
@@ -73,8 +73,8 @@ def test_nothing_of_them_reaches_other_data_sets() -> None:
 
 
 def test_foreign_weights_learn_slowly(tmp_path: Path) -> None:
-    foreign = {"model": "vit_tiny_patch16_224", "image_size": 32, "patch_size": 4}
-    foreign["weights"] = weights_of(4, tmp_path)
+    foreign = {"model": "vit_tiny_patch16_224", "image_size": 30, "patch_size": 3}
+    foreign["weights"] = weights_of(3, tmp_path)
     foreign |= {"mean": [0.5] * 3, "std": [0.5] * 3}
     values = {"backbones": ["other"], "settings": {"backbones": {"other": foreign}}}
     (found,) = {parsed.lr for parsed in map(own(values).training_for, own(values).runs())}
@@ -115,14 +115,14 @@ def test_made_pictures_are_streamed_to_larger_backbones(tmp_path: Path) -> None:
     assert (found.crop, found.max_shift, found.epochs) == ("random", 0, 30)
     memory = overlaid(changes, at("settings.datasets.digits.images.source", "memory"))
     with pytest.raises(
-        ValueError, match=r"images\.source: 'memory', but its pictures are 32 x 32 and backbone"
+        ValueError, match=r"images\.source: 'memory', but its pictures are 30 x 30 and backbone"
     ):
         study(memory)
 
 
 def test_sizes_of_made_pictures() -> None:
     sizes = {name: adapter.size for name, adapter in ADAPTERS.items() if adapter.size is not None}
-    assert sizes == {"digits": compose.SIZE, "scenes": compose.SIZE}
+    assert sizes == {"digits": synthetic.SIZE, "scenes": synthetic.SIZE}
 
 
 def test_labels_of_data_sets() -> None:

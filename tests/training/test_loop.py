@@ -21,8 +21,8 @@ from tokred.training.loop import Diverged, Trainer
 BACKBONE = Backbone(
     model="vit_tiny_patch16_224",
     label="Tiny",
-    image_size=32,
-    patch_size=8,
+    image_size=30,
+    patch_size=6,
     kwargs={"embed_dim": 24, "num_heads": 3, "weight_init": "jax"},
 )
 SETTINGS = {"epochs": 3, "batch_size": 16, "lr_normalizer": 16, "warmup_epochs": 1, "max_shift": 2}
@@ -39,7 +39,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> str:
 def trainer(table: str, method: str = "topk", depth: int = 12, **changes: object) -> Trainer:
     run = Run("digits", "tiny", method, "0.50", 0)
     training = Training(**{**SETTINGS, **changes})
-    images = Images.read(table, 32)
+    images = Images.read(table, 30)
     validation = None if training.selection == "last" else images
     backbone = BACKBONE.model_copy(update={"depth": depth})
     model = build_model(run, backbone, {}, (depth // 4, depth // 2), 10, training.drop_path)

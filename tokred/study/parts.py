@@ -1,16 +1,15 @@
-"""The parts of a study: what the names on its axes mean, and how its backbones are made."""
+"""The parts of a study: what the names on its axes mean."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from tokred.data import registry as datasets
 from tokred.study.backbone import Backbone
 from tokred.study.base import Label, Name, Rate, Strict
 from tokred.study.images import DatasetImages
-from tokred.study.training import Training
 
 
 def or_empty(value: Any) -> Any:
@@ -53,19 +52,3 @@ class Settings(Strict):
     datasets: dict[Name, Dataset]
     backbones: dict[Name, Backbone]
     methods: dict[Name, Method] = {}
-
-
-class Phase(Strict):
-    """A part of pretraining: a network of some depth, which the next phase deepens."""
-
-    depth: PositiveInt
-    training: dict[str, Any] = Field({}, description="overrides of the pretraining's `training`")
-
-
-class Pretraining(Strict):
-    """How backbones with `weights: pretrain` are made, and those that are shipped were."""
-
-    dataset: Dataset
-    training: Training
-    phases: list[Phase] = Field(min_length=1)
-    backbones: dict[Name, dict[str, Any]] = Field({}, description="training settings by backbone")

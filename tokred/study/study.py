@@ -19,7 +19,8 @@ from tokred.study import defaults, hyperparameters
 from tokred.study.base import Name, Rate, Strict, parse
 from tokred.study.hardware import Hardware
 from tokred.study.images import ImageAccess
-from tokred.study.parts import Dataset, Method, Pretraining, Settings, or_empty
+from tokred.study.parts import Dataset, Method, Settings, or_empty
+from tokred.study.pretraining import Pretraining, Recipe
 from tokred.study.run import PRETRAINING, RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
 from tokred.study.search import Search
 from tokred.study.training import Precision, Training
@@ -122,21 +123,28 @@ class Study(Strict):
         if self.pretraining is not None:
             _check_defined("pretraining.backbones", self.pretraining.backbones, self.settings.backbones)
             for name in self.backbones:
-                phases = self.pretraining_for(name)
-                if self.settings.backbones[name].weights == "pretrain":
-                    source = self.images_of(self.pretraining.dataset, name).source
-                    for phase in phases:
-                        _check_augmentation(f"pretraining of {name}", Training(**phase["training"]), source)
+                self._check_pretraining(name)
         return self
 
+    def _check_pretraining(self, name: str) -> None:
+        recipe, backbone = self.pretraining_for(name), self.settings.backbones[name]
+        if backbone.weights != "pretrain":
+            return
+        size = datasets.get("digits").size
+        if backbone.image_size != size or size % backbone.patch_size:
+            raise ValueError(
+                f"settings.backbones.{name}: image_size {backbone.image_size} and patch_size "
+                f"{backbone.patch_size}, but its weights are made of digits, whose pictures have {size} x "
+                f"{size} pixels; expected that size, and patches that divide it"
+            )
+        if recipe.attention_guidance and recipe.guided_from >= backbone.depth:
+            raise ValueError(
+                f"pretraining of {name}: guided_from {recipe.guided_from}: the backbone has "
+                f"{backbone.depth} blocks"
+            )
+
     def _check_names(self) -> None:
-        """No name is reserved, and no two names or labels can be taken for each other."""
-        for name in self.settings.datasets:
-            if name.lower() == PRETRAINING:
-                raise ValueError(
-                    f"settings.datasets.{name}: the name is reserved for the images of `pretraining`; call "
-                    "the data set otherwise"
-                )
+        """No two names or labels can be taken for each other."""
         for axis in ("datasets", "backbones"):
             lower: dict[str, str] = {}
             for name in getattr(self, axis):
@@ -248,16 +256,12 @@ class Study(Strict):
         """Identity under which a backbone is pretrained."""
         return Run(PRETRAINING, backbone, UNREDUCED, UNREDUCED_RATE, 0)
 
-    def pretraining_for(self, backbone: str) -> list[dict[str, Any]]:
-        """The phases in which a backbone is pretrained: "depth" and "training" of each."""
+    def pretraining_for(self, backbone: str) -> Recipe:
+        """How a backbone is pretrained: the recipe of all, with its own changes."""
         settings = self.pretraining
-        phases = []
-        for phase in settings.phases:
-            own = settings.backbones.get(backbone, {})
-            merged = {**settings.training.model_dump(), **own, **phase.training}
-            training = parse(Training, merged, f"pretraining of {backbone}")
-            phases.append({"depth": phase.depth, "training": training.model_dump()})
-        return phases
+        own = settings.backbones.get(backbone, {})
+        merged = {**settings.model_dump(exclude={"backbones"}), **own}
+        return parse(Recipe, merged, f"pretraining of {backbone}")
 
     def _reference(self) -> str | None:
         """What the study's performance is put beside, in words."""

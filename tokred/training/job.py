@@ -22,7 +22,6 @@ from tokred.study import Backbone, Hardware, ImageAccess, Training
 from tokred.study.run import Run
 from tokred.tables import schemas
 from tokred.training.fit import describe, fitted
-from tokred.training.growth import deepen
 from tokred.training.loop import Trainer
 
 log = logging.getLogger(__name__)
@@ -96,57 +95,6 @@ def train(
         _write_history(history, identity, trainer.history, facts)
         save_weights(network, checkpoint, facts)
         state.unlink(missing_ok=True)  # without epochs there is none
-    return None
-
-
-def pretrain(
-    run: Mapping[str, object],
-    model: Mapping[str, object],
-    phases: Sequence[Mapping[str, object]],
-    code: Mapping[str, str],
-    train_table: str,
-    checkpoint: str,
-    history: str,
-    images: Mapping[str, object] = MappingProxyType({}),
-    hardware: Mapping[str, object] = MappingProxyType({}),
-) -> None:
-    """Train a backbone from scratch and write its weights in half precision.
-
-    Args:
-        phases: "depth" and "training" of each; the network of a phase begins as what the last one learned,
-            deepened by blocks that do nothing yet (`tokred.training.growth`).
-        run, model, code, train_table, checkpoint, history, images, hardware: as for `train`.
-    """
-    given, machine = dict(locals()), Hardware(**hardware)
-    if launch.needed(machine):
-        return launch.run("tokred.training.job:pretrain", given, machine, Path(checkpoint).parent)
-    keep_freed_memory()
-    identity, backbone = Run(**run), Backbone(**model["backbone"])
-    access = ImageAccess(**images)
-    split = read_split(train_table, backbone, access, machine.workers, identity.source, "train")
-    facts = {"run": asdict(identity), "model": dict(model), "phases": list(phases)}
-    facts |= {"images": dict(images), "code": {**_code_of(train_table), **code}}
-    facts["inputs"] = {"train": fingerprint.file(train_table)}
-    rows, states, network = [], [], None
-    for index, phase in enumerate(phases):
-        settings = Training(**phase["training"])
-        learned = network
-        shape = backbone.model_copy(update={"depth": phase["depth"]})
-        # The unreduced model has no stages; its features may be traced anywhere.
-        network = build_model(identity, shape, {}, (0,), split.num_classes, settings.drop_path)
-        if learned is not None:
-            deepen(learned, network)
-        states.append(Path(checkpoint).with_suffix(f".state{index}.safetensors"))
-        parts = _split(identity, settings, split, None)
-        settings = fitted(settings, len(parts[0]), machine, distributed.count())
-        trainer = Trainer(network, identity, shape, settings, *parts, machine)
-        network.load_state_dict(trainer.fit(states[-1], json.dumps([facts, index], sort_keys=True)))
-        rows += [{**row, "epoch": len(rows) + row["epoch"]} for row in trainer.history]
-    if distributed.rank() == 0:
-        _write_history(history, identity, rows, facts)
-        save_weights(network, checkpoint, facts, half=True)
-        for state in states:
-            state.unlink()
     return None
 
 

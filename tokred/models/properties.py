@@ -129,7 +129,8 @@ def effective_rank(tokens: Tensor) -> Tensor:
     The exponential of the entropy of the principal components' shares of the variance (Roy & Vetterli 2007,
     with squared singular values of the centered tokens).
     """
-    values = torch.linalg.svdvals(tokens - tokens.mean(dim=1, keepdim=True)).square()
+    centered = tokens - tokens.mean(dim=1, keepdim=True)
+    values = torch.linalg.eigvalsh(centered.transpose(1, 2) @ centered).clamp(min=0)
     share = values / values.sum(dim=-1, keepdim=True)
     return torch.special.entr(share).sum(dim=-1).exp()
 

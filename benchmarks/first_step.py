@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from unittest import mock
 
-from tokred.training import job
+from tokred.training.job import train
 from tokred.training.step import Stepper
 
 
@@ -15,7 +15,7 @@ class _Reached(Exception):
     """The first step is done."""
 
 
-def reach(training: Mapping[str, object], started: float, found: str) -> None:
+def reach(job: Mapping[str, object], started: float, found: str) -> None:
     """The job's function: write how many seconds ago it started, when the first step is done."""
     learn = Stepper.step
 
@@ -25,6 +25,6 @@ def reach(training: Mapping[str, object], started: float, found: str) -> None:
 
     with mock.patch.object(Stepper, "step", step):
         try:
-            job.train(**training)
+            train(job)
         except _Reached:
             Path(found).write_text(str(time.time() - started), encoding="utf-8")

@@ -14,15 +14,15 @@ from torch import Tensor
 
 from benchmarks.row import Scale
 from tokred.methods.registry import METHODS
+from tokred.models.macs import Shape, forward_macs
 from tokred.models.reduce import reduce
-from tokred.orchestration.cost import Shape, forward_macs
+from tokred.orchestration.cost import block_tokens
 from tokred.runtime.device import keep_freed_memory
 from tokred.study.run import UNREDUCED
 
 #: The reduced methods, in the registry's order.
 REDUCED = [name for name in METHODS if name != UNREDUCED]
 LOCATIONS = (3, 6, 9)
-_CLASSES = 1000
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,9 @@ class Setting:
 
     def ideal(self, method: str, keep_rate: str) -> float:
         """How many times as fast a reduced model would be if only multiply-accumulates counted."""
-        vit = self.unreduced()
-        patches, dim = vit.patch_embed.num_patches, vit.embed_dim
-        shape = Shape(patches, 16, dim, 4 * dim, len(vit.blocks), 0)
-        whole = forward_macs(shape, LOCATIONS, UNREDUCED, "1.00", _CLASSES)
-        return whole / forward_macs(shape, LOCATIONS, method, keep_rate, _CLASSES)
+        shape = Shape.of(self.unreduced())
+        reduced = forward_macs(shape, block_tokens(shape, LOCATIONS, method, keep_rate))
+        return forward_macs(shape, shape.unreduced()).total / reduced.total
 
 
 def speedup(ours: Callable[[], object], theirs: Callable[[], object], repeats: int) -> float:

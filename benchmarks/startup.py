@@ -52,7 +52,7 @@ def time_to_first_step(folder: Path, training: Mapping[str, object]) -> float:
     """Wall seconds from before a job's process starts to the end of its first step."""
     found = folder / "seconds.txt"
     found.unlink(missing_ok=True)
-    arguments = {"training": training, "started": time.time(), "found": str(found)}
+    arguments = {"job": training, "started": time.time(), "found": str(found)}
     job = {"target": "benchmarks.first_step:reach", "arguments": arguments, "threads": 1}
     call = [sys.executable, "-c", _SCRIPT, json.dumps({**job, "log": str(folder / "log.txt")})]
     subprocess.run(call, check=True)
@@ -60,7 +60,7 @@ def time_to_first_step(folder: Path, training: Mapping[str, object]) -> float:
 
 
 def a_training(folder: Path) -> dict[str, object]:
-    """Arguments of `tokred.training.job.train` for a small backbone from its shipped weights."""
+    """A `TrainJob`, in plain values, for a small backbone from its shipped weights."""
     from tokred.data.prepare import prepare
     from tokred.models import shipped
     from tokred.study import Backbone, Training

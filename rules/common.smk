@@ -11,6 +11,7 @@ from tokred.orchestration import job_runner, provenance
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.claims import TABLES as CLAIMED_TABLES
 from tokred.study import parse as parse_config
+from tokred.study.jobs import Network
 from tokred.study.study import Study
 from tokred.data.layout import check_root
 from tokred.data.registry import ADAPTERS
@@ -167,10 +168,9 @@ def check_data(wildcards):
 
 def model_of(run):
     """What decides a run's network: its backbone, its method's options, the stages' places."""
-    described = {"label", "weights", "pretrained_on"}  # which change nothing in the network
-    backbone = STUDY.settings.backbones[run.backbone].model_dump(mode="json", exclude=described)
     options = asdict(METHODS[run.method].check_options(STUDY.method(run.method).options))
-    return {"backbone": backbone, "options": options, "locations": STUDY.locations}
+    backbone = STUDY.settings.backbones[run.backbone]
+    return Network(backbone=backbone, options=options, locations=STUDY.locations).model_dump(mode="json")
 
 
 def pretrained_weights(backbone):

@@ -193,7 +193,7 @@ losses = (("digits", 1), ("stripes", 2))
 scores = pd.DataFrame([{**runs, "dataset": name, "loss": loss} for name, loss in losses])
 artifact = ARTIFACTS["losses"]
 assert artifact.obstacle(view) is None and artifact.topic == "Performance"
-lines = artifact.load().make({"scores": scores}, view).csv().splitlines()
+lines = artifact.make({"scores": scores}, view).csv().splitlines()
 assert lines[1].split(",")[0] == "Top-K" and [float(x) for x in lines[1].split(",")[1:]] == [1, 2], lines
 
 (claim,) = [c for group in GROUPS.values() for c in group if c.name == "static_pruning_correlates"]

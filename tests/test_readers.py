@@ -18,23 +18,26 @@ from safetensors.torch import save_file
 
 import tokred
 from tests.small_models import small_vit
+from tests.tables.files import (
+    FACTS,
+    RUN,
+    make_history,
+    make_images,
+    make_lists,
+    make_patterns,
+    make_pictures,
+    make_scores,
+    make_weights,
+)
 from tests.training.vits import tiny_vit
 from tokred.comparison import examples, features, runs
 from tokred.comparison.runs import open_runs
 from tokred.data.image_table import ImageTable, check_table
-from tokred.data.info import Row, TableInfo
-from tokred.data.writing import write
 from tokred.explorer import build
 from tokred.models.weights import load_weights, save_weights
 from tokred.search import choice
-from tokred.study.run import Run
-from tokred.tables import batch_writer, identity, parquet, patterns, schemas
+from tokred.tables import identity, patterns, schemas
 from tokred.training import checkpoint
-
-RUN = Run("shapes", "tiny", "topk", "0.50", 3)
-FACTS = {"run": asdict(RUN), "locations": [1], "grid": [1, 2], "depth": 2}
-SETTING = {"lr": 0.1, "lr_normalizer": 1, "warmup_epochs": 0}
-SETTING |= {"backbone_lr_scale": 1, "backbone_freeze_epochs": 0}
 
 
 @dataclass(frozen=True)
@@ -44,50 +47,6 @@ class Reader:
     make: Callable[[Path], None]
     read: Callable[[Path], object]
     suffix: str = ".parquet"
-
-
-def identities(count: int) -> dict[str, pa.Array]:
-    columns = {name: pa.array([value] * count) for name, value in asdict(RUN).items()}
-    return columns | {"image_id": pa.array([f"i{n}" for n in range(count)])}
-
-
-def make_patterns(path: Path) -> None:
-    schema = patterns.pattern_schema(2, 1, kept=True, clusters=False, margin=False)
-    survived = pa.FixedSizeListArray.from_arrays(pa.array([1, 0] * 9, pa.uint8()), 2)
-    with batch_writer.stream(path, schema, FACTS) as writer:
-        writer.add({**identities(9), "survived": survived})
-
-
-def make_lists(path: Path, kind: str, name: str) -> None:
-    fields = [*schemas.identity_fields(), ("image_id", pa.string()), (name, pa.list_(pa.float32(), 2))]
-    values = pa.FixedSizeListArray.from_arrays(pa.array(range(18), pa.float32()), 2)
-    with batch_writer.stream(path, pa.schema(fields, metadata=parquet.kind(kind)), FACTS) as writer:
-        writer.add({**identities(9), name: values})
-
-
-def make_scores(path: Path) -> None:
-    row = {"metric": "top1", "score": 50.0, "std_error": 1.0, "loss": 1.0, "n": 9}
-    schemas.write_rows(path, [{**asdict(RUN), **row}], schemas.SCORES, FACTS)
-
-
-def make_history(path: Path) -> None:
-    row = {"epoch": 1, "lr": 0.1, "train_loss": 1.0, "extra_loss": 0.0, "seconds": 1.0}
-    row |= {"val_score": 50.0, "val_score_ema": 40.0}
-    schemas.write_rows(path, [{**asdict(RUN), **row}], schemas.HISTORY, {**FACTS, "training": SETTING})
-
-
-def make_pictures(path: Path) -> None:
-    row = {"dataset": "shapes", "place": 0, "image_id": "i0", "label": "disc", "image": b"PNG"}
-    schemas.write_rows(path, [row], schemas.PICTURES)
-
-
-def make_images(path: Path) -> None:
-    rows = [Row(f"i{n}", bytes(range(200)), "i.png", n % 2) for n in range(9)]
-    write(path, TableInfo("shapes", "test", "single", ("disc", "star")), rows)
-
-
-def make_weights(path: Path) -> None:
-    save_weights(small_vit(), path, {"run": asdict(RUN)})
 
 
 def make_state(path: Path) -> None:

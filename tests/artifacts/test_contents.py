@@ -18,6 +18,8 @@ from tokred.methods.registry import METHODS
 from tokred.metrics.registry import METRICS
 from tokred.orchestration.provenance import facts
 
+pytestmark = pytest.mark.slow
+
 #: Pairs of artifacts with the same function and other arguments: each and the next one.
 SIBLINGS = [
     (one, other)

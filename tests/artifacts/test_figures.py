@@ -15,6 +15,8 @@ from tokred.artifacts.render import render
 from tokred.methods.registry import METHODS
 from tokred.study.view import View
 
+pytestmark = pytest.mark.slow
+
 
 def outside(fig: Figure) -> set[Text]:
     """Labels of ticks beyond the limits of their axis, which are never drawn."""

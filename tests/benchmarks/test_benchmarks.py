@@ -13,6 +13,7 @@ from benchmarks.race import Contest
 from benchmarks.row import Goal, Row, Scale
 
 
+@pytest.mark.benchmark
 @pytest.mark.parametrize("name", registry.BENCHMARKS)
 def test_runs(name: str, tmp_path: Path) -> None:
     """A race raises where its sides differ."""
@@ -24,6 +25,7 @@ def test_runs(name: str, tmp_path: Path) -> None:
         assert row.value >= 0, row
 
 
+@pytest.mark.benchmark
 def test_patterns_are_read_once(tmp_path: Path) -> None:
     assert summary.readings(Scale(tmp_path, tiny=True)) == 1
 
@@ -62,6 +64,7 @@ def test_goals(sign: str, met: list[bool]) -> None:
     assert [Goal(sign, 2).met(value) for value in (1, 2, 3)] == met
 
 
+@pytest.mark.benchmark
 def test_alone() -> None:
     """Another process, with its own peak of memory, whose errors are raised here."""
     small, large = (process.alone(_fill, size) for size in (1, 200_000_000))

@@ -58,6 +58,7 @@ def test_the_documentation_shows_the_table() -> None:
     assert measured <= set(registry.BENCHMARKS)
 
 
+@pytest.mark.benchmark
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     main(["emd", "--tiny", "--results", str(tmp_path)])
     printed = capsys.readouterr().out.splitlines()

@@ -236,6 +236,7 @@ def test_changes_beyond_a_margin_decide(world: Tables) -> None:
             assert decide(CLAIMS[name], Evidence(changed, PAPER)).verdict == verdict
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name for name in CLAIMS if set(CLAIMS[name].needs) & {"keep_rates", "backbones"}]
 )
@@ -270,6 +271,7 @@ def test_published_numbers() -> None:
     assert set(rest) == {UNTESTED}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shown",
     [

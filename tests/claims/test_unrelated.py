@@ -13,6 +13,8 @@ from tokred.metrics.chance import chance_adjusted
 from tokred.metrics.registry import METRICS
 from tokred.study.view import View
 
+pytestmark = pytest.mark.slow
+
 SHOWN: View = view(2, 2, ("0.25", "0.50", "0.70", "0.90"))
 #: Claims that patterns differ: true of unrelated ones.
 DIFFER = {

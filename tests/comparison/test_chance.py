@@ -22,7 +22,6 @@ from tokred.study.run import RUN_COLUMNS, Run
 from tokred.tables import batch_writer, schemas
 from tokred.tables.patterns import numbered_clusters, pattern_schema
 
-RNG = np.random.default_rng(0)
 IMAGES, TOKENS = 50, 36
 
 
@@ -49,14 +48,15 @@ def pairs(axis: str, files: list[str]) -> pd.DataFrame:
     return pd.DataFrame(importlib.import_module(f"tokred.comparison.{axis}").compare(open_runs(files)))
 
 
-def random_sets(size: int) -> NDArray:
-    return RNG.permuted(np.tile(np.arange(TOKENS) < size, (IMAGES, 1)), axis=1)
+def random_sets(rng: np.random.Generator, size: int) -> NDArray:
+    """(IMAGES, TOKENS) flags, `size` of them set in every image."""
+    return rng.permuted(np.tile(np.arange(TOKENS) < size, (IMAGES, 1)), axis=1)
 
 
-def test_sets_have_the_analytic_chance_level(tmp_path: Path) -> None:
+def test_sets_have_the_analytic_chance_level(tmp_path: Path, rng: np.random.Generator) -> None:
     """Of a dynamic method, too, whose numbers of tokens vary over images."""
-    ats = RNG.random((IMAGES, TOKENS)) < RNG.uniform(0.2, 0.8, (IMAGES, 1))
-    topk = {rate: random_sets(size) for rate, size in (("0.50", 18), ("0.90", 32))}
+    ats = rng.random((IMAGES, TOKENS)) < rng.uniform(0.2, 0.8, (IMAGES, 1))
+    topk = {rate: random_sets(rng, size) for rate, size in (("0.50", 18), ("0.90", 32))}
     files = [write(tmp_path, Run("d", "b", "topk", rate, 0), kept, []) for rate, kept in topk.items()]
     files.append(write(tmp_path, Run("d", "b", "ats", "0.50", 0), ats, []))
     (row,) = pairs("keep_rates", files).to_dict("records")
@@ -68,11 +68,13 @@ def test_sets_have_the_analytic_chance_level(tmp_path: Path) -> None:
     assert not row["degenerate"]
 
 
-def test_clusterings_have_the_chance_level_of_permuted_tokens(tmp_path: Path) -> None:
+def test_clusterings_have_the_chance_level_of_permuted_tokens(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
     """Unrelated clusters are at it, equal ones far above; the order of images does not matter."""
-    fine, unrelated = RNG.integers(0, 12, (2, IMAGES, TOKENS))
+    fine, unrelated = rng.integers(0, 12, (2, IMAGES, TOKENS))
     made = {"0.90": fine, "0.70": fine, "0.50": unrelated}
-    order = RNG.permutation(IMAGES)
+    order = rng.permutation(IMAGES)
     found = [
         pairs(
             "keep_rates",
@@ -94,27 +96,27 @@ def test_clusterings_have_the_chance_level_of_permuted_tokens(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("collapsed", "flag"), [(50, True), (26, True), (25, False), (0, False)])
 def test_pairs_of_a_single_cluster_in_most_images_are_degenerate(
-    collapsed: int, flag: bool, tmp_path: Path
+    collapsed: int, flag: bool, tmp_path: Path, rng: np.random.Generator
 ) -> None:
-    fine, coarse = RNG.integers(0, 12, (IMAGES, TOKENS)), RNG.integers(0, 4, (IMAGES, TOKENS))
+    fine, coarse = rng.integers(0, 12, (IMAGES, TOKENS)), rng.integers(0, 4, (IMAGES, TOKENS))
     coarse[:collapsed] = 3
     made = {"0.90": fine, "0.50": coarse}
     files = [write(tmp_path, Run("d", "b", "sit", rate, 0), None, [c]) for rate, c in made.items()]
     assert pairs("keep_rates", files)["degenerate"].tolist() == [flag, flag]
 
 
-def test_sets_whose_bound_is_one_are_degenerate(tmp_path: Path) -> None:
+def test_sets_whose_bound_is_one_are_degenerate(tmp_path: Path, rng: np.random.Generator) -> None:
     everything = np.ones((IMAGES, TOKENS), bool)
-    made = {"0.90": everything, "0.50": random_sets(18)}
+    made = {"0.90": everything, "0.50": random_sets(rng, 18)}
     files = [write(tmp_path, Run("d", "b", "topk", rate, 0), kept, []) for rate, kept in made.items()]
     (row,) = pairs("keep_rates", files).to_dict("records")
     assert (row["mean"], row["chance"], row["degenerate"]) == (1, 1, True)
     assert np.isnan(chance_adjusted(pd.Series([row["mean"]]), pd.Series([row["chance"]]))[0])
 
 
-def test_tables_without_chance_levels_are_refused_by_name(tmp_path: Path) -> None:
+def test_tables_without_chance_levels_are_refused_by_name(tmp_path: Path, rng: np.random.Generator) -> None:
     """A table of an older version."""
-    made = {"0.90": random_sets(32), "0.50": random_sets(18)}
+    made = {"0.90": random_sets(rng, 32), "0.50": random_sets(rng, 18)}
     files = [write(tmp_path, Run("d", "b", "topk", rate, 0), kept, []) for rate, kept in made.items()]
     rows = tmp_path / "rows.parquet"
     compare("keep_rates", {"runs": files}, {"rows": str(rows)})

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.data.test_image_table import MULTI, SINGLE, row, written
+from tests.data.tables import MULTI, SINGLE, row, written
 from tokred.data import registry, synthetic
 from tokred.data.image_table import ImageTable
 from tokred.data.info import TableInfo

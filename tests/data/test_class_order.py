@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.data import trees
-from tests.data.test_huggingface import shard
-from tests.data.trees import save, table_of
+from tests.data.trees import save, shard, table_of
 
 ANY = {"num_train": None, "num_test": None, "num_classes": None}
 TRAIN = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.data import trees
-from tests.data.trees import stored_bytes, table_of
+from tests.data.trees import FEW_COCO, stored_bytes, table_of
 
-SMALL = {"num_train": 4, "num_test": 4, "num_classes": 3}
 ANNOTATIONS = "annotations/instances_train2014.json"
 
 
@@ -23,7 +22,7 @@ def coco(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("store", ["reference", "pack"])
 @pytest.mark.parametrize(("split", "year"), [("train", "train2014"), ("test", "val2014")])
 def test_table(coco: Path, split: str, year: str, store: str) -> None:
-    table = table_of("coco", coco, split, store=store, **SMALL)
+    table = table_of("coco", coco, split, store=store, **FEW_COCO)
     assert table.info.classes == ("person", "cat", "toothbrush")
     assert (table.info.task, table.info.split) == ("multi", split)
     assert table.image_ids.tolist() == [f"COCO_{year}_{i:012d}" for i in (1, 8, 15, 29)]
@@ -65,19 +64,19 @@ def edited(coco: Path, edit: Callable[[dict], object]) -> None:
 def test_annotations_that_cannot_be(coco: Path, edit: Callable[[dict], object], message: str) -> None:
     edited(coco, edit)
     with pytest.raises(ValueError, match=message):
-        table_of("coco", coco, **SMALL)
+        table_of("coco", coco, **FEW_COCO)
 
 
 def test_a_file_with_two_images(coco: Path) -> None:
     edited(coco, lambda x: x["images"][1].update(file_name=x["images"][0]["file_name"]))
     with pytest.raises(ValueError, match="image id 'COCO_train2014_000000000001' occurs twice"):
-        table_of("coco", coco, **SMALL)
+        table_of("coco", coco, **FEW_COCO)
 
 
 def test_annotations_that_were_cut_off(coco: Path) -> None:
     (coco / ANNOTATIONS).write_bytes((coco / ANNOTATIONS).read_bytes()[:200])
     with pytest.raises(ValueError, match=r"instances_train2014\.json: not JSON"):
-        table_of("coco", coco, **SMALL)
+        table_of("coco", coco, **FEW_COCO)
 
 
 def test_missing_annotations(coco: Path) -> None:
@@ -85,4 +84,4 @@ def test_missing_annotations(coco: Path) -> None:
     with pytest.raises(
         ValueError, match=r"expected .*annotations/instances_val2014\.json, val2014/; found anno"
     ):
-        table_of("coco", coco, "test", **SMALL)
+        table_of("coco", coco, "test", **FEW_COCO)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.data.test_image_table import SINGLE, pixels, png, row, written
+from tests.data.tables import SINGLE, pixels, png, row, written
 from tokred.data.image_table import ImageTable
 from tokred.data.info import Row
 from tokred.tables import schemas

@@ -13,8 +13,7 @@ from PIL import Image
 
 from tokred.data.decoding import decode
 
-RNG = np.random.default_rng(0)
-RGB = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
+RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 LEVELS = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
 
@@ -61,15 +60,15 @@ def test_pixels_without_a_range_are_refused(dtype: type, name: str) -> None:
         decode(data)
 
 
-def test_transparency_is_dropped() -> None:
-    alpha = np.dstack([RGB, RNG.integers(0, 256, RGB.shape[:2], dtype=np.uint8)])
+def test_transparency_is_dropped(rng: np.random.Generator) -> None:
+    alpha = np.dstack([RGB, rng.integers(0, 256, RGB.shape[:2], dtype=np.uint8)])
     np.testing.assert_array_equal(np.asarray(decode(encoded(Image.fromarray(alpha), "PNG"))), RGB)
 
 
 @pytest.mark.parametrize("transparency", [2, bytes(range(0, 250, 25))])
-def test_palettes_with_transparency(transparency: int | bytes) -> None:
-    colors = RNG.integers(0, 256, (10, 3), dtype=np.uint8)
-    indices = RNG.integers(0, 10, (5, 7), dtype=np.uint8)
+def test_palettes_with_transparency(transparency: int | bytes, rng: np.random.Generator) -> None:
+    colors = rng.integers(0, 256, (10, 3), dtype=np.uint8)
+    indices = rng.integers(0, 10, (5, 7), dtype=np.uint8)
     image = Image.frombytes("P", (7, 5), indices.tobytes())
     image.putpalette(colors.tobytes())
     data = encoded(image, "PNG", transparency=transparency)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.data import trees
-from tests.data.test_image_table import SINGLE, row, written
-from tests.data.trees import save, stored_bytes, table_of
+from tests.data.tables import SINGLE, row, written
+from tests.data.trees import IMAGE, save, shard, stored_bytes, table_of
 
-IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 NAMES = ["tabby cat", "dog", "größer"]
 CLASS_LABEL = {"_type": "ClassLabel", "names": NAMES}
 
@@ -22,22 +20,6 @@ CLASS_LABEL = {"_type": "ClassLabel", "names": NAMES}
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return tmp_path / "hub é"
-
-
-def shard(path: Path, first: int, labels: list[Any], feature: Any = None, **columns: pa.Array) -> None:
-    """A shard with images of consecutive numbers, in several row groups."""
-    images = [{"bytes": trees.jpeg(first + i), "path": f"{first + i}.jpg"} for i in range(len(labels))]
-    values = {
-        "image": pa.array(images, IMAGE),
-        "label": pa.array(labels),
-        "extra": pa.array(range(len(labels))),
-    }
-    table = pa.table({**values, **columns})
-    if feature is not None:
-        features = {"image": {"_type": "Image"}, "label": feature}
-        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, row_group_size=2)
 
 
 def test_named_classes_in_shards(root: Path) -> None:

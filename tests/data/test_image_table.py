@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
 
+from tests.data.tables import MULTI, SINGLE, pixels, png, row, written
 from tokred.data import writing
 from tokred.data.image_table import ImageTable
 from tokred.data.info import Row, TableInfo
-
-SINGLE = TableInfo("shapes", "train", "single", ("square", "disc", "star"))
-MULTI = TableInfo("shapes", "test", "multi", ("square", "disc", "star"))
-
-
-def pixels(seed: int, size: tuple[int, int] = (7, 5)) -> NDArray:
-    return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
-
-
-def png(image: NDArray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def row(name: str, seed: int, label: int | list[int], size: tuple[int, int] = (7, 5)) -> Row:
-    return Row(name, png(pixels(seed, size)), f"{name}.png", label)
-
-
-def written(path: Path, info: TableInfo, rows: Iterable[Row]) -> ImageTable:
-    writing.write(path, info, rows)
-    return ImageTable(path)
 
 
 def test_reading_labels_loads_no_pandas(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.data import trees
-from tests.data.test_coco import SMALL as FEW_COCO
-from tests.data.trees import table_of
+from tests.data.trees import FEW_COCO, shard, table_of
 
 ANNOTATIONS = "annotations/instances_train2014.json"
 ANY = {"num_train": None, "num_test": None, "num_classes": None}
@@ -177,8 +177,6 @@ def _tar_with(name: str, data: bytes, tar: Callable) -> Callable:
     "metadata", [b"{", b"[]", b'{"info": {}}', b'{"info": {"features": {"label": {"names": 3}}}}']
 )
 def test_metadata_of_shards(tmp_path: Path, metadata: bytes) -> None:
-    from tests.data.test_huggingface import pq, shard
-
     path = tmp_path / "hf/train.parquet"
     shard(path, 0, [0, 1])
     pq.write_table(pq.read_table(path).replace_schema_metadata({"huggingface": metadata}), path)
@@ -194,8 +192,6 @@ def test_shards_that_are_no_parquet(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("labels", [[0.5, 1.5], [{"a": 1}, {"a": 2}]])
 def test_labels_of_other_types(tmp_path: Path, labels: list) -> None:
-    from tests.data.test_huggingface import shard
-
     shard(tmp_path / "hf/train.parquet", 0, labels, {"_type": "ClassLabel", "names": ["a", "b"]})
     with pytest.raises(ValueError, match=r"train\.parquet: column 'label': expected class numbers or names"):
         table_of("huggingface", tmp_path / "hf")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.data import trees
-from tests.data.test_huggingface import shard
+from tests.data.trees import shard
 from tokred.data.image_table import ImageTable
 from tokred.data.prepare import prepare
 

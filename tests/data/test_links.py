@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.data import trees
-from tests.data.test_huggingface import shard
-from tests.data.trees import table_of
+from tests.data.trees import shard, table_of
 
 
 @pytest.fixture

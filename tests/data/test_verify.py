@@ -243,6 +243,7 @@ def peak_of(root: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> int:
     return peak + arrow - before
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

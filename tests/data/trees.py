@@ -8,13 +8,20 @@ import json
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
 from tokred.data.image_table import ImageTable
 from tokred.data.prepare import prepare
 
+#: An image as Hugging Face data sets store it.
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+#: Options of the small copy of COCO.
+FEW_COCO = {"num_train": 4, "num_test": 4, "num_classes": 3}
 WNIDS = ("n01440764", "n01443537", "n02123045")
 
 
@@ -45,10 +52,7 @@ def table_of(
 def stored_bytes(table: ImageTable, root: Path) -> list[bytes]:
     """The encoded images, wherever they are; references must lie below `root` and be absolute."""
     images = []
-    for index in range(len(table)):
-        group = int(np.searchsorted(table._group_ends, index, side="right"))
-        first = 0 if group == 0 else int(table._group_ends[group - 1])
-        image = table._group(group)[index - first].as_py()
+    for image in pq.read_table(table.path)["image"].to_pylist():
         if image["bytes"] is None:
             assert Path(image["path"]).is_absolute()
             assert Path(image["path"]).is_relative_to(root)
@@ -198,3 +202,19 @@ def nuswide(root: Path, lines: Sequence[Sequence[str]] = NUS) -> Path:
         writer.writerow(["filepath", "label", "split_name"])
         writer.writerows(lines)
     return root
+
+
+def shard(path: Path, first: int, labels: list[Any], feature: Any = None, **columns: pa.Array) -> None:
+    """A shard with images of consecutive numbers, in several row groups."""
+    images = [{"bytes": jpeg(first + i), "path": f"{first + i}.jpg"} for i in range(len(labels))]
+    values = {
+        "image": pa.array(images, IMAGE),
+        "label": pa.array(labels),
+        "extra": pa.array(range(len(labels))),
+    }
+    table = pa.table({**values, **columns})
+    if feature is not None:
+        features = {"image": {"_type": "Image"}, "label": feature}
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, row_group_size=2)

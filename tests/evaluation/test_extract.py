@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 
-from tests.training.test_loop import BACKBONE
+from tests.evaluation.files import outputs
+from tests.training.tiny import BACKBONE
 from tokred.data.in_memory import Images, normalize
 from tokred.data.prepare import prepare
 from tokred.evaluation.extract import Outputs, extract
@@ -19,19 +21,28 @@ from tokred.evaluation.scores import NotFiniteError, score
 from tokred.methods.registry import METHODS
 from tokred.models.factory import build_model
 from tokred.models.weights import save_weights
+from tokred.study.jobs import ExtractJob, Network
 from tokred.study.run import Run
 from tokred.tables import patterns, schemas
 from tokred.tables.patterns import fixed_lists
 
-MODEL = {"backbone": BACKBONE.model_dump(mode="json"), "options": {}, "locations": [3, 6]}
+MODEL = Network(backbone=BACKBONE, locations=[3, 6]).model_dump(mode="json")
 
 
-def outputs(folder: Path) -> Outputs:
-    return Outputs(
-        *(str(folder / f"{name}.parquet") for name in ("predictions", "patterns", "features", "score"))
+def job(
+    run: Run, checkpoint: str, table: str, files: Outputs, model: dict[str, Any] = MODEL, **more: Any
+) -> ExtractJob:
+    """An extraction in batches of 8 images."""
+    return ExtractJob(
+        run=run,
+        model=model,
+        checkpoint=checkpoint,
+        test_table=table,
+        **{"batch_size": 8, **asdict(files), **more},
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dataset", ["digits", "scenes"])
 def test_tables_hold_what_the_model_does(method: str, dataset: str, tmp_path: Path) -> None:
@@ -42,7 +53,7 @@ def test_tables_hold_what_the_model_does(method: str, dataset: str, tmp_path: Pa
     model = build_model(run, BACKBONE, {}, (3, 6), 10).eval()
     save_weights(model, checkpoint, {"run": asdict(run), "model": MODEL})
     files = outputs(tmp_path)
-    extract_run(asdict(run), MODEL, 8, {"extract": "e0"}, checkpoint, table, asdict(files))
+    extract_run(job(run, checkpoint, table, files, code={"extract": "e0"}))
 
     images = Images.read(table, 30)
     with torch.no_grad():
@@ -127,12 +138,12 @@ def test_checkpoint_of_another_run(changes: dict[str, object], message: str, tmp
     prepare("digits", "digits", "test", {"num_test": 5}, table)
     run = Run("digits", "tiny", "topk", "0.70", 0)
     save_weights(build_model(run, BACKBONE, {}, (3, 6), 10), checkpoint, {"run": asdict(run), "model": MODEL})
-    files = asdict(outputs(tmp_path / "out"))
+    files = outputs(tmp_path / "out")
     with pytest.raises(ValueError, match=rf"model\.safetensors: {message}"):
-        extract_run({**asdict(run), **changes}, MODEL, 8, "code", checkpoint, table, files)
+        extract_run(job(replace(run, **changes), checkpoint, table, files))
     other = {**MODEL, "locations": [3, 7]}
     with pytest.raises(ValueError, match=r"is of model\.locations \[3, 6\], expected .*\[3, 7\]"):
-        extract_run(asdict(run), other, 8, "code", checkpoint, table, files)
+        extract_run(job(run, checkpoint, table, files, other))
     assert not (tmp_path / "out").exists()
 
 
@@ -145,4 +156,4 @@ def test_checkpoint_of_another_architecture(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"model.safetensors: weights of another architecture\n  cls_token: found"
     ):
-        extract_run(asdict(run), MODEL, 8, {"extract": "e0"}, checkpoint, table, asdict(outputs(tmp_path)))
+        extract_run(job(run, checkpoint, table, outputs(tmp_path)))

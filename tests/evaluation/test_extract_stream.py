@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.evaluation.test_extract import outputs
+from tests.evaluation.files import outputs
 from tests.training.pictures import CENTER, SMALL, table
 from tokred.data.info import Row, TableInfo
 from tokred.data.streamed import Stream
@@ -23,12 +23,13 @@ from tokred.evaluation.job import extract_run
 from tokred.models.factory import build_model
 from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.models.weights import save_weights
+from tokred.study.jobs import Network
 from tokred.study.run import Run
 from tokred.tables import schemas
 from tokred.tables.patterns import fixed_lists
 
 RUN = Run("pictures", "small", "topk", "0.50", 0)
-MODEL = {"backbone": SMALL.model_dump(mode="json"), "options": {}, "locations": [1, 2]}
+MODEL = Network(backbone=SMALL, locations=[1, 2]).model_dump(mode="json")
 # Python 3.12 warns of any fork in a process with threads.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
@@ -42,8 +43,9 @@ def test_tables_of_a_stream(task: str, tmp_path: Path) -> None:
     for workers, precision in ((0, "float32"), (2, "float32"), (0, "bfloat16")):
         folder = tmp_path / f"{workers}{precision}"
         files, hardware = asdict(outputs(folder)), {"device": "cpu", "workers": workers}
-        images = CENTER.model_dump()
-        extract_run(asdict(RUN), MODEL, 4, {}, checkpoint, path, files, precision, images, hardware)
+        job = {"run": asdict(RUN), "model": MODEL, "images": CENTER, "hardware": hardware}
+        job |= {"checkpoint": checkpoint, "test_table": path, "batch_size": 4, "precision": precision}
+        extract_run({**job, **files})
         stored = pq.read_table(files["predictions"])
         assert stored["image_id"].to_pylist() == [f"test-{i}" for i in range(19)]
         assert schemas.read(files["score"], schemas.SCORES)["n"].tolist() == [19]

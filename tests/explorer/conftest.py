@@ -87,3 +87,14 @@ def written(made: Made) -> Path:
     """The page of a study."""
     build(asdict(made.view), {}, made.inputs, str(made.folder / "explorer.html"))
     return made.folder / "explorer.html"
+
+
+def point(page: object, method: str, token: int, grid: tuple[int, int] = (4, 4)) -> None:
+    """Move the mouse to a token of a method's first picture."""
+    picture = page.locator(f"[data-method={method}] .picture").first
+    picture.scroll_into_view_if_needed()
+    box = picture.bounding_box()
+    row, column = divmod(token, grid[1])
+    page.mouse.move(
+        box["x"] + box["width"] * (column + 0.5) / grid[1], box["y"] + box["height"] * (row + 0.5) / grid[0]
+    )

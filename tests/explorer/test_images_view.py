@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.explorer.conftest import Browser, go, settle
+from tests.explorer.conftest import Browser, go, point, settle
 from tests.explorer.pixels import figures, methods_at, numbers, pixels, token_colors, truth
 from tests.explorer.studies import Made
 from tokred.data.image_table import ImageTable
@@ -157,16 +157,6 @@ def check_fate(figure: dict[str, str], true: object, token: int, *, whole: bool)
     else:
         fates = ["dropped in stage 1", "kept until stage 1", "kept until stage 2", "kept to the end"]
         assert figure["caption"] == fates[true.survived[token]]
-
-
-def point(page: object, method: str, token: int, grid: tuple[int, int] = (4, 4)) -> None:
-    picture = page.locator(f"[data-method={method}] .picture").first
-    picture.scroll_into_view_if_needed()
-    box = picture.bounding_box()
-    row, column = divmod(token, grid[1])
-    page.mouse.move(
-        box["x"] + box["width"] * (column + 0.5) / grid[1], box["y"] + box["height"] * (row + 0.5) / grid[0]
-    )
 
 
 def test_what_is_not_lit_lies_in_shade(browser: Browser, explorer: Path, study: Made) -> None:

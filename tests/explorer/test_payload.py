@@ -6,7 +6,6 @@ import base64
 import hashlib
 import html
 import io
-import json
 import re
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.explorer.studies import Made, make, view
+from tests.explorer.studies import NASTY, Made, make, payload_of, view
 from tokred.data.framing import frame
 from tokred.data.image_table import ImageTable
 from tokred.explorer import page
@@ -27,13 +26,6 @@ from tokred.explorer.build import build, collect
 from tokred.study.run import Run
 from tokred.tables import patterns, schemas
 from tokred.tables.patterns import fixed_lists
-
-NASTY = ("</script><script>window.hacked = 1</script>", "<!--<script>", "\"'&amp;", "{{script}}", "\u2028é")
-
-
-def payload_of(path: Path) -> dict:
-    (text,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', path.read_text(), re.S)
-    return json.loads(text)
 
 
 def built(made: Made, folder: Path, **options: int) -> dict:
@@ -183,7 +175,7 @@ def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
 
 
 def test_every_asset_is_part_of_the_page() -> None:
-    scripts = [f"{name}.js" for name in page._SCRIPTS]
+    scripts = [f"{name}.mjs" for name in page._SCRIPTS]
     assert sorted(path.name for path in page.assets()) == sorted([*scripts, "page.css", "page.html"])
 
 

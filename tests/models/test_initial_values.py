@@ -107,9 +107,10 @@ def test_a_training_starts_with_a_new_classifier(keep_head: bool, values: str, t
     model = {"backbone": SMALL.model_dump(mode="json"), "options": {}, "locations": [1, 2]}
     training = {**PLAIN, "epochs": 0, "warmup_epochs": 0, "classifier_init": values}
     checkpoint = tmp_path / "run.safetensors"
-    files = (path, None, str(checkpoint), str(tmp_path / "history.parquet"))
-    weights, images = str(tmp_path / "vit.safetensors"), {"source": "stream"}
-    train(run, model, training, {}, weights, keep_head, *files, images=images)
+    files = {"train_table": path, "checkpoint": str(checkpoint), "history": str(tmp_path / "history.parquet")}
+    start = {"pretrained": str(tmp_path / "vit.safetensors"), "keep_head": keep_head}
+    images = {"source": "stream"}
+    train({"run": run, "model": model, "training": training, "images": images, **start, **files})
     found = load_file(checkpoint)
     assert torch.equal(found["blocks.0.attn.qkv.weight"], vit.blocks[0].attn.qkv.weight)
     if keep_head:

@@ -48,6 +48,7 @@ LAYOUTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", REDUCING)
 @torch.no_grad()
 def test_layouts_in_memory(method: str) -> None:
@@ -60,6 +61,7 @@ def test_layouts_in_memory(method: str) -> None:
         torch.testing.assert_close(model(images()), expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", REDUCING)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("pool", ["token", "avg"])
@@ -156,6 +158,7 @@ def test_kinds_of_keep_rates(rate: object) -> None:
 TRACED = [(method, "token") for method in REDUCING] + [(method, "avg") for method in ("tome", "ats")]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace:FutureWarning", "ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize(("method", "pool"), TRACED)
 @torch.no_grad()
@@ -167,6 +170,7 @@ def test_traced_graphs_take_any_batch(method: str, pool: str) -> None:
         torch.testing.assert_close(graph(batch), model(batch), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "pool"), TRACED)
 @torch.no_grad()
 def test_exported_graphs_take_any_batch(method: str, pool: str) -> None:
@@ -179,6 +183,7 @@ def test_exported_graphs_take_any_batch(method: str, pool: str) -> None:
         torch.testing.assert_close(graph(batch), model(batch), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ats", "tome", "sinkhorn"])
 def test_compiles_in_one_graph(method: str) -> None:
     """Training too, with gradients; where a hook is on the last block, too."""

@@ -36,6 +36,7 @@ def test_size() -> None:
 
 
 @FORMER
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BACKBONES)
 def test_properties(name: str) -> None:
     """As stored in the manifest, and such that methods act on them as on backbones of photographs."""

@@ -279,6 +279,7 @@ def test_poolings_that_are_refused(method: str, pool: str) -> None:
         pooled_model(method, pool)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "pool"), POOLED)
 @pytest.mark.parametrize("training", [False, True])
 def test_head_of_features(method: str, pool: str, training: bool) -> None:

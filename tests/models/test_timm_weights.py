@@ -107,17 +107,18 @@ def test_no_epochs_give_timm_s_model_as_it_is(file: str, tmp_path: Path) -> None
     """The unreduced ImageNet model of the paper, through the jobs that train and evaluate it."""
     test = table(tmp_path / "test.parquet", 6, split="test", classes=1000)
     overlay = {"pretrained_cfg_overlay": {"file": file}}
-    model = {"backbone": backbone(kwargs=overlay).model_dump(mode="json", exclude={"weights"})}
-    model |= {"options": {}, "locations": [3, 6, 9]}
+    model = {"backbone": backbone(kwargs=overlay), "locations": [3, 6, 9]}
     learned = table(tmp_path / "train.parquet", 6, classes=1000)
     run = {"dataset": "pictures", "backbone": "deit", "method": "none", "keep_rate": "1.00", "seed": 0}
     images, checkpoint = {"source": "stream", "crop_pct": 0.875}, str(tmp_path / "0.safetensors")
     training, history = {**PLAIN, "epochs": 0}, str(tmp_path / "h.parquet")
-    train(run, model, training, {}, None, True, learned, None, checkpoint, history, images)
+    common = {"run": run, "model": model, "images": images, "checkpoint": checkpoint}
+    start = {"pretrained": None, "keep_head": True, "train_table": learned}
+    train({**common, **start, "training": training, "history": history})
     assert len(schemas.read(history, schemas.HISTORY)) == 0
     names = ("predictions", "patterns", "features", "score")
     outputs = {name: str(tmp_path / f"{name}.parquet") for name in names}
-    extract_run(run, model, 4, {}, checkpoint, test, outputs, images=images)
+    extract_run({**common, "batch_size": 4, "test_table": test, **outputs})
     logits = fixed_lists(pq.read_table(outputs["predictions"]), "logits")
     theirs = timm.create_model(MODEL, pretrained=True, **overlay).eval()
     pictures = ImageTable(test)

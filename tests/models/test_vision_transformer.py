@@ -43,6 +43,7 @@ def test_unreduced_is_the_vit(name: str) -> None:
         assert torch.equal(model.forward_features(batch), vit.forward_features(batch))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 @pytest.mark.parametrize("method", REDUCING)
 def test_reduces_any_vit(name: str, method: str) -> None:
@@ -69,6 +70,7 @@ def test_gated_attention(method: str) -> None:
         assert not torch.allclose(model(images()), tokred.reduce(small_vit(), method, 1.0)(images()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", REDUCING)
 def test_agrees_without_fused_attention(method: str) -> None:
     torch.manual_seed(0)

@@ -12,6 +12,7 @@ from tests.small_models import REDUCING, images, small_vit
 from tokred.models.weights import load_weights, save_weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", REDUCING)
 def test_vit_weights_fit_every_method(method: str, tmp_path: Path) -> None:
     save_weights(small_vit(), tmp_path / "vit.safetensors", {})

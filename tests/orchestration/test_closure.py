@@ -12,7 +12,7 @@ from types import FrameType
 import pytest
 
 import tokred
-from tests.training.test_loop import BACKBONE, SETTINGS
+from tests.training.tiny import BACKBONE, SETTINGS
 from tokred.artifacts.render import render_files
 from tokred.comparison import jobs
 from tokred.data.prepare import prepare
@@ -34,11 +34,12 @@ COMMON = """
     methods.base methods.budget methods.options methods.registry methods.topk
     models.attention models.blocks models.factory models.pooling models.reduce models.sharing models.shipped
     models.tensor_file models.tokens models.trace models.vision_transformer models.weights names
-    runtime.device runtime.distributed study.backbone study.base study.hardware study.images study.run
+    runtime.device runtime.distributed study.backbone study.base study.hardware study.images study.jobs
+    study.run study.training validation
     tables.identity tables.parquet tables.schemas
 """
 TRAINING = """
-    runtime.launch study.augmentation study.training training.checkpoint training.diverged training.fit
+    runtime.launch study.augmentation training.checkpoint training.diverged training.fit
     training.job training.loop training.losses training.mixing training.optimizer training.step
 """
 EXTRACTION = "evaluation.extract evaluation.job tables.batch_writer tables.patterns"
@@ -137,28 +138,25 @@ def test_all_that_runs_is_reached(folder: Path) -> None:
             name: str(folder / name / f"{method}.parquet") for name in ("predictions", "patterns", "features")
         }
         files["score"] = str(folder / "scores" / f"{method}.parquet")
-        checkpoint = str(folder / f"{method}.safetensors")
+        common = {"run": asdict(run_of(method)), "model": described, "code": {"made": "c0"}}
+        common["checkpoint"] = str(folder / f"{method}.safetensors")
         training = Training(**{**SETTINGS, "epochs": 1, "warmup_epochs": 0}).model_dump()
         with running() as run:
             train(
-                run=asdict(run_of(method)),
-                model=described,
-                training=training,
-                code={"train": "c0"},
-                pretrained=None if method == "none" else str(_untrained(folder)),
-                keep_head=False,
-                train_table=tables["train"],
-                test_table=None,
-                checkpoint=checkpoint,
-                history=str(folder / f"{method}.history.parquet"),
+                {
+                    **common,
+                    "training": training,
+                    "pretrained": str(_untrained(folder)),
+                    "keep_head": False,
+                    "train_table": tables["train"],
+                    "history": str(folder / f"{method}.history.parquet"),
+                }
             )
         assert missing(run, ["tokred.training.job:train"], METHODS=[method]) == set()
         without = missing(run, ["tokred.training.job:train"], METHODS=[])
         assert METHODS[method].target in {f"{module}:{name}" for module, name in without}
         with running() as run:
-            extract_run(
-                asdict(run_of(method)), described, 8, {"extract": "e0"}, checkpoint, tables["test"], files
-            )
+            extract_run({**common, "batch_size": 8, "test_table": tables["test"], **files})
         assert missing(run, ["tokred.evaluation.job:extract_run"], METHODS=[method]) == set()
     patterns = {"runs": sorted(map(str, (folder / "patterns").iterdir()))}
     for axis in ("methods", "keep_rates"):

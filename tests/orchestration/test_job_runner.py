@@ -380,6 +380,7 @@ def test_load_leaves_the_collector_as_it_was_after_an_error() -> None:
     assert subprocess.run([sys.executable, "-c", code], env=environment(None), check=False).returncode == 11
 
 
+@pytest.mark.slow
 def test_a_training_loads_neither_pandas_nor_studies() -> None:
     code = "import sys, tokred.training.job, tokred.evaluation.job; "
     code += "sys.exit(bool({'pandas', 'tokred.study.study'} & set(sys.modules)))"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -11,10 +10,18 @@ from safetensors.torch import save_file
 from tests.training.pictures import trainer
 from tokred.evaluation.performance import Measure
 from tokred.runtime import distributed
-from tokred.study import Hardware
+from tokred.study.jobs import Job, takes
 
 
-def check(hardware: Mapping[str, object], table: str, folder: str) -> None:
+class Check(Job):
+    """A job of the tests: an image table, and a folder for what the processes find."""
+
+    table: str
+    folder: str
+
+
+@takes(Check)
+def check(job: Check) -> None:
     """Leave a file for each process with what it has in the end; then one fails while the other waits."""
     rank, found = distributed.rank(), {}
     # The second parameter is reached by one process only, the third by none.
@@ -31,10 +38,10 @@ def check(hardware: Mapping[str, object], table: str, folder: str) -> None:
     found["measure"] = torch.tensor(measure.result())
 
     settings = {"drop_path": 0.1, "backbone_freeze_epochs": 1, "selection": "holdout", "holdout": 0.5}
-    learner = trainer(table, "dynamicvit", Hardware(**hardware), **settings)
-    found |= learner.fit(Path(folder) / "state.safetensors", "x")
+    learner = trainer(job.table, "dynamicvit", job.hardware, **settings)
+    found |= learner.fit(Path(job.folder) / "state.safetensors", "x")
     found["extra"] = torch.tensor([row["extra_loss"] for row in learner.history])
-    save_file({name: tensor.clone() for name, tensor in found.items()}, Path(folder) / f"rank{rank}")
+    save_file({name: tensor.clone() for name, tensor in found.items()}, Path(job.folder) / f"rank{rank}")
     distributed.gather("written")
     if rank == 1:
         raise ValueError("picture 'x7' cannot be decoded")

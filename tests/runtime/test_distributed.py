@@ -12,14 +12,18 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
+from tests.runtime.process_targets import Check
 from tests.training.pictures import PLAIN, SMALL, table
 from tokred.models.factory import build_model
 from tokred.models.weights import save_weights
 from tokred.runtime import launch
 from tokred.study import Hardware
+from tokred.study.jobs import Job
 from tokred.study.run import Run
 from tokred.tables import schemas
 from tokred.training.job import train
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 #: Two processes of one machine, and one on each of two.
@@ -47,7 +51,7 @@ def job(folder: Path, name: str, hardware: Mapping[str, object]) -> tuple[dict[s
     outputs = {"checkpoint": str(checkpoint), "history": str(history)}
     inputs = {"pretrained": pretrained, "train_table": train_table, "test_table": test_table}
     settings = {"run": run, "model": model, "training": training, "code": {"train": "c0"}, "keep_head": True}
-    train(**settings, **inputs, **outputs, images=images, hardware=hardware)
+    train({**settings, **inputs, **outputs, "images": images, "hardware": hardware})
     assert sorted(path.name for path in (folder / name).iterdir()) == ["0.parquet", "0.safetensors"]
     return load_file(checkpoint), schemas.read(history, schemas.HISTORY).to_dict("records")
 
@@ -76,11 +80,11 @@ def test_two_processes_end_like_one(tmp_path: Path, hardware: Mapping[str, objec
 def test_processes_agree(tmp_path: Path, hardware: Mapping[str, object]) -> None:
     """A loss of the method's own, frozen epochs, and parameters that some processes do not reach."""
     path = table(tmp_path / "train.parquet", 24)
-    target, arguments = "tests.runtime.process_targets:check", {"hardware": hardware, "table": path}
+    checked = Check(hardware=hardware, table=path, folder=str(tmp_path))
     shared = tmp_path / "shared"
     # One fails in the end: its error is the job's.
     with pytest.raises(ValueError, match=r"^picture 'x7' cannot be decoded$"):
-        launch.run(target, {**arguments, "folder": str(tmp_path)}, Hardware(**hardware), shared)
+        launch.run("tests.runtime.process_targets:check", checked, shared)
     assert list(shared.iterdir()) == []
     first, second = (load_file(tmp_path / f"rank{rank}") for rank in (0, 1))
     assert first.keys() == second.keys()
@@ -104,7 +108,7 @@ def test_launcher_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"^hardware\.launcher: expected a command that is there, found 'srum'$"
     ):
-        launch.run("tests.runtime.process_targets:check", {}, hardware, tmp_path)
+        launch.run("tests.runtime.process_targets:check", Job(hardware=hardware), tmp_path)
 
 
 @pytest.mark.parametrize("launcher", ["srun -N {count}", "srun 'x", "srun {", ""])

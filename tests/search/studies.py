@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tests.study.studies import overlaid, study
+from tokred.search.plan import Cell, plan, run_of_trials
+from tokred.search.result import write
+from tokred.study import parse
 from tokred.study.search import SEARCHED, Setting
 from tokred.study.study import Study
 from tokred.tables import schemas
@@ -52,3 +56,25 @@ def history(path: Path, chosen: Setting, scores: Sequence[tuple[float, float]], 
     ]
     schemas.write_rows(path, rows, schemas.HISTORY, {"training": {"epochs": len(rows), **chosen}, **facts})
     return str(path)
+
+
+#: By model, a score for each trial; None: it diverged.
+Scores = dict[Cell, tuple[float | None, ...]]
+
+
+def write_search(folder: Path, values: dict[str, Any], scores: Scores) -> Path:
+    """The file of a study's search; where no scores are given, the first trial is the best."""
+    files: list[str] = []
+    found: dict[Cell, Setting] = {}
+    parsed = parse(Study, values, "study")
+    for cell, options in plan(parsed).items():
+        tried = [found[option] if isinstance(option, Cell) else option for option in options.values()]
+        of_cell = scores.get(cell, (1.0, *[0.0] * (len(tried) - 1)))
+        found[cell] = tried[max(range(len(tried)), key=lambda place: of_cell[place] or 0)]
+        for name, value, accuracy in zip(options, tried, of_cell, strict=True):
+            path = folder.joinpath(cell.dataset, cell.method, cell.keep_rate, f"{name}.parquet")
+            scored = [] if accuracy is None else [(accuracy, float("nan"))]
+            files.append(history(path, value, scored, run=asdict(run_of_trials(parsed, cell))))
+    outputs = {name: str(folder / name) for name in ("trials", "hyperparameters")}
+    write(values, files, outputs)
+    return Path(outputs["hyperparameters"])

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from tests.search.studies import SMALL, searching, setting
-from tests.study.studies import at, default, overlaid
-from tests.study.test_errors import refused
+from tests.study.studies import at, default, overlaid, refused
 from tokred import published
 from tokred.artifacts.performance_table import backbone_order
 from tokred.search import plan as planning

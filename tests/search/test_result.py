@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.search.studies import SMALL, history, searching, setting
+from tests.search.studies import SMALL, Scores, searching, setting, write_search
 from tests.study.studies import ROOT, default, overlaid, study
 from tokred import published
 from tokred.comparison.settings import grid_rows
-from tokred.search.plan import Cell, backbone, check, plan, run_of_trials
-from tokred.search.result import write
-from tokred.study import parse
+from tokred.search.plan import Cell, backbone, check, plan
 from tokred.study.run import Run
-from tokred.study.search import SEARCHED, Setting
+from tokred.study.search import SEARCHED
 from tokred.study.study import Study
 from tokred.tables import schemas
 
-#: By model, a score for each trial; None: it diverged.
-Scores = dict[Cell, tuple[float | None, ...]]
 #: The better setting is the second for Top-K, the first for ToMe (equal) and the unreduced model.
 SCORES: Scores = {
     Cell("digits", "topk", "0.50"): (50.0, 60.0),
@@ -45,24 +40,6 @@ def searched(folder: Path, changes: dict[str, Any] | None = None) -> tuple[Study
     """A study with the small search, and the file of its search with the scores above."""
     values = overlaid(overlaid(default(), SMALL), changes or {})
     return searching(changes), write_search(folder, values, SCORES)
-
-
-def write_search(folder: Path, values: dict[str, Any], scores: Scores) -> Path:
-    """The file of a study's search; where no scores are given, the first trial is the best."""
-    files: list[str] = []
-    found: dict[Cell, Setting] = {}
-    parsed = parse(Study, values, "study")
-    for cell, options in plan(parsed).items():
-        tried = [found[option] if isinstance(option, Cell) else option for option in options.values()]
-        of_cell = scores.get(cell, (1.0, *[0.0] * (len(tried) - 1)))
-        found[cell] = tried[max(range(len(tried)), key=lambda place: of_cell[place] or 0)]
-        for name, value, accuracy in zip(options, tried, of_cell, strict=True):
-            path = folder.joinpath(cell.dataset, cell.method, cell.keep_rate, f"{name}.parquet")
-            scored = [] if accuracy is None else [(accuracy, float("nan"))]
-            files.append(history(path, value, scored, run=asdict(run_of_trials(parsed, cell))))
-    outputs = {name: str(folder / name) for name in ("trials", "hyperparameters")}
-    write(values, files, outputs)
-    return Path(outputs["hyperparameters"])
 
 
 def test_examples_of_the_documentation(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tokred.study import parse
@@ -50,3 +52,11 @@ def at(path: str, value: object) -> dict[str, Any]:
     for part in reversed(path.split(".")):
         value = {part: value}
     return value
+
+
+def refused(changes: dict[str, Any], *parts: str) -> None:
+    """The default study with these changes is refused, with all these parts in the message."""
+    with pytest.raises(ValueError, match=rf"^{re.escape(SOURCE)}: configuration is not valid") as error:
+        study(changes)
+    for part in parts:
+        assert part in str(error.value)

@@ -11,8 +11,7 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from tests.study.studies import ROOT, at, default, overlaid, study
-from tests.study.test_errors import refused
+from tests.study.studies import ROOT, at, default, overlaid, refused, study
 from tokred.data import registry
 from tokred.data.options import CountOptions
 from tokred.study import parse

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 import tokred
 from tests.small_models import small_vit
-from tests.test_readers import FACTS, RUN, make_images, make_patterns, make_scores, make_weights
+from tests.tables.files import FACTS, RUN, make_images, make_patterns, make_scores, make_weights
 from tokred.comparison.runs import open_runs
 from tokred.data.image_table import check_table
 from tokred.models.weights import load_weights, save_weights

@@ -16,6 +16,7 @@ from tokred.data.writing import write
 from tokred.evaluation.job import extract_run
 from tokred.models import shipped
 from tokred.study import Hardware, ImageAccess, Training
+from tokred.study.jobs import ExtractJob
 from tokred.tables import schemas
 from tokred.training.fit import describe, fitted
 from tokred.training.job import train
@@ -26,6 +27,14 @@ MODEL = {"backbone": BACKBONE, "options": {}, "locations": [3, 6, 9]}
 RUN = {"dataset": "mine", "backbone": "vit_nano", "method": "topk", "keep_rate": "0.50", "seed": 0}
 STREAM = {"source": "stream"}
 OUTPUTS = ("predictions", "patterns", "features", "score")
+JOB = {"run": RUN, "model": MODEL, "images": STREAM, "keep_head": False}
+
+
+def extraction(checkpoint: str, table: str, outputs: dict[str, str]) -> ExtractJob:
+    files = {"checkpoint": checkpoint, "test_table": table, **outputs}
+    return ExtractJob(run=RUN, model=MODEL, images=STREAM, batch_size=8, **files)
+
+
 SETTINGS = {"epochs": 1, "warmup_epochs": 0, "batch_size": 32, "lr": 0.001, "lr_normalizer": 32}
 SETTINGS |= {"ema_decay": None, "selection": "last", "crop": "random", "flip": 0.5}
 
@@ -88,8 +97,8 @@ def pets(tmp_path: Path) -> dict[str, str]:
 def trained(folder: Path, table: str, **changes: object) -> str:
     checkpoint, weights = str(folder / "c.safetensors"), str(shipped.path("vit_nano"))
     settings = Training(**{**SETTINGS, **changes}).model_dump()
-    history = str(folder / "h.parquet")
-    train(RUN, MODEL, settings, {}, weights, False, table, None, checkpoint, history, STREAM)
+    outputs = {"checkpoint": checkpoint, "history": str(folder / "h.parquet")}
+    train({**JOB, "training": settings, "pretrained": weights, "train_table": table, **outputs})
     return checkpoint
 
 
@@ -104,13 +113,13 @@ def test_fewer_images_than_a_batch_train(
         facts = json.loads(file.metadata()["tokred"])
     assert (facts["classes"], facts["training"]["batch_size"]) == (["cat", "dog"], 32)
     outputs = {name: str(tmp_path / f"{name}.parquet") for name in OUTPUTS}
-    extract_run(RUN, MODEL, 8, {}, checkpoint, pets["test"], outputs, images=STREAM)
+    extract_run(extraction(checkpoint, pets["test"], outputs))
     assert schemas.read(outputs["score"], schemas.SCORES)["n"].tolist() == [3]
 
 
 @pytest.mark.parametrize("classes", [("dog", "cat"), ("cat", "dog", "owl"), ("cat", "cow")])
 def test_other_classes_are_refused(tmp_path: Path, pets: dict[str, str], classes: tuple[str, ...]) -> None:
-    from tests.data.test_image_table import row
+    from tests.data.tables import row
 
     other = str(tmp_path / "other.parquet")
     write(other, TableInfo("mine", "test", "single", classes), [row("a", 0, 1)])
@@ -120,12 +129,13 @@ def test_other_classes_are_refused(tmp_path: Path, pets: dict[str, str], classes
         with pytest.raises(
             ValueError, match=r"other\.parquet: its classes are not those of .*c\.safetensors: label"
         ):
-            extract_run(RUN, MODEL, 8, {}, checkpoint, other, outputs, images=STREAM)
+            extract_run(extraction(checkpoint, other, outputs))
     settings = Training(**{**SETTINGS, "selection": "test"}).model_dump()
-    paths = [str(tmp_path / name) for name in ("other.safetensors", "other.history.parquet")]
-    weights = str(shipped.path("vit_nano"))
+    names = {"checkpoint": "other.safetensors", "history": "other.history.parquet"}
+    paths = {name: str(tmp_path / file) for name, file in names.items()}
+    job = {**JOB, "training": settings, "pretrained": str(shipped.path("vit_nano")), **paths}
     with pytest.raises(
         ValueError, match=r"other\.parquet: its classes are not those of .*train\.parquet: label"
     ):
-        train(RUN, MODEL, settings, {}, weights, False, pets["train"], other, *paths, STREAM)
-    assert not any(Path(path).exists() for path in paths)
+        train({**job, "train_table": pets["train"], "test_table": other})
+    assert not any(Path(path).exists() for path in paths.values())

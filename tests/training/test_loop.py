@@ -9,25 +9,17 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from tests.training.tiny import BACKBONE, SETTINGS, cut_off_after
 from tokred.data.in_memory import Images, augment
 from tokred.data.prepare import prepare
 from tokred.models.factory import build_model
 from tokred.models.weights import save_weights
-from tokred.study import Backbone, Training
+from tokred.study import Training
+from tokred.study.jobs import TrainJob
 from tokred.study.run import Run
 from tokred.tables import schemas
 from tokred.training.job import train
 from tokred.training.loop import Diverged, Trainer
-
-BACKBONE = Backbone(
-    model="vit_tiny_patch16_224",
-    label="Tiny",
-    image_size=30,
-    patch_size=6,
-    kwargs={"embed_dim": 24, "num_heads": 3, "weight_init": "jax"},
-)
-SETTINGS = {"epochs": 3, "batch_size": 16, "lr_normalizer": 16, "warmup_epochs": 1, "max_shift": 2}
-SETTINGS |= {"ema_decay": 0.9, "color_jitter": 0.2, "clip_grad": 1.0}
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +43,7 @@ def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bo
     return set(first) == set(second) and all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["topk", "dynamicvit", "sinkhorn", "ats"])
 @pytest.mark.parametrize("selection", ["holdout", "last"])
 @pytest.mark.parametrize("epochs_before", [1, 2])
@@ -60,21 +53,11 @@ def test_interrupted_training_ends_with_the_same_weights(
     epochs_before: int,
     table: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = trainer(table, method, selection=selection).fit(tmp_path / "whole.safetensors", "same")
     cut = trainer(table, method, selection=selection)
-    saved = Trainer._save
-
-    def stop(self: Trainer, *arguments: object) -> None:
-        saved(self, *arguments)
-        if self.epoch == epochs_before:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Trainer, "_save", stop)
-    with pytest.raises(KeyboardInterrupt):
+    with cut_off_after(epochs_before):
         cut.fit(tmp_path / "cut.safetensors", "same")
-    monkeypatch.setattr(Trainer, "_save", saved)
     resumed = trainer(table, method, selection=selection)
     assert equal(resumed.fit(tmp_path / "cut.safetensors", "same"), expected)
     assert [row["epoch"] for row in resumed.history] == [1, 2, 3]
@@ -185,18 +168,18 @@ def test_train_job_writes_weights_and_history(table: str, tmp_path: Path) -> Non
     save_weights(build_model(Run(**run), BACKBONE, {}, (3, 6), 10), weights, {}, half=True)
     run |= {"method": "dynamicvit", "keep_rate": "0.50", "seed": 2**31}
     checkpoint = str(tmp_path / "run" / "0.safetensors")
-    train(
-        run,
-        model,
-        {**SETTINGS},
-        {"train": "c0"},
-        weights,
-        True,
-        table,
-        None,
-        checkpoint,
-        str(tmp_path / "h.parquet"),
+    job = TrainJob(
+        run=run,
+        model=model,
+        training=SETTINGS,
+        code={"train": "c0"},
+        pretrained=weights,
+        keep_head=True,
+        train_table=table,
+        checkpoint=checkpoint,
+        history=str(tmp_path / "h.parquet"),
     )
+    train(job)
     found = schemas.read(tmp_path / "h.parquet", schemas.HISTORY)
     assert found["epoch"].tolist() == [1, 2, 3]
     assert (found["extra_loss"] > 0).all()

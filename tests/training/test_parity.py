@@ -18,6 +18,8 @@ from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.study import Training
 from tokred.training.losses import task_loss
 
+pytestmark = pytest.mark.slow
+
 SHAPE = Shape(depth=12, heads=3, patch=4, grid=(8, 8))
 COUNT = 3
 EXACT = {"atol": 1e-10, "rtol": 1e-8}

@@ -19,6 +19,7 @@ from tokred.models.factory import build_vit
 from tokred.models.properties import measure
 from tokred.models.weights import load_weights
 from tokred.study import Backbone, Hardware
+from tokred.study.jobs import PretrainJob
 from tokred.study.pretraining import Recipe
 from tokred.study.run import Run
 from tokred.tables import schemas
@@ -162,14 +163,24 @@ def test_diverged(tmp_path: Path) -> None:
         trainer(lr=1e30, warmup_steps=0).fit(tmp_path / "state", "s")
 
 
+def job(backbone: Backbone, checkpoint: str, history: str, properties: str, **recipe: object) -> PretrainJob:
+    return PretrainJob(
+        run=asdict(RUN),
+        model={"backbone": backbone.model_dump(mode="json"), "locations": [1]},
+        recipe={**RECIPE, **recipe},
+        code={"pretrain": "c0"},
+        checkpoint=checkpoint,
+        history=history,
+        properties=properties,
+        hardware={"device": "cpu"},
+    )
+
+
 def test_job(tmp_path: Path) -> None:
     """Weights in half precision of the normalized network, its properties, its history; no state stays."""
     files = {name: str(tmp_path / name) for name in ("w.safetensors", "h.parquet", "p.json")}
     backbone = BACKBONE.model_copy(update={"depth": 12})
-    model = {"backbone": backbone.model_dump(mode="json")}
-    pretrain(
-        asdict(RUN), model, {**RECIPE, "steps": 4}, {"pretrain": "c0"}, *files.values(), {"device": "cpu"}
-    )
+    pretrain(job(backbone, *files.values(), steps=4))
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(files)
     vit = build_vit(backbone, 10).eval()
     facts = load_weights(vit, files["w.safetensors"])
@@ -187,8 +198,7 @@ def test_job(tmp_path: Path) -> None:
 
 def test_pictures_have_one_size(tmp_path: Path) -> None:
     backbone = BACKBONE.model_copy(update={"image_size": 32, "patch_size": 4})
-    model = {"backbone": backbone.model_dump(mode="json")}
     with pytest.raises(
         ValueError, match="pretraining of tiny: image_size 32, but the pictures of digits have 30 x 30"
     ):
-        pretrain(asdict(RUN), model, RECIPE, {}, *(str(tmp_path / name) for name in "whp"))
+        pretrain(job(backbone, *(str(tmp_path / name) for name in "whp")))

@@ -31,11 +31,18 @@ def test_published_choice_is_the_best_score_on_the_test_split(precision: str, tm
     )
     training = {**PLAIN, "epochs": 6, "lr": 0.01, "selection": "test", "precision": precision}
     checkpoint, history = str(tmp_path / "run.safetensors"), str(tmp_path / "history.parquet")
-    files = (str(tmp_path / "vit"), False, train_table, test_table, checkpoint, history)
-    train(RUN, MODEL, training, {}, *files, images=STREAM)
+    common = {
+        "run": RUN,
+        "model": MODEL,
+        "images": STREAM,
+        "checkpoint": checkpoint,
+        "test_table": test_table,
+    }
+    start = {"pretrained": str(tmp_path / "vit"), "keep_head": False, "train_table": train_table}
+    train({**common, **start, "training": training, "history": history})
     rows = schemas.read(history, schemas.HISTORY)
     outputs = {name: str(tmp_path / name) for name in ("predictions", "patterns", "features", "score")}
-    extract_run(RUN, MODEL, 8, {}, checkpoint, test_table, outputs, precision, images=STREAM)
+    extract_run({**common, "batch_size": 8, "precision": precision, **outputs})
     scores = rows[["val_score", "val_score_ema"]]
     found = schemas.read(outputs["score"], schemas.SCORES)["score"].item()
     assert found == pytest.approx(scores.max(axis=None))

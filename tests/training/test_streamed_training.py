@@ -8,11 +8,14 @@ import pytest
 import torch
 
 from tests.training.pictures import AUGMENTED, table, trainer
+from tests.training.tiny import cut_off_after
 from tokred.methods.registry import METHODS
 from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.runtime.device import autocast
 from tokred.study import Hardware
 from tokred.training.loop import Trainer
+
+pytestmark = pytest.mark.slow
 
 # Python 3.12 warns of any fork in a process with threads.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -40,21 +43,13 @@ def close(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bo
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_interrupted_training_ends_with_the_same_weights(
-    workers: int, precision: str, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workers: int, precision: str, path: str, tmp_path: Path
 ) -> None:
     settings = {**AUGMENTED, "drop_path": 0.2, "epochs": 3, "precision": precision, "selection": "holdout"}
     expected = trainer(path, **settings).fit(tmp_path / "whole", "same")
-    hardware, saved = Hardware(workers=workers, **CPU), Trainer._save
-
-    def stop(self: Trainer, *arguments: object) -> None:
-        saved(self, *arguments)
-        if self.epoch == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Trainer, "_save", stop)
-    with pytest.raises(KeyboardInterrupt):
+    hardware = Hardware(workers=workers, **CPU)
+    with cut_off_after(2):
         trainer(path, hardware=hardware, **settings).fit(tmp_path / "cut", "same")
-    monkeypatch.setattr(Trainer, "_save", saved)
     resumed = trainer(path, hardware=hardware, **settings)
     assert equal(resumed.fit(tmp_path / "cut", "same"), expected)
     assert [row["epoch"] for row in resumed.history] == [1, 2, 3]
@@ -107,7 +102,7 @@ def test_accumulation_with_several_labels_and_a_loss_of_the_method(several: str,
 
 
 def test_built_in_images_accumulate_too(tmp_path: Path) -> None:
-    from tests.training.test_loop import BACKBONE, SETTINGS
+    from tests.training.tiny import BACKBONE, SETTINGS
     from tokred.data.in_memory import Images
     from tokred.data.prepare import prepare
     from tokred.models.factory import build_model

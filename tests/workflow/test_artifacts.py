@@ -33,7 +33,7 @@ def test_the_paper_is_complete() -> None:
 
 
 def test_each_artifact_by_name(smoke: Path, snakemake: Snakemake) -> None:
-    assert len(POSSIBLE) == 40
+    assert len(POSSIBLE) > len(ARTIFACTS) / 2
     kept = {file: (smoke / file).read_bytes() for name in POSSIBLE for file in files(name)}
     for file in kept:
         (smoke / file).unlink()

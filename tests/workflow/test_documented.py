@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from benchmarks.registry import BENCHMARKS
-from tests.search.test_result import write_search
+from tests.search.studies import write_search
 from tests.workflow.conftest import ROOT, call_each
 from tests.workflow.documented import PROGRAMS, Block, blocks
 from tests.workflow.random_studies import graph, whole

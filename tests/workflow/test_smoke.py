@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.explorer.test_payload import payload_of
+from tests.explorer.studies import payload_of
 from tests.study.studies import smoke as smoke_values
 from tests.workflow.conftest import ROOT, Snakemake, overlay, planned
 from tokred.artifacts.registry import ARTIFACTS

@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from tokred.study import hyperparameters
-from tokred.study.base import parse
 from tokred.study.study import Study
 from tokred.tables import schemas
+from tokred.validation import parse
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tokred.data import synthetic
-from tokred.data.object_tokens import object_tokens
+from tokred.data.masks import token_mask
 
 #: Batches that each process draws ahead.
 _AHEAD = 8
@@ -45,7 +47,7 @@ def pictures(split: str, first: int, count: int, grid: tuple[int, int]) -> Pictu
     return PictureBatch(
         torch.from_numpy(np.stack([picture.pixels.transpose(2, 0, 1) for picture in drawn])),
         torch.tensor([picture.digits[0] for picture in drawn]),
-        torch.from_numpy(object_tokens(np.stack([picture.mask for picture in drawn]), grid)),
+        torch.from_numpy(np.stack([_objects(picture, grid) for picture in drawn])),
     )
 
 
@@ -66,6 +68,10 @@ def training_batches(
             multiprocessing_context="fork",
         )
     )
+
+
+def _objects(picture: synthetic.Picture, grid: tuple[int, int]) -> NDArray:
+    return token_mask(Image.fromarray(picture.mask), grid, synthetic.SIZE, crop_pct=None)
 
 
 class _Steps(Dataset):

@@ -27,6 +27,21 @@ class CountOptions:
         for name in ("num_train", "num_test"):
             _check_count(name, getattr(self, name), 1)
 
+    @property
+    def has_masks(self) -> bool:
+        """Whether the images have object masks."""
+        return False
+
+
+@dataclass(frozen=True)
+class SyntheticOptions(CountOptions):
+    """Of the data sets of digits among clutter, whose images all have object masks."""
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the images have object masks."""
+        return True
+
 
 @dataclass(frozen=True)
 class FileOptions:
@@ -58,6 +73,11 @@ class FileOptions:
         for name in ("num_train", "num_test"):
             if getattr(self, name) is not None:
                 _check_count(name, getattr(self, name), 1)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the images have object masks."""
+        return False
 
     def count_of(self, split: str) -> int | None:
         """How many images the split must have; None: any number."""
@@ -100,13 +120,22 @@ class ImageNetOptions(ClassedOptions):
 
 @dataclass(frozen=True)
 class ImageFolderOptions(ClassedOptions):
-    """`train_folder`, `test_folder`: names of the splits' folders below `root`.
+    """Names of folders below `root`.
 
-    The latter is null for the first of test, val, valid and validation.
+    Attributes:
+        train_folder: of the training split.
+        test_folder: of the test split; null for the first of test, val, valid and validation.
+        masks_folder: of object masks, in folders of the same names as the splits'; null for no masks.
     """
 
     train_folder: str = "train"
     test_folder: str | None = None
+    masks_folder: str | None = None
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the images have object masks."""
+        return self.masks_folder is not None
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,8 @@
-"""What the workflow's extraction jobs do: from plain values (paths, numbers, dictionaries) to files."""
+"""The workflow's extraction job."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
-from types import MappingProxyType
 
 from tokred import fingerprint
 from tokred.data.read import check_classes, read_split
@@ -12,33 +10,22 @@ from tokred.evaluation.extract import Outputs, extract
 from tokred.models.factory import build_model
 from tokred.models.weights import load_weights
 from tokred.runtime.device import keep_freed_memory, resolve
-from tokred.study import Backbone, Hardware, ImageAccess
-from tokred.study.run import Run
+from tokred.study.jobs import ExtractJob, takes
 
 
-def extract_run(
-    run: Mapping[str, object],
-    model: Mapping[str, object],
-    batch_size: int,
-    code: Mapping[str, str],
-    checkpoint: str,
-    test_table: str,
-    outputs: Mapping[str, str],
-    precision: str = "float32",
-    images: Mapping[str, object] = MappingProxyType({}),
-    hardware: Mapping[str, object] = MappingProxyType({}),
-) -> None:
+@takes(ExtractJob)
+def extract_run(job: ExtractJob) -> None:
     """Pass the test split through a trained model and write its four tables (`tokred.evaluation.extract`)."""
     keep_freed_memory()
-    identity, backbone, machine = Run(**run), Backbone(**model["backbone"]), Hardware(**hardware)
-    access = ImageAccess(**images)
-    split = read_split(test_table, backbone, access, machine.workers, identity.source, "test")
-    network = build_model(identity, backbone, model["options"], model["locations"], split.num_classes)
-    expected = {"run": asdict(identity), "model": dict(model)}
-    learned = load_weights(network, checkpoint, whole=True, expected=expected)
-    check_classes(learned.get("classes", split.classes), split.classes, test_table, checkpoint)
-    network.to(resolve(machine.device))
-    facts = {"run": asdict(identity), "locations": list(model["locations"]), "grid": list(backbone.grid)}
-    facts |= {"depth": backbone.depth, "checkpoint": fingerprint.file(checkpoint)}
-    facts["code"] = {**learned.get("code", {}), **code}
-    extract(network, identity, backbone, split, batch_size, Outputs(**outputs), facts, precision)
+    run, model = job.run, job.model
+    split = read_split(job.test_table, model.backbone, job.images, job.hardware.workers, run.source, "test")
+    network = build_model(run, model.backbone, model.options, model.locations, split.num_classes)
+    expected = {"run": asdict(run), "model": model.model_dump(mode="json")}
+    learned = load_weights(network, job.checkpoint, whole=True, expected=expected)
+    check_classes(learned.get("classes", split.classes), split.classes, job.test_table, job.checkpoint)
+    network.to(resolve(job.hardware.device))
+    facts = {"run": asdict(run), "locations": model.locations, "grid": list(model.backbone.grid)}
+    facts |= {"depth": model.backbone.depth, "checkpoint": fingerprint.file(job.checkpoint)}
+    facts["code"] = {**learned.get("code", {}), **job.code}
+    outputs = Outputs(job.predictions, job.patterns, job.features, job.score)
+    extract(network, run, model.backbone, split, job.batch_size, outputs, facts, job.precision)

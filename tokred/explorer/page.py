@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent / "assets"
-#: Parts of the one script, in order: a part may use what stands before it.
+#: Modules of the one script, in order: each imports only from modules before it.
 _SCRIPTS = ("data", "state", "dom", "colours", "plan", "picture", "images", "depth", "performance", "main")
 
 
@@ -23,8 +23,7 @@ def assets() -> list[Path]:
 def render(study: str, payload: Mapping[str, object]) -> bytes:
     """The page of a study, in UTF-8."""
     style = (_FOLDER / "page.css").read_text(encoding="utf-8")
-    parts = [(_FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS]
-    script = "\n".join(["'use strict';", "(() => {", *parts, "})();"])
+    script = bundle()
     values = {
         "policy": html.escape(_policy(style, script)),
         "study": html.escape(study),
@@ -35,6 +34,16 @@ def render(study: str, payload: Mapping[str, object]) -> bytes:
     template = (_FOLDER / "page.html").read_text(encoding="utf-8")
     # One pass: what is filled in is never searched for places itself.
     return re.sub(r"\{\{(\w+)\}\}", lambda place: values[place[1]], template).encode()
+
+
+def bundle() -> str:
+    """The modules as one classic script, since browsers load no modules from files on disk.
+
+    All of them share one scope there, so that imports and exports go: top-level names differ (a test).
+    """
+    modules = [(_FOLDER / f"{name}.mjs").read_text(encoding="utf-8") for name in _SCRIPTS]
+    parts = [re.sub(r"^import [^;]*;\n|^export ", "", text, flags=re.MULTILINE) for text in modules]
+    return "\n".join(["'use strict';", "(() => {", *parts, "})();"])
 
 
 def _policy(style: str, script: str) -> str:

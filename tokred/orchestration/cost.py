@@ -1,10 +1,9 @@
 """What a study will cost, before any of it is run: multiply-accumulates, hours, bytes.
 
-Multiply-accumulates are exact for what they count: the matrix products of patch embedding, blocks and head.
-What a method itself computes is left out. So is what a reduced model saves besides, as publications count
-without it: attention for fewer queries where tokens are dropped within a block, and all tokens but CLS after
-the last block's attention, as the classifier never sees them. A training step counts three times the forward
-pass. Bytes are those of what is stored, before compression.
+Multiply-accumulates are those of `tokred.models.macs`, counted as in publications: without what a method
+computes itself, and without what a reduced model saves besides, which is attention for fewer queries where
+tokens are dropped within a block, and all tokens but CLS after the last block's attention. A training step
+counts three times the forward pass. Bytes are those of what is stored, before compression.
 """
 
 from __future__ import annotations
@@ -24,8 +23,9 @@ from tokred.methods.base import Site
 from tokred.methods.budget import token_budget
 from tokred.methods.registry import METHODS
 from tokred.models.factory import build_vit
+from tokred.models.macs import BlockTokens, Shape, forward_macs
 from tokred.study import Backbone, parse
-from tokred.study.run import UNREDUCED, Run
+from tokred.study.run import UNREDUCED
 from tokred.study.study import Study
 from tokred.study.training import Training
 
@@ -38,44 +38,38 @@ _FLOAT = 4
 
 
 @dataclass(frozen=True)
-class Shape:
-    """Of a backbone: token grid, width, depth and number of parameters."""
+class Network:
+    """Of a backbone: its sizes, and its number of parameters."""
 
-    num_tokens: int
-    patch: int
-    embed_dim: int
-    mlp_dim: int
-    depth: int
+    shape: Shape
     parameters: int
 
     @classmethod
-    def of(cls, backbone: Backbone, num_classes: int) -> Shape:
+    def of(cls, backbone: Backbone, num_classes: int) -> Network:
         """Of the model that a configuration describes; no memory is taken for it."""
         with torch.device("meta"):
             vit = build_vit(backbone, num_classes)
-        parameters = sum(parameter.numel() for parameter in vit.parameters())
-        rows, columns = backbone.grid
-        mlp_dim = vit.blocks[0].mlp.fc1.out_features
-        return cls(rows * columns, backbone.patch_size, vit.embed_dim, mlp_dim, backbone.depth, parameters)
+        return cls(Shape.of(vit), sum(parameter.numel() for parameter in vit.parameters()))
 
 
-def forward_macs(
-    shape: Shape, locations: Sequence[int], method: str, keep_rate: str, num_classes: int
-) -> int:
-    """Multiply-accumulates of one image."""
-    dim = shape.embed_dim
-    macs = shape.num_tokens * 3 * shape.patch**2 * dim + dim * num_classes
-    stages = [] if method == UNREDUCED else list(locations)
-    before = bool(stages) and METHODS[method].load().site is Site.BEFORE
-    tokens = shape.num_tokens + 1
+def block_tokens(shape: Shape, locations: Sequence[int], method: str, keep_rate: str) -> list[BlockTokens]:
+    """The tokens of every block of a reduced model, counted as in publications.
+
+    Attention counts for all tokens that enter it: the rows that a method drops within a block are included.
+    """
+    if method == UNREDUCED:
+        return shape.unreduced()
+    before = METHODS[method].load().site is Site.BEFORE
+    blocks, tokens = [], shape.num_prefix + shape.num_tokens
     for block in range(shape.depth):
         left = tokens
-        if block in stages:
-            left = token_budget(shape.num_tokens, keep_rate, stages.index(block) + 1) + 1
-        seen = left if before else tokens
-        macs += 4 * seen * dim**2 + 2 * seen**2 * dim + 2 * left * dim * shape.mlp_dim
+        if block in locations:
+            stage = locations.index(block) + 1
+            left = shape.num_prefix + token_budget(shape.num_tokens, keep_rate, stage)
+        attended = left if before else tokens
+        blocks.append(BlockTokens(attended, attended, left))
         tokens = left
-    return macs
+    return blocks
 
 
 def pattern_bytes(num_tokens: int, method: str, keep_rate: str, stages: int) -> float:
@@ -91,12 +85,15 @@ def pattern_bytes(num_tokens: int, method: str, keep_rate: str, stages: int) -> 
 
 def run_costs(study: Study) -> Iterator[dict[str, Any]]:
     """A row a run: `images` seen in training, multiply-accumulates, bytes."""
-    shapes: dict[tuple[str, int], Shape] = {}
+    networks: dict[tuple[str, int], Network] = {}
     for run in study.runs():
         train, test, classes = _counts(study, run.dataset)
         key = (run.backbone, classes)
-        shape = shapes.setdefault(key, Shape.of(study.settings.backbones[run.backbone], classes))
-        training, macs = study.training_for(run), _macs(study, shape, run, classes)
+        if key not in networks:
+            networks[key] = Network.of(study.settings.backbones[run.backbone], classes)
+        shape = networks[key].shape
+        blocks = block_tokens(shape, study.locations, run.method, run.keep_rate)
+        training, macs = study.training_for(run), forward_macs(shape, blocks).total
         images = training.epochs * train
         validated = training.epochs * _validated(training, train, test)
         stages = len(study.locations)
@@ -105,15 +102,11 @@ def run_costs(study: Study) -> Iterator[dict[str, Any]]:
             "runs": 1,
             "training images": images,
             "macs": float(macs) * (3 * images + validated + test),
-            "checkpoints": shape.parameters * _FLOAT,
+            "checkpoints": networks[key].parameters * _FLOAT,
             "patterns": test * pattern_bytes(shape.num_tokens, run.method, run.keep_rate, stages),
             "features": test * (stages + 1) * shape.embed_dim * _FLOAT,
             "predictions": test * classes * _FLOAT,
         }
-
-
-def _macs(study: Study, shape: Shape, run: Run, num_classes: int) -> int:
-    return forward_macs(shape, study.locations, run.method, run.keep_rate, num_classes)
 
 
 def _validated(training: Training, train: int, test: int) -> float:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from tokred.models.macs import Shape, forward_macs
 from tokred.study import Backbone, Hardware
 
 #: The longest time asked for, in minutes.
@@ -24,6 +25,8 @@ GPU_SPEED, CORE_SPEED = 1e13, 5e9
 WORKER_SPEED = 100
 #: Images of a table that has not been written yet, in a dry run.
 UNKNOWN_IMAGES = 10_000
+#: Widths of timm's models by a word of their names: asking timm would cost each call of Snakemake the seconds
+#: that the import of torch takes.
 _WIDTHS = {"tiny": 192, "small": 384, "base": 768, "large": 1024, "huge": 1280, "giant": 1408}
 
 
@@ -51,7 +54,9 @@ class Load:
 
     def minutes(self, attempt: int) -> int:
         """Time of the job, at its n-th attempt."""
-        computed = 3 * operations(self.backbone) / self._speed()
+        shape = shape_of(self.backbone)
+        operations = 2 * forward_macs(shape, shape.unreduced()).total
+        computed = 3 * operations / self._speed()
         workers = self._processes() * max(1, self.hardware.workers)
         read = 1 / (WORKER_SPEED * workers) if self.streamed else 0
         seconds = self._images() * max(1, self.epochs) * max(computed, read)
@@ -67,7 +72,9 @@ class Load:
             share = math.ceil(self.batch_size / self.hardware.nodes)
             at_once = min(share, (self.hardware.micro_batch_size or share) * processes)
             # What the backward pass needs: some 40 numbers of 4 bytes for each feature in each block.
-            bytes_ += 160 * at_once * _tokens(self.backbone) * width(self.backbone) * self.backbone.depth
+            shape = shape_of(self.backbone)
+            tokens = shape.num_prefix + shape.num_tokens
+            bytes_ += 160 * at_once * tokens * shape.embed_dim * shape.depth
         if not self.streamed:
             bytes_ += 15 * processes * self._images() * self.backbone.image_size**2  # as bytes and as floats
         return attempt * math.ceil(bytes_ / 1e6)
@@ -114,17 +121,19 @@ def _rows(table: str, changed: int) -> int | None:
         return None
 
 
-def operations(backbone: Backbone) -> float:
-    """Floating point operations of one image's pass through the unreduced network."""
-    return 24.0 * _tokens(backbone) * backbone.depth * width(backbone) ** 2
+def shape_of(backbone: Backbone) -> Shape:
+    """The sizes of a backbone, without a classifier, as far as its configuration tells.
 
-
-def width(backbone: Backbone) -> int:
-    """Features of a token: the backbone's own, or as the model's name says, or a base model's."""
-    if "embed_dim" in backbone.kwargs:
-        return backbone.kwargs["embed_dim"]
-    return next((size for word, size in _WIDTHS.items() if f"_{word}_" in backbone.model), _WIDTHS["base"])
-
-
-def _tokens(backbone: Backbone) -> int:
-    return math.prod(backbone.grid) + 1
+    The width is the configuration's, or that of the size in the model's name, or a base model's.
+    """
+    named = next((size for word, size in _WIDTHS.items() if f"_{word}_" in backbone.model), _WIDTHS["base"])
+    width = backbone.kwargs.get("embed_dim", named)
+    return Shape(
+        num_tokens=math.prod(backbone.grid),
+        num_prefix=1,
+        patch_dim=3 * backbone.patch_size**2,
+        embed_dim=width,
+        mlp_dim=int(width * backbone.kwargs.get("mlp_ratio", 4)),
+        depth=backbone.depth,
+        num_classes=0,
+    )

@@ -26,10 +26,10 @@ def main(request: Path) -> None:
         log.info("%s processes, %s on each node", os.environ["WORLD_SIZE"], os.environ["LOCAL_WORLD_SIZE"])
     asked = json.loads(request.read_text(encoding="utf-8"))
     module, _, name = asked["target"].partition(":")
-    hardware = Hardware(**asked["arguments"]["hardware"])
+    hardware = Hardware(**asked["job"]["hardware"])
     try:
         distributed.join(resolve(hardware.device))
-        getattr(importlib.import_module(module), name)(**asked["arguments"])
+        getattr(importlib.import_module(module), name)(asked["job"])
     except Exception as error:
         request.with_name(f"error-{rank}").write_text(str(error), encoding="utf-8")
         raise

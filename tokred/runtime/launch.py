@@ -2,7 +2,7 @@
 
 torchrun starts `python -m tokred.runtime REQUEST` that many times on a node; where there are several nodes,
 a launcher of the site's, such as srun, starts torchrun on each. Each process joins the others and calls the
-function with the same arguments. They end with the process that launched them.
+function with the same job. They end with the process that launched them.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from tokred.study import Hardware
+from tokred.study.jobs import Job
 
 log = logging.getLogger(__name__)
 
@@ -31,26 +31,25 @@ def needed(hardware: Hardware) -> bool:
     return hardware.processes * hardware.nodes > 1 and "TORCHELASTIC_RUN_ID" not in os.environ
 
 
-def run(target: str, arguments: Mapping[str, object], hardware: Hardware, folder: Path) -> None:
-    """Call `module:function` in several processes, wait for them, and log what they print.
+def run(target: str, job: Job, folder: Path) -> None:
+    """Call `module:function` with a job in several processes, wait for them, and log what they print.
 
     Args:
-        target: what to call.
-        arguments: its keyword arguments, JSON-like; "hardware" among them says on which device.
-        hardware: how many processes, and where.
+        target: a function that takes the job's plain values, see `tokred.study.jobs.takes`.
+        job: its hardware says how many processes there are, and where.
         folder: a folder that all nodes see.
 
     Raises:
         ValueError: the job failed, with the message of the first process that did; or there is no launcher.
     """
+    hardware = job.hardware
     threads = max(1, torch.get_num_threads() // hardware.processes)
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".processes-", dir=folder) as shared:
         request = Path(shared).absolute() / "request.json"
-        request.write_text(
-            json.dumps({"target": target, "arguments": dict(arguments)}, default=dict), encoding="utf-8"
-        )
+        asked = {"target": target, "job": job.model_dump(mode="json")}
+        request.write_text(json.dumps(asked), encoding="utf-8")
         # The processes watch their standard input, which closes when this process is gone.
         with subprocess.Popen(
             [*_torchrun(hardware, request.parent.name), "-m", "tokred.runtime", str(request)],

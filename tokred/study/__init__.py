@@ -6,9 +6,9 @@ models take as long to build as two steps of a small training.
 
 from tokred.study.augmentation import Augmentation
 from tokred.study.backbone import Backbone
-from tokred.study.base import parse
 from tokred.study.hardware import DEFAULT_HARDWARE, Hardware
 from tokred.study.images import ImageAccess
 from tokred.study.training import Training
+from tokred.validation import parse
 
 __all__ = ["DEFAULT_HARDWARE", "Augmentation", "Backbone", "Hardware", "ImageAccess", "Training", "parse"]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from tokred.study.base import Strict
+from tokred.validation import Strict
 
 _STREAMED = "; streamed images only"
 

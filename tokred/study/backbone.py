@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import Field, PositiveInt, model_validator
 
-from tokred.study.base import Label, Strict
+from tokred.study.base import Label
+from tokred.validation import Strict
 
 
 class Backbone(Strict):

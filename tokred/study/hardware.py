@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
-from tokred.study.base import Strict
+from tokred.validation import Strict
 
 
 class Hardware(Strict):

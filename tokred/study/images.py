@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tokred.study.base import Strict
+from tokred.validation import Strict
 
 
 class ImageAccess(Strict):

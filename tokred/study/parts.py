@@ -8,8 +8,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from tokred.data import registry as datasets
 from tokred.study.backbone import Backbone
-from tokred.study.base import Label, Name, Rate, Strict
+from tokred.study.base import Label, Name, Rate
 from tokred.study.images import DatasetImages
+from tokred.validation import Strict
 
 
 def or_empty(value: Any) -> Any:

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from tokred.study.base import Name, Strict
+from tokred.study.base import Name
+from tokred.validation import Strict
 
 
 class Recipe(Strict):

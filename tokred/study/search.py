@@ -9,7 +9,8 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from tokred import published
-from tokred.study.base import Name, Rate, Strict
+from tokred.study.base import Name, Rate
+from tokred.validation import Strict
 
 #: Names of the searched settings, in the order of the paper's tables: the fields of `Grid`.
 SEARCHED = ("lr", "lr_normalizer", "warmup_epochs", "backbone_lr_scale", "backbone_freeze_epochs")

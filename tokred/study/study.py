@@ -16,28 +16,21 @@ from tokred.methods import registry as methods
 from tokred.methods.budget import token_budget
 from tokred.names import nearest
 from tokred.study import defaults, hyperparameters
-from tokred.study.base import Name, Rate, Strict, parse
+from tokred.study.base import Name, Rate
 from tokred.study.hardware import Hardware
 from tokred.study.images import ImageAccess
 from tokred.study.parts import Dataset, Method, Settings, or_empty
 from tokred.study.pretraining import Pretraining, Recipe
 from tokred.study.run import PRETRAINING, RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
 from tokred.study.search import Search
-from tokred.study.training import Precision, Training
+from tokred.study.training import PartialTraining, Precision, Training
 from tokred.study.view import View
 from tokred.study.weights import check_weights
+from tokred.validation import Strict, parse
 
 Unique = Field(min_length=1)
 #: Tables hold numbers of stages, and the one after the last, in 8 bits.
 MOST_STAGES = 2**7 - 2
-
-
-class PartialTraining(Training):
-    """Settings of all runs: what is left out comes from below, so that they are checked with it, by run."""
-
-    @model_validator(mode="after")
-    def _warm_up_fits(self) -> PartialTraining:
-        return self
 
 
 class Study(Strict):

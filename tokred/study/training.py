@@ -69,3 +69,11 @@ class Training(Augmentation):
         if self.epochs and self.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs {self.warmup_epochs}: expected less than epochs {self.epochs}")
         return self
+
+
+class PartialTraining(Training):
+    """Settings to which others are added, with which they are then checked together."""
+
+    @model_validator(mode="after")
+    def _warm_up_fits(self) -> PartialTraining:
+        return self

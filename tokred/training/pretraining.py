@@ -13,7 +13,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
@@ -32,8 +31,8 @@ from tokred.models.observation import observed
 from tokred.models.weights import round_to_half, save_weights
 from tokred.runtime.device import keep_freed_memory, resolve
 from tokred.study import Backbone, Hardware
+from tokred.study.jobs import PretrainJob, takes
 from tokred.study.pretraining import Recipe
-from tokred.study.run import Run
 from tokred.tables import schemas
 from tokred.training import checkpoint
 from tokred.training.diverged import Diverged
@@ -180,48 +179,37 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.lr * warmup * (_FLOOR + (1 - _FLOOR) * cosine)
 
 
-def pretrain(
-    run: Mapping[str, object],
-    model: Mapping[str, object],
-    recipe: Mapping[str, object],
-    code: Mapping[str, str],
-    checkpoint: str,
-    history: str,
-    properties: str,
-    hardware: Mapping[str, object] = MappingProxyType({}),
-) -> None:
-    """Train a backbone from scratch; write its weights in half precision, its history and its properties.
-
-    Args:
-        run: fields of the `Run`, which gives the seed.
-        model: "backbone" (fields of `Backbone`).
-        recipe: fields of `Recipe`.
-        code: by stage, the fingerprint of the code that does it, stored with the weights and the history.
-        checkpoint, history, properties: outputs. The state of an unfinished training lies beside the first.
-        hardware: fields of `Hardware`; one process trains.
+@takes(PretrainJob)
+def pretrain(job: PretrainJob) -> None:
+    """Train a backbone from scratch; write its weights, its history and its properties.
 
     Raises:
         ValueError: the backbone is not of the pictures' size.
     """
     keep_freed_memory()
-    identity, backbone, settings = Run(**run), Backbone(**model["backbone"]), Recipe(**recipe)
+    run, backbone = job.run, job.model.backbone
     if backbone.image_size != synthetic.SIZE:
         raise ValueError(
-            f"pretraining of {identity.backbone}: image_size {backbone.image_size}, but the pictures of "
-            f"digits have {synthetic.SIZE} x {synthetic.SIZE} pixels"
+            f"pretraining of {run.backbone}: image_size {backbone.image_size}, but the pictures of digits "
+            f"have {synthetic.SIZE} x {synthetic.SIZE} pixels"
         )
-    torch.manual_seed(identity.seed_for("init"))
+    torch.manual_seed(run.seed_for("init"))
     vit = build_vit(backbone, len(synthetic.CLASSES))
-    trainer = Pretrainer(vit, backbone, settings, Hardware(**hardware), identity.key)
-    facts = {"run": asdict(identity), "model": dict(model), "recipe": dict(recipe), "code": dict(code)}
-    state = Path(checkpoint).with_suffix(".state.safetensors")
+    trainer = Pretrainer(vit, backbone, job.recipe, job.hardware, run.key)
+    facts = {
+        "run": asdict(run),
+        "model": job.model.model_dump(mode="json"),
+        "recipe": job.recipe.model_dump(mode="json"),
+        "code": job.code,
+    }
+    state = Path(job.checkpoint).with_suffix(".state.safetensors")
     trainer.fit(state, json.dumps(facts, sort_keys=True))
-    found = finish(trainer.vit.cpu().eval(), backbone, settings)
-    rows = [{**asdict(identity), **row} for row in trainer.history]
-    schemas.write_rows(history, rows, schemas.HISTORY, facts)
-    with atomic_path(properties) as temporary:
+    found = finish(vit.cpu().eval(), backbone, job.recipe)
+    rows = [{**asdict(run), **row} for row in trainer.history]
+    schemas.write_rows(job.history, rows, schemas.HISTORY, facts)
+    with atomic_path(job.properties) as temporary:
         temporary.write_text(json.dumps(found, indent=1) + "\n")
-    save_weights(vit, checkpoint, {**facts, "properties": found}, half=True)
+    save_weights(vit, job.checkpoint, {**facts, "properties": found}, half=True)
     state.unlink()
 
 

@@ -19,4 +19,5 @@ def _rows(split: str, count: int) -> Iterator[Row]:
     for index in range(count):
         picture = synthetic.digit_picture(split, index)
         name = f"digits-{split}-{index:06d}"
-        yield Row(name, synthetic.png(picture.pixels), f"{name}.png", picture.digits[0])
+        pixels, mask = synthetic.png(picture.pixels), synthetic.png(picture.mask)
+        yield Row(name, pixels, f"{name}.png", picture.digits[0], mask)

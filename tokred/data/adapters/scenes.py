@@ -19,4 +19,5 @@ def _rows(split: str, count: int) -> Iterator[Row]:
     for index in range(count):
         picture = synthetic.scene_picture(split, index)
         name = f"scenes-{split}-{index:06d}"
-        yield Row(name, synthetic.png(picture.pixels), f"{name}.png", picture.digits)
+        pixels, mask = synthetic.png(picture.pixels), synthetic.png(picture.mask)
+        yield Row(name, pixels, f"{name}.png", picture.digits, mask)

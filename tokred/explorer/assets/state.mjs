@@ -1,12 +1,14 @@
 /* What is chosen: kept in the address after "#", so that a view can be shared and found again. */
-const TABS = ["images", "depth", "performance"];
-const ALL = "all";
+import { DATA, DATASETS, STAGES } from "./data.mjs";
+
+export const TABS = ["images", "depth", "performance"];
+export const ALL = "all";
 const SORTS = [
   "method", "keep_rate", "score", "difference", "dataset", "backbone", "seed", "family", "loss", "n",
 ];
 
 /* Values that each key may have; the first is the default. */
-function choices(key, state) {
+export function choices(key, state) {
   const names = (entries) => entries.map((entry) => entry.name);
   const numbers = DATA.locations.map((_, index) => String(index + 1));
   switch (key) {
@@ -27,7 +29,7 @@ function choices(key, state) {
 /* In an order in which a key's choices depend on earlier keys only. */
 const KEYS = ["tab", "dataset", "backbone", "rate", "stage", "image", "in", "with", "at", "sort", "order"];
 
-function checked(values) {
+export function checked(values) {
   const state = {};
   for (const key of KEYS) {
     const allowed = choices(key, state);
@@ -41,7 +43,7 @@ function readAddress() {
 }
 
 /* The address of a state: only what differs from the defaults. */
-function addressOf(state) {
+export function addressOf(state) {
   const parameters = new URLSearchParams();
   for (const key of KEYS) {
     if (state[key] !== choices(key, state)[0]) parameters.set(key, state[key]);
@@ -49,11 +51,11 @@ function addressOf(state) {
   return `#${parameters}`;
 }
 
-let state = readAddress();
-const listeners = [];
+export let state = readAddress();
+export const listeners = [];
 
 /* Choose something: all parts of the page hear of it, and the address follows. */
-function choose(changes) {
+export function choose(changes) {
   state = checked({ ...state, ...changes });
   listeners.forEach((listener) => listener());
   if ((location.hash || "#") !== addressOf(state)) location.replace(addressOf(state));

@@ -14,11 +14,13 @@ from tests.search.studies import searching, setting
 from tokred.data.prepare import prepare
 from tokred.models.shipped import path as shipped_path
 from tokred.search import plan as planning
-from tokred.search.attempt import attempt
 from tokred.search.plan import Cell
+from tokred.search.trial import run_trial
 from tokred.study.run import Run
 from tokred.tables import schemas
 from tokred.training.loop import Trainer
+
+pytestmark = pytest.mark.slow
 
 CELL = Cell("digits", "topk", "0.50")
 SETTING = setting(0.002, 32, 0.5, 1, 0)
@@ -57,7 +59,7 @@ def rows_of(given: dict[str, Any]) -> pd.DataFrame:
 
 def test_nothing_but_the_history_is_kept(digits: Path, tmp_path: Path) -> None:
     given = arguments(digits, tmp_path)
-    attempt(**given)
+    run_trial(given)
     assert list(tmp_path.iterdir()) == [Path(given["history"])]
     rows = rows_of(given)
     assert rows["epoch"].tolist() == [1, 2]
@@ -73,8 +75,8 @@ def test_a_chosen_setting_is_the_same_as_a_given_one(digits: Path, tmp_path: Pat
     taken = arguments(
         digits, tmp_path, setting=None, chosen=str(chosen), history=str(tmp_path / "first.parquet")
     )
-    attempt(**given)
-    attempt(**taken)
+    run_trial(given)
+    run_trial(taken)
     assert schemas.metadata(taken["history"]) == schemas.metadata(given["history"])
     pd.testing.assert_frame_equal(rows_of(taken), rows_of(given))
 
@@ -83,7 +85,7 @@ def test_a_trial_goes_on_after_its_last_epoch(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, cut = (arguments(digits, tmp_path / name) for name in ("whole", "cut"))
-    attempt(**whole)
+    run_trial(whole)
     trained = []
     train_epoch = Trainer._train_epoch
 
@@ -96,9 +98,9 @@ def test_a_trial_goes_on_after_its_last_epoch(
 
     monkeypatch.setattr(Trainer, "_train_epoch", counted)
     with pytest.raises(KeyboardInterrupt):
-        attempt(**cut)
+        run_trial(cut)
     assert not Path(cut["history"]).exists()
-    attempt(**cut)
+    run_trial(cut)
     assert trained == [0, "cut off", 1]
     assert list((tmp_path / "cut").iterdir()) == [Path(cut["history"])]
     pd.testing.assert_frame_equal(rows_of(cut), rows_of(whole))
@@ -107,7 +109,7 @@ def test_a_trial_goes_on_after_its_last_epoch(
 def test_divergence_is_a_history_without_rows(digits: Path, tmp_path: Path) -> None:
     training = {**arguments(digits, tmp_path)["training"], "clip_grad": None}
     given = arguments(digits, tmp_path, training=training, setting=setting(1e30, 32, 0, 1, 0))
-    attempt(**given)
+    run_trial(given)
     assert rows_of(given).empty
     assert schemas.metadata(given["history"])["training"]["lr"] == 1e30
     assert Run(**schemas.metadata(given["history"])["run"]).dataset == "search/digits"
@@ -120,6 +122,6 @@ def test_two_processes(lr: float, epochs: list[int], digits: Path, tmp_path: Pat
     training = {**arguments(digits, tmp_path)["training"], "clip_grad": None}
     tried = setting(lr, 32, 0, 1, 0)
     given = arguments(digits, tmp_path, training=training, setting=tried, hardware=hardware)
-    attempt(**given)
+    run_trial(given)
     assert rows_of(given)["epoch"].tolist() == epochs
     assert list(tmp_path.iterdir()) == [Path(given["history"])]

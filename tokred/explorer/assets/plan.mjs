@@ -1,7 +1,10 @@
 /* What a picture shows of a pattern at a stage, apart from how it is drawn; and what is said about it. */
+import { DATA, DROPPED, STAGES, TOKENS } from "./data.mjs";
+import { plural } from "./dom.mjs";
+import { clusterColours, membersOf } from "./colours.mjs";
 
 /* veiled: tokens that are gone; region: what has an outline; colour: of regions, or null; centers: marked. */
-function planOf(pattern, stage) {
+export function planOf(pattern, stage) {
   const kept = (token) => !pattern.survived || pattern.survived[token] >= stage;
   const all = [...Array(TOKENS).keys()];
   if (!pattern.clusters) {
@@ -20,16 +23,16 @@ function planOf(pattern, stage) {
 }
 
 /* Tokens that light up together with one: those of its cluster, or it alone. */
-function litBy(plan, token) {
+export function litBy(plan, token) {
   if (token === null) return [];
   if (!plan.pattern.clusters || plan.veiled[token]) return [token];
   return [...plan.region.keys()].filter((other) => plan.region[other] === plan.region[token]);
 }
 
-const keptOf = (plan) => [...plan.veiled.keys()].filter((token) => !plan.veiled[token]);
+export const keptOf = (plan) => [...plan.veiled.keys()].filter((token) => !plan.veiled[token]);
 
 /* One line for a whole picture. */
-function summary(method, plan) {
+export function summary(method, plan) {
   if (method.name === DATA.unreduced) return `all ${TOKENS} tokens`;
   if (!plan.pattern.clusters) return `${keptOf(plan).length} of ${TOKENS} tokens kept`;
   const count = membersOf(plan.region).size;
@@ -37,8 +40,8 @@ function summary(method, plan) {
 }
 
 /* One line for a token of a picture; a short one where pictures are small. */
-function fate(method, plan, token, short) {
-  const { pattern, stage } = plan;
+export function fate(method, plan, token, short) {
+  const { pattern } = plan;
   if (method.name === DATA.unreduced) return "kept";
   if (!pattern.clusters && !short) return keptUntil(pattern.survived[token]);
   if (plan.veiled[token]) return "dropped";

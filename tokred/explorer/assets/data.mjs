@@ -1,20 +1,20 @@
 /* The study's data, as the page carries them. */
-const DATA = JSON.parse(document.getElementById("data").textContent);
-const [ROWS, COLUMNS] = DATA.grid;
-const TOKENS = ROWS * COLUMNS;
-const STAGES = DATA.locations.length;
+export const DATA = JSON.parse(document.getElementById("data").textContent);
+export const [ROWS, COLUMNS] = DATA.grid;
+export const TOKENS = ROWS * COLUMNS;
+export const STAGES = DATA.locations.length;
 /* What stands for -1: a token that was dropped. */
-const DROPPED = DATA.bytes === 1 ? 255 : 65535;
-const METHODS = new Map(DATA.methods.map((method) => [method.name, method]));
-const DATASETS = new Map(DATA.datasets.map((dataset) => [dataset.name, dataset]));
-const BACKBONES = new Map(DATA.backbones.map((backbone) => [backbone.name, backbone]));
+export const DROPPED = DATA.bytes === 1 ? 255 : 65535;
+export const METHODS = new Map(DATA.methods.map((method) => [method.name, method]));
+export const DATASETS = new Map(DATA.datasets.map((dataset) => [dataset.name, dataset]));
+export const BACKBONES = new Map(DATA.backbones.map((backbone) => [backbone.name, backbone]));
 const METRICS = { top1: "top-1", map: "mAP" };
-const measure = (metric) => METRICS[metric] ?? metric;
+export const measure = (metric) => METRICS[metric] ?? metric;
 
 const unpacked = new Map();
 
 /* Unsigned integers from base64 (little-endian), decoded once. */
-function unpack(text) {
+export function unpack(text) {
   if (!unpacked.has(text)) {
     const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
     unpacked.set(text, DATA.bytes === 1 ? bytes : new Uint16Array(bytes.buffer));
@@ -27,13 +27,13 @@ function rateOf(method, rate) {
   return method === DATA.unreduced ? "1.00" : rate;
 }
 
-function keyOf(dataset, backbone, method, rate) {
+export function keyOf(dataset, backbone, method, rate) {
   return [dataset, backbone, method, rateOf(method, rate)].join("/");
 }
 
 /* What a run made of an image: survived (token), clusters (stage, token), margin (stage), predicted; parts
    that the run does not have are null. Null where there is no such run. */
-function patternOf(key, image) {
+export function patternOf(key, image) {
   const run = DATA.runs[key];
   if (!run) return null;
   const slice = (text, size, index) => unpack(text).subarray(index * size, (index + 1) * size);
@@ -47,7 +47,7 @@ function patternOf(key, image) {
 }
 
 /* The scores of the seed whose patterns are shown. */
-const SCORES = new Map(
+export const SCORES = new Map(
   DATA.scores
     .filter((row) => row.seed === DATA.seeds[0])
     .map((row) => [keyOf(row.dataset, row.backbone, row.method, row.keep_rate), row]),

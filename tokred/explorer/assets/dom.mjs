@@ -1,8 +1,11 @@
 /* Elements, and the native controls that the views share. Text is only ever set as text. */
-const SVG = "http://www.w3.org/2000/svg";
-const byId = (id) => document.getElementById(id);
+import { COLUMNS, DATA } from "./data.mjs";
+import { ALL, choices, choose, listeners, state } from "./state.mjs";
 
-function element(tag, attributes = {}, ...children) {
+const SVG = "http://www.w3.org/2000/svg";
+export const byId = (id) => document.getElementById(id);
+
+export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
@@ -14,7 +17,7 @@ function element(tag, attributes = {}, ...children) {
 }
 
 /* The symbol that a method has in the figures; of all markers of matplotlib the star is the largest. */
-function symbolOf(method) {
+export function symbolOf(method) {
   const svg = document.createElementNS(SVG, "svg");
   const path = document.createElementNS(SVG, "path");
   const set = (node, values) => Object.entries(values).forEach((pair) => node.setAttribute(...pair));
@@ -25,7 +28,7 @@ function symbolOf(method) {
 }
 
 /* The top of a method's card, with a number and what it measures on the right. */
-function headOf(method, number, measured) {
+export function headOf(method, number, measured) {
   const kind = method.name === DATA.unreduced ? "all tokens" : method.family;
   return [
     element("h2", {}, symbolOf(method), method.label, element("span", { class: "score" }, number)),
@@ -34,7 +37,7 @@ function headOf(method, number, measured) {
 }
 
 /* A labelled list of choices for a key of the state. */
-function selectFor(key, caption, labels) {
+export function selectFor(key, caption, labels) {
   const id = `choose-${key}-${document.querySelectorAll("select").length}`;
   const options = choices(key, state).map((value) => element("option", { value }, labels(value)));
   const select = element("select", { id, onchange: () => choose({ [key]: select.value }) }, ...options);
@@ -45,7 +48,7 @@ function selectFor(key, caption, labels) {
 }
 
 /* Buttons side by side of which one is chosen: native radio buttons. */
-function radiosFor(key, caption, labels) {
+export function radiosFor(key, caption, labels) {
   const inputs = choices(key, state).map((value) =>
     element("input", { type: "radio", name: key, value, onchange: () => choose({ [key]: value }) }));
   const update = () => inputs.forEach((input) => { input.checked = input.value === state[key]; });
@@ -56,12 +59,12 @@ function radiosFor(key, caption, labels) {
   return element("fieldset", { class: "control" }, element("legend", {}, caption), set);
 }
 
-const labelled = (entries) => (name) => (name === ALL ? "All" : entries.get(name).label);
+export const labelled = (entries) => (name) => (name === ALL ? "All" : entries.get(name).label);
 /* "0.505" as "50.5 %", without the noise of floating point. */
-const percent = (rate) => (rate === ALL ? "All" : `${+(100 * rate).toFixed(6)}\u202f%`);
-const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
-const place = (token) => `row ${Math.floor(token / COLUMNS) + 1}, column ${(token % COLUMNS) + 1}`;
+export const percent = (rate) => (rate === ALL ? "All" : `${+(100 * rate).toFixed(6)}\u202f%`);
+export const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+export const place = (token) => `row ${Math.floor(token / COLUMNS) + 1}, column ${(token % COLUMNS) + 1}`;
 
-function listNotes(id, notes) {
+export function listNotes(id, notes) {
   byId(id).replaceChildren(...notes.filter(Boolean).map((note) => element("li", {}, note)));
 }

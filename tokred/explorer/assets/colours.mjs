@@ -1,14 +1,15 @@
 /* Colours: of clusters, told apart by neighbours and kept over the stages, and of depth. */
+import { COLUMNS, DATA, DROPPED, TOKENS } from "./data.mjs";
 
 /* Okabe and Ito's and three of Tol's, told apart by colour-blind people too; outlines say the same. */
-const PALETTE = [
+export const PALETTE = [
   "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#D55E00", "#882255",
   "#44AA99", "#332288",
 ];
-const PLAIN = -1;
+export const PLAIN = -1;
 
 /* Tokens of each cluster of a stage. */
-function membersOf(assigned) {
+export function membersOf(assigned) {
   const members = new Map();
   assigned.forEach((cluster, token) => {
     if (cluster === DROPPED) return;
@@ -19,7 +20,7 @@ function membersOf(assigned) {
 }
 
 /* Pairs of tokens with a common edge. */
-const EDGES = [];
+export const EDGES = [];
 for (let token = 0; token < TOKENS; token += 1) {
   if (token % COLUMNS < COLUMNS - 1) EDGES.push([token, token + 1]);
   if (token + COLUMNS < TOKENS) EDGES.push([token, token + COLUMNS]);
@@ -38,7 +39,7 @@ function neighboursOf(assigned) {
 /* Colour of every token (an index into the palette) at every stage; PLAIN for tokens that are dropped or a
    cluster of their own. A cluster has the colour of the cluster that its largest part belongs to in the next
    stage: whatever grows keeps its colour. */
-function clusterColours(clusters) {
+export function clusterColours(clusters) {
   const colours = clusters.map(() => new Int8Array(TOKENS).fill(PLAIN));
   for (let stage = clusters.length - 1; stage >= 0; stage -= 1) {
     const members = membersOf(clusters[stage]);
@@ -85,7 +86,7 @@ function freest(neighbours, given, used) {
 }
 
 /* Colour of a depth; the scale is as wide as the network allows. */
-function depthColour(depth) {
+export function depthColour(depth) {
   const low = DATA.locations[0];
   const part = Math.min(1, Math.max(0, (depth - low) / (DATA.depth - low)));
   return DATA.scale[Math.round(part * (DATA.scale.length - 1))];

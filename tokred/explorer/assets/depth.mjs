@@ -1,9 +1,15 @@
 /* The second view: through how many blocks the token at each place goes, as a mean over the data set. */
+import { BACKBONES, DATA, DATASETS, keyOf } from "./data.mjs";
+import { state } from "./state.mjs";
+import { byId, element, headOf, labelled, listNotes, percent, place, selectFor } from "./dom.mjs";
+import { depthColour } from "./colours.mjs";
+import { DARK, sheet, stroke, tokenPicture } from "./picture.mjs";
+
 let maps = [];
 let mapsDrawnAgain = 0;
 let mapPointedAt = null;
 
-function startDepth() {
+export function startDepth() {
   byId("depth-controls").append(
     selectFor("dataset", "Data set", labelled(DATASETS)),
     selectFor("backbone", "Backbone", labelled(BACKBONES)),
@@ -26,7 +32,7 @@ function startDepth() {
   new ResizeObserver(redrawMaps).observe(byId("depth-cards"));
 }
 
-function showDepth() {
+export function showDepth() {
   if (state.tab !== "depth") return;
   maps = [];
   const without = [];

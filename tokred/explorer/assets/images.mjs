@@ -1,4 +1,12 @@
 /* The first view: one image, seen by all methods side by side. */
+import {
+  BACKBONES, COLUMNS, DATA, DATASETS, DROPPED, keyOf, measure, patternOf, ROWS, SCORES,
+} from "./data.mjs";
+import { ALL, choose, state } from "./state.mjs";
+import { byId, element, headOf, labelled, listNotes, percent, place, radiosFor, selectFor } from "./dom.mjs";
+import { fate, keptOf, litBy, planOf, summary } from "./plan.mjs";
+import { drawLight, drawPattern, tokenPicture } from "./picture.mjs";
+
 let panels = [];
 let shownImage = new Image();
 let pointedAt = null;
@@ -7,7 +15,7 @@ let drawnAgain = 0;
 const datasetNow = () => DATASETS.get(state.dataset);
 const imageNow = () => datasetNow().images.findIndex((image) => image.id === state.image);
 
-function startImages() {
+export function startImages() {
   const controls = [
     selectFor("dataset", "Data set", labelled(DATASETS)),
     selectFor("backbone", "Backbone", labelled(BACKBONES)),
@@ -120,7 +128,7 @@ function light(token, spokenFor, spokenPlan) {
   }
 }
 
-function showImages() {
+export function showImages() {
   if (state.tab !== "images") return;
   panels = [];
   showChooser();

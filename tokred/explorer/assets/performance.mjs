@@ -1,4 +1,8 @@
 /* The third view: how well every run does, to sort and to filter. */
+import { BACKBONES, DATA, DATASETS, measure, METHODS } from "./data.mjs";
+import { addressOf, ALL, checked, choose, state } from "./state.mjs";
+import { byId, element, labelled, listNotes, percent, plural, selectFor, symbolOf } from "./dom.mjs";
+
 const HEADS = [
   ["method", "Method"], ["keep_rate", "Keep rate"], ["score", "Score (%)"], ["difference", "To unreduced"],
   ["dataset", "Data set"], ["backbone", "Backbone"], ["seed", "Seed"], ["family", "Family"], ["loss", "Loss"],
@@ -29,7 +33,7 @@ RUNS.sort((a, b) => {
   return studyOrder(a).map((value, index) => value - other[index]).find((value) => value !== 0) ?? 0;
 });
 
-function startPerformance() {
+export function startPerformance() {
   byId("performance-controls").append(
     selectFor("in", "Data set", labelled(DATASETS)),
     selectFor("with", "Backbone", labelled(BACKBONES)),
@@ -38,7 +42,7 @@ function startPerformance() {
 }
 
 /* What a column of a row shows as text. */
-function cellText(row, column) {
+export function cellText(row, column) {
   const value = row[column];
   switch (column) {
     case "dataset": return DATASETS.get(value).label;
@@ -55,7 +59,7 @@ function cellText(row, column) {
 const signed = (value) => `${value < 0 ? "\u2212" : "+"}${Math.abs(value).toFixed(2)}`;
 
 /* Rows that pass the filters, sorted; what has no number comes last either way. */
-function chosenRuns() {
+export function chosenRuns() {
   const passes = (value, filter) => filter === ALL || value === filter;
   const rows = RUNS.filter((row) =>
     passes(row.dataset, state.in) && passes(row.backbone, state.with) && passes(row.keep_rate, state.at));
@@ -70,7 +74,7 @@ function chosenRuns() {
   return [...rows].sort(compared);
 }
 
-function showPerformance() {
+export function showPerformance() {
   if (state.tab !== "performance") return;
   const columns = HEADS.filter(([name]) => name !== "seed" || DATA.seeds.length > 1);
   const rows = chosenRuns();

@@ -1,4 +1,11 @@
 /* The page as a whole: its heading, its tabs, and the first look. */
+import { COLUMNS, DATA, ROWS, STAGES } from "./data.mjs";
+import { choose, listeners, state, TABS } from "./state.mjs";
+import { byId, element, plural } from "./dom.mjs";
+import { showImages, startImages } from "./images.mjs";
+import { showDepth, startDepth } from "./depth.mjs";
+import { showPerformance, startPerformance } from "./performance.mjs";
+
 function startHeading() {
   const rates = DATA.rates.map((rate) => +(100 * rate).toFixed(6)).join(", ");
   const facts = [

@@ -1,11 +1,15 @@
 /* A picture of tokens on canvas: one layer for the pattern, one for what the pointer or the keys are at. */
+import { COLUMNS, ROWS, TOKENS } from "./data.mjs";
+import { element } from "./dom.mjs";
+import { EDGES, PALETTE, PLAIN } from "./colours.mjs";
+
 const VEIL = "rgba(255, 255, 255, 0.78)";
 const HATCH = "rgba(71, 85, 105, 0.45)";
 const SHADE = "rgba(15, 23, 42, 0.6)";
-const DARK = "#0f172a";
+export const DARK = "#0f172a";
 
 /* A focusable box with two canvases; `move` hears of the token that is pointed at, null for none. */
-function tokenPicture(label, move) {
+export function tokenPicture(label, move) {
   const layers = [element("canvas", { class: "layer" }), element("canvas", { class: "layer" })];
   const roles = { role: "application", "aria-roledescription": "token picture", "aria-label": label };
   const box = element("div", { class: "picture", tabindex: 0, ...roles }, ...layers);
@@ -40,7 +44,7 @@ function tokenPicture(label, move) {
 const middle = () => Math.floor(ROWS / 2) * COLUMNS + Math.floor(COLUMNS / 2);
 
 /* The token that a key leads to; undefined for other keys. */
-function stepped(token, key) {
+export function stepped(token, key) {
   const row = Math.floor(token / COLUMNS);
   const column = token % COLUMNS;
   switch (key) {
@@ -55,7 +59,7 @@ function stepped(token, key) {
 }
 
 /* An empty canvas as fine as the screen, with the place of each token. */
-function sheet(canvas) {
+export function sheet(canvas) {
   const ratio = Math.min(window.devicePixelRatio || 1, 2);
   canvas.width = Math.max(1, Math.round(canvas.clientWidth * ratio));
   canvas.height = Math.max(1, Math.round(canvas.clientHeight * ratio));
@@ -69,7 +73,7 @@ function sheet(canvas) {
   return { context: canvas.getContext("2d"), cell, ratio, size: Math.min(x(1), y(1)) };
 }
 
-function drawPattern(canvas, image, plan) {
+export function drawPattern(canvas, image, plan) {
   const { context, cell, ratio, size } = sheet(canvas);
   context.imageSmoothingEnabled = image.naturalWidth > 64; /* pixels of small images as they are */
   context.imageSmoothingQuality = "high";
@@ -114,7 +118,7 @@ function borders(cell, edges) {
   return path;
 }
 
-function stroke(context, path, colour, width) {
+export function stroke(context, path, colour, width) {
   context.strokeStyle = colour;
   context.lineWidth = width;
   context.lineCap = "square";
@@ -122,7 +126,7 @@ function stroke(context, path, colour, width) {
 }
 
 /* The mark of a cluster's center: small where the cluster is this one token. */
-function mark(context, [x, y, width, height], size, single) {
+export function mark(context, [x, y, width, height], size, single) {
   context.beginPath();
   context.arc(x + width / 2, y + height / 2, size * (single ? 0.08 : 0.2), 0, 2 * Math.PI);
   context.fillStyle = "#ffffff";
@@ -134,7 +138,7 @@ function mark(context, [x, y, width, height], size, single) {
 
 /* Everything but the lit tokens in shade where there are clusters, an outline around them, and a frame around
    the token itself. */
-function drawLight(canvas, lit, token, shade) {
+export function drawLight(canvas, lit, token, shade) {
   const { context, cell, ratio } = sheet(canvas);
   if (token === null) return;
   const inside = new Set(lit);

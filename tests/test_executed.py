@@ -1,0 +1,63 @@
+"""The option `--all-modules`: which modules count as reached by tests."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from tests.executed import ELSEWHERE, PACKAGE, Recorder, modules_with_functions, within
+from tokred.metrics import chance
+
+
+def finished(recorder: Recorder) -> tuple[int, list[str]]:
+    """Exit status of a session that ends with what a recorder has seen, and what it says is missing."""
+    session = SimpleNamespace(config=SimpleNamespace(), exitstatus=0)
+    recorder.pytest_sessionfinish(session)
+    return session.exitstatus, recorder._missing
+
+
+def test_modules_are_known_with_whether_they_have_functions() -> None:
+    found = modules_with_functions()
+    assert found["metrics/chance.py"]
+    assert not found["metrics/__init__.py"]
+    assert len(found) == len(list(PACKAGE.rglob("*.py")))
+
+
+def test_importing_a_module_with_functions_is_not_enough() -> None:
+    status, missing = finished(Recorder())
+    assert status == pytest.ExitCode.TESTS_FAILED
+    assert "metrics/chance.py: no test runs a function of it" in missing
+
+
+def test_a_function_that_ran_counts_for_its_module() -> None:
+    recorder = Recorder()
+    run = recorder.pytest_runtest_protocol()
+    next(run)
+    chance.image_seeds(0, ["a"])
+    with pytest.raises(StopIteration):
+        run.send(None)
+    _, missing = finished(recorder)
+    assert [line for line in missing if line.startswith("metrics/chance.py")] == []
+    assert "metrics/depth.py: no test runs a function of it" in missing
+
+
+def test_a_worker_tells_the_main_process() -> None:
+    recorder, everything = Recorder(), list(modules_with_functions())
+    node = SimpleNamespace(workeroutput={"imported": everything, "executed": everything[:-1]})
+    recorder.pytest_testnodedown(node, None)
+    recorder.pytest_testnodedown(SimpleNamespace(workeroutput={"executed": everything[-1:]}), None)
+    assert finished(recorder) == (0, [])
+
+
+def test_other_files_do_not_count() -> None:
+    assert within(__file__) is None
+    assert within(None) is None
+    assert within(chance.__file__) == "metrics/chance.py"
+
+
+def test_exceptions_name_programs_and_their_tests() -> None:
+    for module, test in ELSEWHERE.items():
+        assert module.endswith("__main__.py")
+        assert (PACKAGE / module).is_file()
+        assert (PACKAGE.parent / test).is_file()

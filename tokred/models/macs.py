@@ -1,0 +1,116 @@
+"""Multiply-accumulates (MACs) of a Vision Transformer's forward pass, from numbers of tokens alone.
+
+Matrix products are counted: patch embedding, linear layers, attention scores, their products with values,
+and the classifier. Biases, norms, activations, and what a reduction method computes itself are not. All
+blocks are alike. This module does not import torch, so that the process that plans a study can use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from timm.models.vision_transformer import VisionTransformer
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a Vision Transformer.
+
+    Attributes:
+        num_tokens: P, spatial tokens of the input grid.
+        num_prefix: prefix tokens (CLS, registers).
+        patch_dim: values of a patch (colors, height, width).
+        embed_dim: width of a token.
+        mlp_dim: width of the hidden layer of a block's MLP.
+        depth: number of blocks.
+        num_classes: outputs of the classifier, 0 for none.
+    """
+
+    num_tokens: int
+    num_prefix: int
+    patch_dim: int
+    embed_dim: int
+    mlp_dim: int
+    depth: int
+    num_classes: int
+
+    @classmethod
+    def of(cls, vit: VisionTransformer) -> Shape:
+        """The sizes of a timm model, which may be on the meta device."""
+        return cls(
+            num_tokens=vit.patch_embed.num_patches,
+            num_prefix=vit.num_prefix_tokens,
+            patch_dim=vit.patch_embed.proj.weight[0].numel(),
+            embed_dim=vit.embed_dim,
+            mlp_dim=vit.blocks[0].mlp.fc1.out_features,
+            depth=len(vit.blocks),
+            num_classes=vit.num_classes,
+        )
+
+    def unreduced(self) -> list[BlockTokens]:
+        """The tokens of every block where nothing is reduced."""
+        return [BlockTokens.all(self.num_prefix + self.num_tokens)] * self.depth
+
+
+@dataclass(frozen=True)
+class BlockTokens:
+    """Numbers of tokens at the parts of a block, prefix tokens included.
+
+    Attributes:
+        keys: tokens that enter the block; queries, keys and values are computed of all of them.
+        queries: tokens whose attention output is computed.
+        mlp: tokens that pass through the MLP.
+    """
+
+    keys: int
+    queries: int
+    mlp: int
+
+    @classmethod
+    def all(cls, tokens: int) -> BlockTokens:
+        """A block that all of its tokens pass through."""
+        return cls(tokens, tokens, tokens)
+
+
+@dataclass(frozen=True)
+class Macs:
+    """Multiply-accumulates of one image by component.
+
+    Attributes:
+        embedding: the patch embedding.
+        attention: projections, scores, and weighted sums of values.
+        mlp: the MLPs of all blocks.
+        head: the classifier.
+    """
+
+    embedding: int
+    attention: int
+    mlp: int
+    head: int
+
+    @property
+    def total(self) -> int:
+        """The sum over components."""
+        return self.embedding + self.attention + self.mlp + self.head
+
+
+def forward_macs(shape: Shape, blocks: Iterable[BlockTokens]) -> Macs:
+    """Multiply-accumulates of one image.
+
+    Args:
+        shape: the network.
+        blocks: the tokens of every block, in order.
+
+    >>> deit_small = Shape(196, 1, 3 * 16 * 16, 384, 4 * 384, 12, 1000)
+    >>> forward_macs(deit_small, deit_small.unreduced()).total
+    4598882304
+    """
+    dim, attention, mlp = shape.embed_dim, 0, 0
+    for block in blocks:
+        projections = 3 * block.keys + block.queries
+        attention += projections * dim**2 + 2 * block.queries * block.keys * dim
+        mlp += 2 * block.mlp * dim * shape.mlp_dim
+    return Macs(shape.num_tokens * shape.patch_dim * dim, attention, mlp, dim * shape.num_classes)

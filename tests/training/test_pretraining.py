@@ -57,6 +57,7 @@ class Killed(Exception):
     """Stands for the end of the process."""
 
 
+@pytest.mark.slow
 def test_a_killed_pretraining_ends_with_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_killed_pretraining_ends_with_the_same_bits(
     assert [row["epoch"] for row in whole.history] == [1, 2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["of other settings", "damaged"])
 def test_a_state_that_cannot_be_used(state: str, tmp_path: Path) -> None:
     trainer(lr=0.1).fit(tmp_path / "state", "other")
@@ -127,6 +129,7 @@ def test_batches_are_fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert torch.equal(torch.cat(seen), pictures("train", 0, 28, (5, 5)).pixels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guidance", [0.0, 1.0])
 def test_guidance_makes_the_cls_token_look_at_the_digit(guidance: float, tmp_path: Path) -> None:
     """Within a few steps, and from the block on that the recipe names."""
@@ -176,6 +179,7 @@ def job(backbone: Backbone, checkpoint: str, history: str, properties: str, **re
     )
 
 
+@pytest.mark.slow
 def test_job(tmp_path: Path) -> None:
     """Weights in half precision of the normalized network, its properties, its history; no state stays."""
     files = {name: str(tmp_path / name) for name in ("w.safetensors", "h.parquet", "p.json")}

@@ -20,9 +20,14 @@ from tokred.files import visible_files
 from tokred.methods.registry import METHODS
 from tokred.study.hyperparameters import OWN, PUBLISHED
 from tokred.orchestration.rule_code import LOOKS, RuleCode, facts_of_methods, facts_of_metrics
-from tokred.study.run import PRETRAINING, RUN_PATH, UNREDUCED, Run
+from tokred.study.run import RUN_PATH, UNREDUCED, Run
 from tokred.search import plan as search
-from tokred.orchestration.snakefile import StudyError, explain_errors, give_package_to_jobs, look_for_jobs_when_one_ends
+from tokred.orchestration.snakefile import (
+    StudyError,
+    explain_errors,
+    give_package_to_jobs,
+    look_for_jobs_when_one_ends,
+)
 
 give_package_to_jobs(workflow.basedir)
 with explain_errors():
@@ -63,7 +68,7 @@ STUDY_ARTIFACTS = [name for name, artifact in ARTIFACTS.items() if artifact.obst
 
 
 wildcard_constraints:
-    dataset="|".join([*STUDY.settings.datasets, PRETRAINING]),
+    dataset="|".join(STUDY.settings.datasets),
     backbone="|".join(STUDY.settings.backbones),
     method="|".join(METHODS),
     keep_rate=r"[01]\.[0-9][0-9]+",
@@ -110,10 +115,15 @@ def runs_of_slice(stage):
 
 
 def dataset_of(name):
-    """Configuration of a data set of the study, or of the pretraining's."""
-    if name == PRETRAINING and STUDY.pretraining is None:
+    """Configuration of a data set of the study."""
+    return STUDY.settings.datasets[name]
+
+
+def recipe_of(backbone):
+    """How a backbone is pretrained."""
+    if STUDY.pretraining is None:
         raise StudyError(f"study {STUDY.study!r} pretrains nothing: it has no key `pretraining`")
-    return STUDY.pretraining.dataset if name == PRETRAINING else STUDY.settings.datasets[name]
+    return STUDY.pretraining_for(backbone)
 
 
 def images_of(name, backbone):

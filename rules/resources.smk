@@ -64,11 +64,18 @@ def training_load(wildcards, input):
     return load_of(run, input.train, training.epochs, training.batch_size)
 
 
-def pretraining_load(wildcards, input):
-    """The work of training a backbone from scratch; every phase as deep as the last."""
-    phases = [phase["training"] for phase in STUDY.pretraining_for(wildcards.backbone)]
-    epochs, batch_size = sum(phase["epochs"] for phase in phases), phases[-1]["batch_size"]
-    return load_of(STUDY.pretraining_run(wildcards.backbone), input.train, epochs, batch_size)
+def pretraining_load(wildcards):
+    """The work of training a backbone from scratch, in one process, on pictures that are drawn as they are needed."""
+    recipe = recipe_of(wildcards.backbone)
+    return resources.Load(
+        images=recipe.steps * recipe.batch_size,
+        epochs=1,
+        batch_size=recipe.batch_size,
+        backbone=STUDY.settings.backbones[wildcards.backbone],
+        streamed=True,
+        hardware=STUDY.hardware.model_copy(update={"processes": 1, "nodes": 1}),
+        gpus=gpus(1),
+    )
 
 
 def extraction_load(wildcards, input):
@@ -85,12 +92,12 @@ def training_minutes(wildcards, input, attempt):
     return training_load(wildcards, input).minutes(attempt)
 
 
-def pretraining_memory(wildcards, input, attempt):
-    return pretraining_load(wildcards, input).memory(attempt)
+def pretraining_memory(wildcards, attempt):
+    return pretraining_load(wildcards).memory(attempt)
 
 
-def pretraining_minutes(wildcards, input, attempt):
-    return pretraining_load(wildcards, input).minutes(attempt)
+def pretraining_minutes(wildcards, attempt):
+    return pretraining_load(wildcards).minutes(attempt)
 
 
 def extraction_memory(wildcards, input, attempt):

@@ -2,25 +2,25 @@
 
 
 rule pretrain:
-    input:
-        train=f"{RESULTS}/datasets/pretraining/train.parquet",
     output:
         checkpoint=f"{RESULTS}/pretrained/{{backbone}}.safetensors",
         history=f"{RESULTS}/pretrained/{{backbone}}.history.parquet",
+        properties=f"{RESULTS}/pretrained/{{backbone}}.json",
     log:
         f"{LOGS}/pretrain/{{backbone}}.log",
     conda:
         ENVIRONMENT
-    threads: STUDY.hardware.threads
+    threads: 1 + STUDY.hardware.workers
     resources:
-        **resources_of_training(),
+        gpus=lambda w: gpus(1),
+        gpu=lambda w: gpus(1),
+        nodes=1,
         mem_mb=pretraining_memory,
         runtime=pretraining_minutes,
     params:
         run=lambda w: asdict(STUDY.pretraining_run(w.backbone)),
         model=lambda w: model_of(STUDY.pretraining_run(w.backbone)),
-        images=lambda w: images_of(PRETRAINING, w.backbone).model_dump(),
-        phases=lambda w: STUDY.pretraining_for(w.backbone),
+        recipe=lambda w: recipe_of(w.backbone).model_dump(),
         code=lambda w: CODE.run("pretrain", UNREDUCED),
     script:
         "../workflow/scripts/pretrain.py"

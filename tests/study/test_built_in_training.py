@@ -146,11 +146,6 @@ def test_labels_of_data_sets() -> None:
     ("changes", "message"),
     [
         (
-            at("settings.datasets.pretraining", PETS),
-            r"settings\.datasets\.pretraining: the name is reserved for the images of `pretraining`",
-        ),
-        (at("settings.datasets.Pretraining", PETS), "the name is reserved"),
-        (
             {"datasets": ["digits", "Digits"], "settings": {"datasets": {"Digits": {"adapter": "digits"}}}},
             "datasets: 'digits' and 'Digits' are one folder where files ignore case",
         ),
@@ -168,12 +163,6 @@ def test_labels_of_data_sets() -> None:
         ),
         (at("settings.datasets.digits.label", " "), r"datasets\.digits\.label: expected text in one line"),
         (at("settings.datasets.digits.label", "a\nb"), r"datasets\.digits\.label: expected text in one line"),
-        (
-            overlaid(
-                at("pretraining.training.flip", 0.5), at("settings.backbones.vit_nano.weights", "pretrain")
-            ),
-            "pretraining of vit_nano: flip: only for data sets with",
-        ),
         (
             at("built_in_training.epoch", 3),
             r"training of digits/.*\n?.*epoch: unknown key \(did you mean 'epochs'",

@@ -3,17 +3,16 @@
 from tokred.orchestration.job_runner import run_job
 
 run_job(
-    "tokred.training.job:pretrain",
+    "tokred.training.pretraining:pretrain",
     {
         "job": {
             "run": snakemake.params.run,
             "model": snakemake.params.model,
-            "images": snakemake.params.images,
-            "phases": snakemake.params.phases,
+            "recipe": snakemake.params.recipe,
             "code": snakemake.params.code,
-            "train_table": snakemake.input.train,
             "checkpoint": snakemake.output.checkpoint,
             "history": snakemake.output.history,
+            "properties": snakemake.output.properties,
             # From the configuration: what computes must not decide what is computed again.
             "hardware": snakemake.config.get("hardware", {}),
         },

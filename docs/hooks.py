@@ -29,8 +29,8 @@ GENERATED = {
 }
 #: Pages that are one section of the README, by its heading.
 FROM_README = {"Adding a method": "adding-a-method.md"}
-#: Draws the diagrams. It is 2.5 MB, and so comes by `npm ci --prefix tests/javascript`. Without that, Material for
-#: MkDocs has browsers load Mermaid from a server.
+#: Draws the diagrams; 2.5 MB, so it comes by `npm ci --prefix tests/javascript`. Without that, Material
+#: for MkDocs has browsers load Mermaid from a server.
 MERMAID = ROOT / "tests/javascript/node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js"
 
 
@@ -210,7 +210,7 @@ def _tables() -> Iterator[str]:
         "[Analyze results](results.md) shows how to read them, and which tables a study has.\n"
     )
     source = Path(schemas.__file__).read_text(encoding="utf-8")
-    for comment, name in re.findall(r"((?:^#: .*\n)+)^([A-Z]+) = pa\.schema", source, re.M):
+    for comment, name in re.findall(r"((?:^#: .*\n)+)^([A-Z_]+) = pa\.schema", source, re.M):
         schema: pa.Schema = getattr(schemas, name)
         yield f"## {name.lower()}\n\n{escaped(comment.replace('#: ', ''))}"
         yield "| column | type |\n| --- | --- |"

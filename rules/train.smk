@@ -2,27 +2,26 @@
 
 
 rule pretrain:
-    input:
-        train=PLAN.image_table(PRETRAINING, "train"),
     output:
         checkpoint=f"{RESULTS}/pretrained/{{backbone}}.safetensors",
         history=f"{RESULTS}/pretrained/{{backbone}}.history.parquet",
+        properties=f"{RESULTS}/pretrained/{{backbone}}.json",
     log:
         f"{LOGS}/pretrain/{{backbone}}.log",
     conda:
         ENVIRONMENT
-    threads: STUDY.hardware.threads
+    threads: 1 + STUDY.hardware.workers
     resources:
-        **asked_for_training(PLAN.pretraining_load),
+        **asked(PLAN.pretraining_load),
+        gpus=lambda w: gpus(1),
+        gpu=lambda w: gpus(1),
+        nodes=1,
     params:
         job=JOBS["pretrain"],
         as_one="job",
         takes=["hardware"],
         arguments=PLAN.pretraining,
-        files=lambda w, input, output: {
-            "train_table": input.train,
-            **dict(output.items()),
-        },
+        files=lambda w, output: dict(output.items()),
     message:
         MESSAGE
     script:

@@ -355,6 +355,33 @@ def check_sources(table: Table, tables: Tables, view: View) -> None:
                 assert table.values.loc[METHODS[name].plain_label, (label, _percent(rate))] == expected
 
 
+def check_object_recall(fig: Figure, tables: Tables, view: View) -> None:
+    rows, scores = tables["object_recall"], tables["scores"].set_index(_RUN)["score"]
+    metrics = ("object_recall", "object_purity")
+    metrics = [metric for metric in metrics if (rows["metric"] == metric).any()]
+    panels = grid(fig, len(metrics))
+    assert panels.shape[1] == len(view.keep_rates) + 1
+    for metric, (*of_rates, against) in zip(metrics, panels, strict=True):
+        chosen = rows[rows["metric"] == metric]
+        assert of_rates[0].get_ylabel() == METRICS[metric].label
+        for rate, axes in zip(view.keep_rates, of_rates, strict=True):
+            of_rate = chosen[chosen["keep_rate"] == rate]
+            drawn = labelled(axes)
+            assert set(drawn) == {METHODS[name].label for name in of_rate["method"]}
+            for name, of_method in of_rate.groupby("method"):
+                expected = of_method.groupby("stage")["mean"].mean()
+                np.testing.assert_allclose(drawn[METHODS[name].label][1], expected)
+        last = chosen[chosen["stage"] == len(view.locations)]
+        reduced = scores.loc[list(last[_RUN].itertuples(index=False, name=None))].to_numpy()
+        models = last[["dataset", "backbone", "seed"]].itertuples(index=False, name=None)
+        unreduced = [scores.loc[(d, b, "none", "1.00", s)] for d, b, s in models]
+        last = last.assign(change=reduced - unreduced)
+        drawn = labelled(against)
+        for name, of_method in last.groupby("method"):
+            expected = of_method.groupby("keep_rate")[["change", "mean"]].mean()
+            np.testing.assert_allclose(drawn[METHODS[name].label], expected.to_numpy().T)
+
+
 CHECKS: dict[str, Callable[..., None]] = {
     "ranks:draw": check_ranks,
     "comparison:draw": check_comparison,
@@ -362,6 +389,7 @@ CHECKS: dict[str, Callable[..., None]] = {
     "lines:draw_backbones": check_backbones,
     "lines:draw_fixed": check_fixed,
     "actual_keep_rates:draw": check_actual_keep_rates,
+    "object_recall:draw": check_object_recall,
     "dataset_pairs:draw_backbones": check_pairs_by_backbone,
     "dataset_pairs:draw_metrics": check_pairs_by_metric,
     "depth_maps:draw": check_depth_maps,

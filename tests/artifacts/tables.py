@@ -28,7 +28,8 @@ def view(datasets: int, backbones: int, rates: tuple[str, ...], methods: tuple[s
     backbone_labels = {name: name.replace("_", "-") for name in sizes}
     shape = {"locations": (3, 6, 9), "grid": (14, 14), "depth": 12}
     axes = {"datasets": labels, "backbones": backbone_labels, "methods": methods, "keep_rates": rates}
-    return View("made_up", **axes, seeds=(0,), **shape, searched=True, reference="the paper")
+    made = {"searched": True, "reference": "the paper", "masked": names[:2]}
+    return View("made_up", **axes, seeds=(0,), **shape, **made)
 
 
 VIEWS = {
@@ -136,6 +137,17 @@ def made_up(view: View) -> dict[str, pd.DataFrame]:
             ("non_empty_clusters", rng.random(), "clusters"),
         )
         if getattr(METHODS[run["method"]], has)
+    ]
+    tables["object_recall"] = [
+        {
+            **run,
+            "stage": stage,
+            "metric": "object_purity" if METHODS[run["method"]].clusters else "object_recall",
+        }
+        | {"mean": rng.random(), "std": 0.1, "n": 10, "chance": rng.uniform(0.1, 0.5), "left_out": 0}
+        for run in reduced
+        for stage in stages
+        if run["dataset"] in view.masked
     ]
     tables["pictures"] = [
         {"dataset": dataset, "place": place, "image_id": f"i{place}", "label": f"class {place}, another"}

@@ -12,7 +12,10 @@ import pandas as pd
 import pytest
 
 from benchmarks.study import write_features, write_patterns
+from tests.comparison.masked_images import write_images
 from tokred.comparison.datasets import compare_maps
+from tokred.comparison.object_recall import compare_with_masks
+from tokred.comparison.runs import open_runs
 from tokred.metrics.registry import METRICS
 from tokred.orchestration.rule_code import TABLE_METRICS
 from tokred.study.run import Run
@@ -33,6 +36,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compare(folder: Path) -> Callable[[str], pd.DataFrame]:
     """The rows of a table of pairs, by its name."""
     patterns = [write_patterns(folder, run, 6) for run in RUNS]
+    ids = open_runs(patterns)[0].image_ids.to_pylist()
+    images = write_images(folder / "test.parquet", ids, [np.eye(28, dtype=np.uint8) * 255] * len(ids))
+    ids = open_runs(patterns)[0].image_ids.to_pylist()
+    images = write_images(folder / "test.parquet", ids, [np.eye(28, dtype=np.uint8) * 255] * len(ids))
     features = [write_features(folder, run, 20, 4) for run in RUNS if run.backbone == "deit_small"]
     maps = pd.DataFrame(
         asdict(Run(dataset, "deit_small", "topk", "0.50", 0)) | {"token": token, "depth": float(depth)}
@@ -43,6 +50,8 @@ def compare(folder: Path) -> Callable[[str], pd.DataFrame]:
     def rows(table: str) -> pd.DataFrame:
         if table == "datasets":
             return pd.DataFrame(compare_maps(maps, (2, 2)))
+        if table == "object_recall":
+            return pd.DataFrame(compare_with_masks(open_runs(patterns), images, 28, None))
         inputs = {"patterns": patterns, "cls_features": features}
         return pd.DataFrame(importlib.import_module(f"tokred.comparison.{table}").compare(inputs))
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.data.tables import MULTI, SINGLE, row, written
-from tokred.data import compose, registry
+from tokred.data import registry, synthetic
 from tokred.data.image_table import ImageTable
 from tokred.data.info import TableInfo
 from tokred.data.options import CountOptions
@@ -39,7 +39,7 @@ def test_unknown_split_of_built_in_data(name: str) -> None:
 
 
 def test_unknown_split_of_scans_and_photographs() -> None:
-    for function in (compose.scans, compose.photographs):
+    for function in (synthetic.scans, synthetic.photographs):
         with pytest.raises(ValueError, match="split 'validation'"):
             function("validation")
 

@@ -55,7 +55,7 @@ def test_tables_hold_what_the_model_does(method: str, dataset: str, tmp_path: Pa
     files = outputs(tmp_path)
     extract_run(job(run, checkpoint, table, files, code={"extract": "e0"}))
 
-    images = Images.read(table, 32)
+    images = Images.read(table, 30)
     with torch.no_grad():
         logits, trace = model.trace(normalize(images.pixels, BACKBONE))
     stored = pq.read_table(files.predictions)
@@ -107,7 +107,7 @@ def test_nothing_is_left_of_a_failed_extraction(tmp_path: Path) -> None:
 
     model.trace = failing
     with pytest.raises(RuntimeError, match="broken in mid-run"):
-        extract(model, run, BACKBONE, Images.read(table, 32), 8, outputs(tmp_path / "out"), {})
+        extract(model, run, BACKBONE, Images.read(table, 30), 8, outputs(tmp_path / "out"), {})
     assert len(calls) == 3
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -120,7 +120,7 @@ def test_features_that_are_not_finite_are_no_result(tmp_path: Path) -> None:
     with torch.no_grad():
         model.norm.weight.fill_(1e38)  # finite weights, infinite logits
         model.head.weight.fill_(1e38)
-    images = Images.read(table, 32)
+    images = Images.read(table, 30)
     with pytest.raises(NotFiniteError, match=r"digits/tiny/topk/0\.70/0: logits or features of image '"):
         extract(model, run, BACKBONE, images, 8, outputs(tmp_path / "out"), {})
     assert list((tmp_path / "out").iterdir()) == []

@@ -17,9 +17,12 @@ from tests.metrics.pairs import moments
 from tokred.metrics.clusterings import entropies
 from tokred.metrics.registry import METRICS, Metric
 
+#: Kinds of metrics with a value an image.
+OF_IMAGES = ("sets", "objects", "clusterings")
+
 
 def draw(kind: str, rng: np.random.Generator) -> object:
-    if kind == "sets":
+    if kind in ("sets", "objects"):
         return rng.random((30, 64)) < 0.5
     if kind == "clusterings":
         return rng.integers(0, rng.integers(2, 30), (30, 64))
@@ -49,7 +52,7 @@ def test_contract(name: str, rng: np.random.Generator) -> None:
         a, b = draw(metric.kind, rng), draw(metric.kind, rng)
         value, swapped, same = apply(metric, a, b), apply(metric, b, a), apply(metric, a, a)
         assert value.dtype == np.float64
-        assert value.shape == ((30,) if metric.kind in ("sets", "clusterings") else (1,))
+        assert value.shape == ((30,) if metric.kind in OF_IMAGES else (1,))
         for values in (value, swapped, same):
             assert ((low <= values) & (values <= high)).all()
         best = 0.0 if not metric.larger_is_similar else high
@@ -58,9 +61,7 @@ def test_contract(name: str, rng: np.random.Generator) -> None:
     assert any(asymmetric) != metric.symmetric
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, metric in METRICS.items() if metric.kind in ("sets", "clusterings")]
-)
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.kind in OF_IMAGES])
 def test_batch_equals_one_by_one(name: str, rng: np.random.Generator) -> None:
     metric = METRICS[name]
     a, b = draw(metric.kind, rng), draw(metric.kind, rng)
@@ -68,11 +69,9 @@ def test_batch_equals_one_by_one(name: str, rng: np.random.Generator) -> None:
     np.testing.assert_allclose(apply(metric, a, b), single, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, metric in METRICS.items() if metric.kind in ("sets", "clusterings")]
-)
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.kind in OF_IMAGES])
 def test_no_images(name: str) -> None:
-    nothing = np.zeros((0, 64), dtype=bool if METRICS[name].kind == "sets" else int)
+    nothing = np.zeros((0, 64), dtype=int if METRICS[name].kind == "clusterings" else bool)
     assert apply(METRICS[name], nothing, nothing).shape == (0,)
 
 
@@ -103,14 +102,16 @@ def test_examples() -> None:
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_metrics_of_sets_alone_have_an_expected_value(name: str, rng: np.random.Generator) -> None:
+def test_metrics_of_sets_and_objects_alone_have_an_expected_value(
+    name: str, rng: np.random.Generator
+) -> None:
     """It is the mean over shuffled tokens; clusterings are permuted instead, maps and features have none."""
     metric = METRICS[name]
-    if metric.kind != "sets":
+    if metric.kind not in ("sets", "objects"):
         with pytest.raises(ValueError, match=f"metric '{name}' has no function of its expected value"):
             metric.load_expected()
         return
-    a, b = rng.random((2, 5000, 64)) < rng.random((2, 5000, 1))
+    a, b = rng.random((2, 5000, 64)) < rng.uniform(0.2, 1, (2, 5000, 1))
     difference = metric.load()(rng.permuted(a, axis=1), b) - metric.load_expected()(a, b)
     assert abs(difference.mean()) < 4 * difference.std() / np.sqrt(len(difference))
     assert 0 < metric.load_expected()(a, b).mean() < 1

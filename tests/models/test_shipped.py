@@ -2,60 +2,66 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 
-from tokred.data.in_memory import Images, normalize
-from tokred.data.prepare import prepare
-from tokred.evaluation.scores import score
 from tokred.models import shipped
-from tokred.models.factory import build_model
+from tokred.models.digit_properties import measure_on_digits
+from tokred.models.factory import build_vit
 from tokred.models.weights import load_weights
-from tokred.study import Training, parse
-from tokred.study.parts import Dataset
+from tokred.study import parse
 from tokred.study.study import Study
 
 ROOT = Path(__file__).parents[2]
 STUDY = parse(Study, yaml.safe_load((ROOT / "config.yaml").read_text()), "config.yaml")
 BACKBONES = list(STUDY.settings.backbones)
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
-    path = str(tmp_path_factory.mktemp("digits") / "test.parquet")
-    prepare("digits", "digits", "test", STUDY.options_of(STUDY.pretraining.dataset), path)
-    return Images.read(path, 32)
+FORMER = pytest.mark.xfail(strict=True, reason="weights of the former pictures and the former recipe")
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_file_and_recipe(name: str) -> None:
-    entry = shipped.manifest()[name]
-    assert hashlib.sha256(shipped.path(name).read_bytes()).hexdigest() == entry["sha256"]
-    # Settings that came later had no effect then, as they have none by default.
-    phases = [{**p, "training": Training(**p["training"]).model_dump()} for p in entry["recipe"]["phases"]]
-    assert phases == STUDY.pretraining_for(name)
-    assert Dataset(**entry["recipe"]["dataset"]) == STUDY.pretraining.dataset
+def test_file(name: str) -> None:
+    assert shipped.sha256(shipped.path(name)) == shipped.manifest()[name]["sha256"]
+
+
+@FORMER
+@pytest.mark.parametrize("name", BACKBONES)
+def test_recipe(name: str) -> None:
+    assert shipped.manifest()[name]["recipe"] == STUDY.pretraining_for(name).model_dump()
 
 
 def test_size() -> None:
     assert sum(shipped.path(name).stat().st_size for name in BACKBONES) < 3_000_000
 
 
+@FORMER
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BACKBONES)
-def test_unreduced_model_reads_digits(name: str, images: Images) -> None:
+def test_properties(name: str) -> None:
+    """As stored in the manifest, and such that methods act on them as on backbones of photographs."""
     backbone = STUDY.settings.backbones[name]
-    model = build_model(STUDY.pretraining_run(name), backbone, {}, (3, 6, 9), 10).eval()
-    load_weights(model, shipped.path(name))
-    with torch.no_grad():
-        logits = torch.cat([model(normalize(pixels, backbone)) for pixels, _ in images.batches(250)])
-    accuracy = score("single", logits.numpy(), images.labels.numpy())
-    assert accuracy >= 90
-    assert accuracy == pytest.approx(shipped.manifest()[name]["top1"], abs=0.3)
+    vit = build_vit(backbone, 10).eval()
+    load_weights(vit, shipped.path(name))
+    found, stored = measure_on_digits(vit, backbone), shipped.manifest()[name]["properties"]
+    assert found["top1"] == pytest.approx(stored["top1"], abs=0.1)
+    assert found["top1_interval"] == pytest.approx(stored["top1_interval"], abs=0.01)
+    for index, block in found["blocks"].items():
+        assert block == pytest.approx(stored["blocks"][index], rel=0.01)
+    assert found["top1"] >= 96
+    assert found["blocks"]["0"]["attention_auc"] < 0.8
+    for index in ("3", "6", "9"):
+        block = found["blocks"][index]
+        assert block["attention_auc"] >= 0.9
+        assert block["key_cosine"] >= 0.9
+        assert block["squared_distance"] < 0.1
+
+
+@FORMER
+def test_the_larger_backbone_is_better() -> None:
+    nano, micro = (shipped.manifest()[name]["properties"] for name in ("vit_nano", "vit_micro"))
+    error = (nano["top1_interval"] ** 2 + micro["top1_interval"] ** 2) ** 0.5
+    assert micro["top1"] - nano["top1"] > error
 
 
 def test_unknown_backbone() -> None:

@@ -194,7 +194,7 @@ def _test_drawing(folder: Path) -> None:
         keep_rates=("0.50",),
         seeds=(0,),
         locations=(3, 6),
-        grid=(4, 4),
+        grid=(5, 5),
         depth=12,
     )
     scores = sorted(map(str, (folder / "scores").iterdir()))

@@ -38,11 +38,6 @@ def messages() -> Messages:
             "Extract patterns and features of Top-K at 87.5 % on Scenes, ViT-Micro, seed 0",
         ),
         ("prepare", {"dataset": "digits", "split": "train"}, "Prepare the training split of Digits"),
-        (
-            "prepare",
-            {"dataset": "pretraining", "split": "train"},
-            "Prepare the training split of the pretraining images",
-        ),
         ("pretrain", {"backbone": "vit_nano"}, "Pretrain ViT-Nano from scratch"),
         ("figure", {"figure": "figure13a"}, "Draw Figure 13a"),
         ("table", {"table": "table1"}, "Make Table 1"),

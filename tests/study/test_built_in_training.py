@@ -10,7 +10,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.study.studies import SOURCE, at, overlaid, smoke, study
-from tokred.data import compose
+from tokred.artifacts.registry import ARTIFACTS
+from tokred.data import synthetic
 from tokred.data.registry import ADAPTERS
 from tokred.study import parse
 from tokred.study.run import Run
@@ -73,8 +74,8 @@ def test_nothing_of_them_reaches_other_data_sets() -> None:
 
 
 def test_foreign_weights_learn_slowly(tmp_path: Path) -> None:
-    foreign = {"model": "vit_tiny_patch16_224", "image_size": 32, "patch_size": 4}
-    foreign["weights"] = weights_of(4, tmp_path)
+    foreign = {"model": "vit_tiny_patch16_224", "image_size": 30, "patch_size": 3}
+    foreign["weights"] = weights_of(3, tmp_path)
     foreign |= {"mean": [0.5] * 3, "std": [0.5] * 3}
     values = {"backbones": ["other"], "settings": {"backbones": {"other": foreign}}}
     (found,) = {parsed.lr for parsed in map(own(values).training_for, own(values).runs())}
@@ -115,14 +116,14 @@ def test_made_pictures_are_streamed_to_larger_backbones(tmp_path: Path) -> None:
     assert (found.crop, found.max_shift, found.epochs) == ("random", 0, 30)
     memory = overlaid(changes, at("settings.datasets.digits.images.source", "memory"))
     with pytest.raises(
-        ValueError, match=r"images\.source: 'memory', but its pictures are 32 x 32 and backbone"
+        ValueError, match=r"images\.source: 'memory', but its pictures are 30 x 30 and backbone"
     ):
         study(memory)
 
 
 def test_sizes_of_made_pictures() -> None:
     sizes = {name: adapter.size for name, adapter in ADAPTERS.items() if adapter.size is not None}
-    assert sizes == {"digits": compose.SIZE, "scenes": compose.SIZE}
+    assert sizes == {"digits": synthetic.SIZE, "scenes": synthetic.SIZE}
 
 
 def test_labels_of_data_sets() -> None:
@@ -145,11 +146,6 @@ def test_labels_of_data_sets() -> None:
     ("changes", "message"),
     [
         (
-            at("settings.datasets.pretraining", PETS),
-            r"settings\.datasets\.pretraining: the name is reserved for the images of `pretraining`",
-        ),
-        (at("settings.datasets.Pretraining", PETS), "the name is reserved"),
-        (
             {"datasets": ["digits", "Digits"], "settings": {"datasets": {"Digits": {"adapter": "digits"}}}},
             "datasets: 'digits' and 'Digits' are one folder where files ignore case",
         ),
@@ -168,12 +164,6 @@ def test_labels_of_data_sets() -> None:
         (at("settings.datasets.digits.label", " "), r"datasets\.digits\.label: expected text in one line"),
         (at("settings.datasets.digits.label", "a\nb"), r"datasets\.digits\.label: expected text in one line"),
         (
-            overlaid(
-                at("pretraining.training.flip", 0.5), at("settings.backbones.vit_nano.weights", "pretrain")
-            ),
-            "pretraining of vit_nano: flip: only for data sets with",
-        ),
-        (
             at("built_in_training.epoch", 3),
             r"training of digits/.*\n?.*epoch: unknown key \(did you mean 'epochs'",
         ),
@@ -182,3 +172,15 @@ def test_labels_of_data_sets() -> None:
 def test_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         study(changes)
+
+
+def test_data_sets_with_object_masks() -> None:
+    masked = {**PETS, "options": {"root": "pets", "masks_folder": "masks"}}
+    described = {"plain": PETS, "masked": masked}
+    parsed = study({"datasets": ["plain", "scenes", "masked"], "settings": {"datasets": described}})
+    assert parsed.view().masked == ("scenes", "masked")
+    entry = ARTIFACTS["objects"]
+    assert entry.obstacle(parsed.view()) is None
+    assert entry.obstacle(own().view()) == (
+        "objects needs object masks, the study has no data set with any (option masks_folder of image_folder)"
+    )

@@ -17,9 +17,7 @@ from tokred.study.study import Study
         ("sedes", "seeds"),
         ("training.epoch", "epochs"),
         ("settings.dataset", "datasets"),
-        ("pretraining.phase", "phases"),
-        ("pretraining.training.warmup_epoch", "warmup_epochs"),
-        ("pretraining.dataset.adaptr", "adapter"),
+        ("pretraining.warmup_step", "warmup_steps"),
         ("settings.datasets.digits.adaptr", "adapter"),
         ("settings.backbones.vit_nano.patchsize", "patch_size"),
         ("settings.methods.kmedoids.option", "options"),
@@ -27,13 +25,6 @@ from tokred.study.study import Study
 )
 def test_unknown_key(path: str, near: str) -> None:
     refused(at(path, 1), f"{path}: unknown key (did you mean {near!r}?); known: ", near)
-
-
-def test_unknown_key_in_a_list() -> None:
-    phases = [{"depth": 3}, {"depth": 12, "trainig": {}}]
-    refused(
-        at("pretraining.phases", phases), "pretraining.phases.1.trainig: unknown key (did you mean 'training'"
-    )
 
 
 @pytest.mark.parametrize(
@@ -52,15 +43,40 @@ def test_unknown_training_key_of_a_layer(path: str, near: str) -> None:
     refused(changes, "training of digits/vit_nano/", f"{key}: unknown key (did you mean {near!r}?)")
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        at("pretraining.phases", [{"depth": 12, "training": {"epoch": 3}}]),
+def test_unknown_key_of_a_backbones_recipe() -> None:
+    refused(
         at("pretraining.backbones.vit_micro.lrr", 0.1),
+        "pretraining of vit_micro",
+        "lrr: unknown key (did you mean 'lr'?)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            at("settings.backbones.vit_nano", {"image_size": 32, "patch_size": 4}),
+            "settings.backbones.vit_nano: image_size 32 and patch_size 4, but its weights are made of "
+            "digits, whose pictures have 30 x 30 pixels",
+        ),
+        (
+            overlaid({"keep_rates": [0.5]}, at("settings.backbones.vit_nano.patch_size", 4)),
+            "settings.backbones.vit_nano: image_size 30 and patch_size 4",
+        ),
+        (
+            at("pretraining.backbones.vit_nano.guided_from", 12),
+            "pretraining of vit_nano: guided_from 12: the backbone has 12 blocks",
+        ),
+        (
+            at("pretraining.backbones.vit_nano.warmup_steps", 16000),
+            "warmup_steps 16000: expected less than steps 16000",
+        ),
     ],
 )
-def test_unknown_training_key_of_pretraining(changes: dict[str, Any]) -> None:
-    refused(changes, "did you mean")
+def test_pretraining_that_cannot_be(changes: dict[str, Any], message: str) -> None:
+    pretrained = {"weights": "pretrain", "image_size": 30, "patch_size": 3}
+    both = overlaid({"backbones": ["vit_nano"]}, at("settings.backbones.vit_nano", pretrained))
+    refused(overlaid(both, changes), message)
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ JOBS: dict[type[Job], dict[str, Any]] = {
     TrialJob: {**COMMON, **TRAINING, "training": {"epochs": 2}, "setting": {"lr": 0.1, "lr_normalizer": 32}},
     PretrainJob: {
         **COMMON,
-        "phases": [{"depth": 3, "training": {}}],
-        **{name: name for name in ("train_table", "checkpoint", "history")},
+        "recipe": {"lr": 1e-7, "key_offset": None},
+        **{name: name for name in ("checkpoint", "history", "properties")},
     },
     ExtractJob: {
         **COMMON,
@@ -60,7 +60,7 @@ def test_a_network_is_described_without_what_does_not_change_it() -> None:
         (TrainJob, {"training": {"epoch": 3}}, "training.epoch: unknown key (did you mean 'epochs'?); known"),
         (TrainJob, {"training": {"epochs": 3}}, "training: warmup_epochs 5: expected less than epochs 3"),
         (TrainJob, {"hardware": {"processes": 0}}, "hardware.processes: Input should be greater than 0, fou"),
-        (PretrainJob, {"phases": []}, "phases: List should have at least 1 item after validation, not 0, fo"),
+        (PretrainJob, {"recipe": {"step": 3}}, "recipe.step: unknown key (did you mean 'steps'?); known: "),
         (ExtractJob, {"model": {"backbone": BACKBONE}}, "model.locations: missing"),
         (ExtractJob, {"code": "c0"}, "code: Input should be a valid dictionary, found 'c0'"),
         (TrialJob, {"setting": None}, "expected either setting or chosen, found setting None and"),

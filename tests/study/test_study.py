@@ -112,15 +112,11 @@ def test_keeps_head() -> None:
     assert keeps == {("digits", "vit_nano"), ("more", "vit_nano")}
 
 
-def test_pretraining_phases() -> None:
-    parsed = study()
+def test_recipes_of_backbones() -> None:
+    parsed = study({"pretraining": {"lr": 0.5, "backbones": {"vit_micro": {"lr": 0.25, "steps": 20000}}}})
     nano, micro = parsed.pretraining_for("vit_nano"), parsed.pretraining_for("vit_micro")
-    for phases in (nano, micro):
-        assert [phase["depth"] for phase in phases] == [3, 12]
-        assert [phase["training"]["epochs"] for phase in phases] == [24, 9]
-        assert [phase["training"]["selection"] for phase in phases] == ["last", "last"]
-    assert [phase["training"]["lr"] for phase in nano] == [0.003, 0.001]
-    assert [phase["training"]["lr"] for phase in micro] == [0.0015, 0.001]
+    assert (nano.lr, nano.steps, micro.lr, micro.steps) == (0.5, 16000, 0.25, 20000)
+    assert nano.guided_from == micro.guided_from == 3
     assert parsed.pretraining_run("vit_nano") == Run("pretraining", "vit_nano", "none", "1.00", 0)
 
 

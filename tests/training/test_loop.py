@@ -13,11 +13,12 @@ from tests.training.tiny import BACKBONE, SETTINGS, cut_off_after
 from tokred.data.in_memory import Images, augment
 from tokred.data.prepare import prepare
 from tokred.models.factory import build_model
+from tokred.models.weights import save_weights
 from tokred.study import Training
 from tokred.study.jobs import TrainJob
 from tokred.study.run import Run
 from tokred.tables import schemas
-from tokred.training.job import pretrain, train
+from tokred.training.job import train
 from tokred.training.loop import Diverged, Trainer
 
 
@@ -31,7 +32,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> str:
 def trainer(table: str, method: str = "topk", depth: int = 12, **changes: object) -> Trainer:
     run = Run("digits", "tiny", method, "0.50", 0)
     training = Training(**{**SETTINGS, **changes})
-    images = Images.read(table, 32)
+    images = Images.read(table, 30)
     validation = None if training.selection == "last" else images
     backbone = BACKBONE.model_copy(update={"depth": depth})
     model = build_model(run, backbone, {}, (depth // 4, depth // 2), 10, training.drop_path)
@@ -160,17 +161,12 @@ def test_augmentation_moves_and_keeps_pixels() -> None:
 
 
 def test_train_job_writes_weights_and_history(table: str, tmp_path: Path) -> None:
-    """Pretraining in two depths, then fine-tuning from its half-precision weights; no state stays behind."""
+    """Fine-tuning from weights in half precision; no state stays behind."""
     model = {"backbone": BACKBONE.model_dump(mode="json"), "options": {}, "locations": [3, 6]}
-    phases = [{"depth": depth, "training": {**SETTINGS, "selection": "last"}} for depth in (3, 12)]
-    run = {"dataset": "pretraining", "backbone": "tiny", "method": "none", "keep_rate": "1.00", "seed": 0}
-    weights, history = str(tmp_path / "vit.safetensors"), str(tmp_path / "vit.parquet")
-    own_table = str(tmp_path / "pretraining.parquet")
-    prepare("digits", "pretraining", "train", {"num_train": 48}, own_table)
-    files = {"train_table": own_table, "checkpoint": weights, "history": history}
-    pretrain({"run": run, "model": model, "phases": phases, "code": {"pretrain": "c0"}, **files})
-    assert schemas.read(history, schemas.HISTORY)["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
-    run |= {"dataset": "digits", "method": "dynamicvit", "keep_rate": "0.50", "seed": 2**31}
+    weights = str(tmp_path / "vit.safetensors")
+    run = {"dataset": "digits", "backbone": "tiny", "method": "none", "keep_rate": "1.00", "seed": 0}
+    save_weights(build_model(Run(**run), BACKBONE, {}, (3, 6), 10), weights, {}, half=True)
+    run |= {"method": "dynamicvit", "keep_rate": "0.50", "seed": 2**31}
     checkpoint = str(tmp_path / "run" / "0.safetensors")
     job = TrainJob(
         run=run,

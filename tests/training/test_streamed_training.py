@@ -110,7 +110,7 @@ def test_built_in_images_accumulate_too(tmp_path: Path) -> None:
     from tokred.study.run import Run
 
     prepare("digits", "digits", "train", {"num_train": 32}, str(tmp_path / "t"))
-    images, run = Images.read(str(tmp_path / "t"), 32), Run("digits", "tiny", "topk", "0.50", 0)
+    images, run = Images.read(str(tmp_path / "t"), 30), Run("digits", "tiny", "topk", "0.50", 0)
     training = Training(**{**SETTINGS, "epochs": 2, "drop_path": 0.0, "selection": "last"})
     found = []
     for micro in (None, 4):

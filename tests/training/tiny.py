@@ -15,8 +15,8 @@ from tokred.training import checkpoint
 BACKBONE = Backbone(
     model="vit_tiny_patch16_224",
     label="Tiny",
-    image_size=32,
-    patch_size=8,
+    image_size=30,
+    patch_size=6,
     kwargs={"embed_dim": 24, "num_heads": 3, "weight_init": "jax"},
 )
 SETTINGS = {"epochs": 3, "batch_size": 16, "lr_normalizer": 16, "warmup_epochs": 1, "max_shift": 2}

@@ -99,7 +99,7 @@ def _dataset(chance: random.Random) -> dict[str, Any]:
 
 
 def _backbone(chance: random.Random) -> dict[str, Any]:
-    size, patch = chance.choice([(32, 4)] * 6 + [(32, 8), (33, 4), (16, 16), (4, 32), (24, 4)])
+    size, patch = chance.choice([(30, 3)] * 6 + [(30, 6), (32, 4), (16, 16), (4, 32), (24, 4)])
     return {
         "model": "vit_tiny_patch16_224",
         "image_size": size,

@@ -155,3 +155,37 @@ def test_what_cannot_be_learned_is_said_before_the_first_training(
     assert done.returncode == 1
     assert message in done.stdout + done.stderr
     assert not (tmp_path / "results/pets/logs/train").exists()
+
+
+def test_own_masks_lead_to_object_recall(tmp_path: Path) -> None:
+    """Of two data sets one has masks, of three of its eight test images."""
+    for name in ("plain", "masked"):
+        assorted(tmp_path / name)
+    for index in (0, 1, 2):
+        (image,) = (tmp_path / "masked/pets/test/cat").glob(f"{index}.*")
+        with Image.open(image) as picture:
+            width, height = picture.size
+        mask = np.zeros((height, width), np.uint8)
+        mask[: height // 2 + 1] = 255
+        (tmp_path / "masked/pets/masks/test/cat").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(tmp_path / f"masked/pets/masks/test/cat/{index}.png")
+    described = {
+        "plain": {**PETS, "options": {"root": "plain/pets"}},
+        "masked": {**PETS, "options": {"root": "masked/pets", "masks_folder": "masks"}},
+    }
+    study = {**FEW, "study": "own", "datasets": list(described), "settings": {"datasets": described}}
+    study["training"] = {"epochs": 1}
+    config = overlay(tmp_path, "own", study)
+    arguments = ["--configfile", str(ROOT / "config.yaml"), config, "--config", f"data={tmp_path}"]
+    done = call(tmp_path, "results/own/figures/objects.png", *arguments)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    made = [path.relative_to(tmp_path / "results/own/metrics") for path in tmp_path.rglob("metrics/*/*/*/*")]
+    assert made == [Path("object_recall/masked/vit_nano/0.parquet")]
+    rows = schemas.read(tmp_path / "results/own/metrics" / made[0], schemas.OBJECT_RECALL)
+    assert rows.groupby("method")["metric"].unique().str[0].to_dict() == {
+        "tome": "object_purity",
+        "topk": "object_recall",
+    }
+    assert rows[["n", "left_out"]].drop_duplicates().to_numpy().tolist() == [[3, 5]]
+    # Half of the tokens are kept at the first of three stages, and half of each picture is the object.
+    assert rows.query("method == 'topk'")["chance"].tolist() == pytest.approx([0.5, 0.25, 0.125])

@@ -15,7 +15,7 @@ from tests.workflow.random_studies import graph, random_study, whole
 from tokred.study import parse
 from tokred.study.study import Study
 
-PRETRAINED = {"model": "vit_tiny_patch16_224", "image_size": 32, "patch_size": 4, "weights": "pretrain"}
+PRETRAINED = {"model": "vit_tiny_patch16_224", "image_size": 30, "patch_size": 3, "weights": "pretrain"}
 UNSHIPPED = {**PRETRAINED, "weights": "shipped"}
 ONE = {"backbones": ["vit_nano"], "locations": [3]}
 
@@ -27,7 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for study in ("mine", "other"):
         (tmp_path / f"results/{study}/scores").mkdir(parents=True)
         (tmp_path / f"results/{study}/scores/0.parquet").touch()
-    shapes = {"patch_embed.proj.weight": (48, 3, 4, 4), "blocks.11.norm1.weight": (48,)}
+    shapes = {"patch_embed.proj.weight": (48, 3, 3, 3), "blocks.11.norm1.weight": (48,)}
     save_file({name: np.zeros(shape) for name, shape in shapes.items()}, tmp_path / "weights.safetensors")
     return tmp_path
 

@@ -72,6 +72,11 @@ class Artifact:
             return f"{self.name} needs a search of hyperparameters, the study has its own settings"
         if "reference" in self.needs and view.reference is None:
             return f"{self.name} needs something to compare with, the study's `compare_with` is empty"
+        if "object_recall" in self.needs and not view.masked:
+            return (
+                f"{self.name} needs object masks, the study has no data set with any "
+                "(option masks_folder of image_folder)"
+            )
         for axis in ("datasets", "backbones", "keep_rates"):
             needed, found = getattr(self, axis), len(getattr(view, axis))
             if found < needed:

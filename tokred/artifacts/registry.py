@@ -257,6 +257,24 @@ _PATTERNS = [
     *(_against_fixed(part, pattern) for part, pattern in (("a", "l1"), ("b", "l2"), ("c", "linf"))),
 ]
 
+_OBJECTS = [
+    Artifact(
+        "objects",
+        "figure",
+        "Patterns and objects",
+        "Does a method keep the object? Object recall: share of the object's tokens that are kept. Object "
+        "purity, of methods that merge: share of the object in the cluster of an object's token, mean over "
+        "these tokens. Short lines: what random patterns of the same sizes would have. Right: the values "
+        "after the last stage against what reduction changes in performance, a line through the keep rates "
+        "of a method.",
+        ("object_recall", "scores"),
+        "object_recall:draw",
+        shows=("kept", "clusters"),
+        fixed=True,
+        intervals="images",
+    ),
+]
+
 _AVERAGE_PATTERNS = [
     Artifact(
         "figure5",
@@ -409,6 +427,8 @@ def _place(artifact: Artifact) -> tuple[str, int, str]:
     )
 
 
-_ALL = sorted([*_PERFORMANCE, *_PATTERNS, *_AVERAGE_PATTERNS, *_PROXIES, *_IMAGES, *_SETTINGS], key=_place)
+_ALL = sorted(
+    [*_PERFORMANCE, *_PATTERNS, *_OBJECTS, *_AVERAGE_PATTERNS, *_PROXIES, *_IMAGES, *_SETTINGS], key=_place
+)
 #: Every artifact by name, in the paper's order.
 ARTIFACTS: dict[str, Artifact] = {artifact.name: artifact for artifact in _ALL}

@@ -2,7 +2,8 @@
 
 Columns, in the image layout of Hugging Face `datasets`: `image_id` (unique and stable), `image` (a struct of
 encoded `bytes` and `path`; where the bytes are null the image stays in the file of that path), `label` (a
-class index, or a list of them for several labels). The schema's metadata say what the table holds, as a
+class index, or a list of them for several labels). Where the data set has object masks there is a column
+`mask`, a struct like `image` (`tokred.data.masks`). The schema's metadata say what the table holds, as a
 `TableInfo`. `tokred.data.writing` writes such tables.
 """
 

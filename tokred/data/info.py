@@ -43,15 +43,17 @@ class TableInfo:
 
 @dataclass(frozen=True)
 class Row:
-    """One image: its id, its encoded bytes, a name for them, its label or labels.
+    """One image: its id, its encoded bytes, a name for them, its label or labels, its object mask.
 
-    Where `data` is None the image stays in the file `path`.
+    Where `data` is None the image stays in the file `path`. The mask is encoded bytes, or the name of a file;
+    None: the image has none.
     """
 
     image_id: str
     data: bytes | None
     path: str
     label: int | list[int]
+    mask: bytes | str | None = None
 
     def labels(self, info: TableInfo) -> list[int]:
         """The image's labels; one where the task is single-label."""

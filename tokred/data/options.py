@@ -17,8 +17,22 @@ ClassCount = Annotated[PositiveInt | None, Field(description="expected number of
 class CountOptions(Strict):
     """How many images a generated data set has in each split."""
 
-    num_train: PositiveInt = 4000
-    num_test: PositiveInt = 1500
+    num_train: PositiveInt = Field(4000, description="number of training images")
+    num_test: PositiveInt = Field(1500, description="number of test images")
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the images have object masks."""
+        return False
+
+
+class SyntheticOptions(CountOptions):
+    """Of the data sets of digits among clutter, whose images all have object masks."""
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the images have object masks."""
+        return True
 
 
 class FileOptions(Strict):
@@ -41,6 +55,11 @@ class FileOptions(Strict):
     )
     num_train: TrainCount = None
     num_test: TestCount = None
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the images have object masks."""
+        return False
 
     def count_of(self, split: str) -> int | None:
         """How many images the split must have; None: any number."""
@@ -75,12 +94,21 @@ class ImageNetOptions(ClassedOptions):
 
 
 class ImageFolderOptions(ClassedOptions):
-    """Names of the splits' folders below `root`."""
+    """Names of folders below `root`."""
 
-    train_folder: str = "train"
+    train_folder: str = Field("train", description="folder of the training split")
     test_folder: str | None = Field(
-        None, description="null: the first of test, val, valid and validation that exists"
+        None,
+        description="folder of the test split; null: the first that exists of test, val, valid, validation",
     )
+    masks_folder: str | None = Field(
+        None, description="folder of object masks, with the folders of the splits inside; null: no masks"
+    )
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the images have object masks."""
+        return self.masks_folder is not None
 
 
 class NABirdsOptions(ClassedOptions):
@@ -111,12 +139,12 @@ class NUSWideOptions(ClassedOptions):
 class HuggingFaceOptions(ClassedOptions):
     """Parquet shards, whose images are packed unless they hold only paths."""
 
-    store: Literal["reference", "pack"] = "pack"
+    store: Literal["reference", "pack"] = Field("pack", description="images in Parquet files must be packed")
     train_split: str = Field("train", description="how names of the training split's shards begin")
     test_split: str | None = Field(
         None,
         description="how names of the test split's shards begin; null: the first of test, validation, valid "
         "and val that exists",
     )
-    image_column: str = "image"
-    label_column: str = "label"
+    image_column: str = Field("image", description="column of the encoded images")
+    label_column: str = Field("label", description="column of the labels")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -11,7 +11,9 @@ from types import MappingProxyType
 from tqdm import tqdm
 
 from tokred.data import registry
+from tokred.data.decoding import decode
 from tokred.data.info import Row, TableInfo
+from tokred.data.masks import encoded_mask
 from tokred.data.options import FileOptions
 from tokred.data.source import Census, Source
 from tokred.data.text import printable
@@ -52,7 +54,8 @@ def prepare(
         size: height and width that every image of a user's files must have; None: any.
 
     Raises:
-        ValueError: what the adapter expects is not there, or nothing can be learned from it.
+        ValueError: what the adapter expects is not there, nothing can be learned from it, or an object mask
+            does not fit its image.
     """
     remove_stale_parts(Path(output))  # now, not hours later: those of packed images may be large
     spec = registry.get(adapter)
@@ -68,7 +71,11 @@ def prepare(
         if for_training and split == "train":  # again: some images may have been left out
             census = Census(info)
             rows = census.learnable(census.counting(rows))
-    write(output, info, _shown(rows, f"{name} {split}", total), code)
+    else:
+        rows = map(_with_encoded_mask, rows)
+    if settings.has_masks:
+        rows = _counting_masks(rows, info)
+    write(output, info, _shown(rows, f"{name} {split}", total), code, settings.has_masks)
     Path(output).with_suffix(".state.jsonl").unlink(missing_ok=True)
     log.info("%s: split %s of data set %s (%s)", output, split, name, adapter)
 
@@ -87,6 +94,29 @@ def _count(source: Source, info: TableInfo, options: FileOptions, for_training: 
     if for_training and info.split == "train":
         census.check_learnable()
     return census.images
+
+
+def _with_encoded_mask(row: Row) -> Row:
+    """A generated image whose mask has been checked; ValueError where it does not fit the image."""
+    if row.mask is None:
+        return row
+    return replace(row, mask=encoded_mask(row.mask, row.path, decode(row.data).size))
+
+
+def _counting_masks(rows: Iterable[Row], info: TableInfo) -> Iterator[Row]:
+    """The rows as they are; logs how many have a mask.
+
+    Raises ValueError at their end where no image of a test split has one; training needs none.
+    """
+    where = f"data set {info.dataset!r}, split {info.split!r}"
+    count = masked = 0
+    for row in rows:
+        count += 1
+        masked += row.mask is not None
+        yield row
+    if not masked and info.split == "test":
+        raise ValueError(f"{where}: expected object masks, found none of {count:,} images")
+    log.info("%s: %d of %d images have an object mask", where, masked, count)
 
 
 def _shown(rows: Iterable[Row], title: str, total: int | None) -> Iterable[Row]:

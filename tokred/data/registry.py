@@ -50,8 +50,8 @@ class Adapter:
 
 
 _ALL = [
-    Adapter("digits", "Digits", "tokred.data.adapters.digits:rows", opt.CountOptions, size=32),
-    Adapter("scenes", "Scenes", "tokred.data.adapters.scenes:rows", opt.CountOptions, size=32),
+    Adapter("digits", "Digits", "tokred.data.adapters.digits:rows", opt.SyntheticOptions, size=30),
+    Adapter("scenes", "Scenes", "tokred.data.adapters.scenes:rows", opt.SyntheticOptions, size=30),
     Adapter("imagenet", "ImageNet", "tokred.data.adapters.imagenet:rows", opt.ImageNetOptions),
     Adapter("nabirds", "NABirds", "tokred.data.adapters.nabirds:rows", opt.NABirdsOptions),
     Adapter("coco", "COCO", "tokred.data.adapters.coco:rows", opt.COCOOptions),

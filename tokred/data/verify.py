@@ -14,6 +14,7 @@ from pathlib import Path
 from tokred.data.decoding import decode
 from tokred.data.info import Row, TableInfo
 from tokred.data.journal import Ledger
+from tokred.data.masks import encoded_mask
 from tokred.data.options import FileOptions
 from tokred.data.source import Census, Source
 from tokred.data.text import is_utf8, printable
@@ -57,8 +58,8 @@ def accepted(
         size: height and width that every image must have, as far as images are decoded; None: any.
 
     Raises:
-        ValueError: not the images that there must be, an image of another size, or more unreadable ones than
-            `max_unreadable`.
+        ValueError: not the images that there must be, an image of another size, more unreadable ones than
+            `max_unreadable`, or a mask that cannot be read or is of another size than its image.
     """
     census, unreadable = Census(info), []
     state, listing = output.with_suffix(".state.jsonl"), output.with_suffix(".unreadable.txt")
@@ -126,7 +127,13 @@ def _look_at_all(rows: Iterable[Row], options: FileOptions, ledger: Ledger, thre
 
 
 def _look_at(row: Row, options: FileOptions, known: str | None) -> Looked:
-    """Read an image; decode it unless it still has the stamp with which it was decoded before."""
+    """Read an image; decode it unless it still has the stamp with which it was decoded before.
+
+    An image with a mask is decoded in any case: the two must be of one size.
+
+    Raises:
+        ValueError: a mask that cannot be read or is of another size than its image.
+    """
     data, wrong_name, size = row.data, name_error(row), None
     if wrong_name is not None:
         return Looked(replace(row, data=None), None, wrong_name)
@@ -134,12 +141,13 @@ def _look_at(row: Row, options: FileOptions, known: str | None) -> Looked:
         stamp = f"{options.verify}:{_stamp(row)}"
         if options.store == "pack" and data is None:
             data = Path(row.path).read_bytes()
-        if options.verify == "decode" and stamp != known:
+        if (options.verify == "decode" and stamp != known) or row.mask is not None:
             size = decode(row.path if data is None else data).size
     except (OSError, ValueError) as error:
         return Looked(replace(row, data=None), None, str(error))
+    mask = None if row.mask is None else encoded_mask(row.mask, row.path, size)
     path = row.path if data is None else Path(row.path).name
-    return Looked(replace(row, data=data, path=path), stamp, None, size)
+    return Looked(replace(row, data=data, path=path, mask=mask), stamp, None, size)
 
 
 def _stamp(row: Row) -> str:

@@ -22,7 +22,11 @@ _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def write(
-    path: str | Path, info: TableInfo, rows: Iterable[Row], code: Mapping[str, str] = MappingProxyType({})
+    path: str | Path,
+    info: TableInfo,
+    rows: Iterable[Row],
+    code: Mapping[str, str] = MappingProxyType({}),
+    masks: bool = False,
 ) -> None:
     """Write a table; it appears under its name when everything is there and right.
 
@@ -30,17 +34,18 @@ def write(
 
     Args:
         code: by stage, the fingerprint of the code that makes it, stored with the table.
+        masks: whether the table has a column of object masks.
 
     Raises:
         ValueError: a label outside the classes, an id that occurs twice, or no rows at all.
     """
     with atomic_path(path) as temporary:
         facts = {**asdict(info), "code": dict(code)}
-        with batch_writer.stream_into(temporary, _schema(info), facts, GROUP) as writer:
+        with batch_writer.stream_into(temporary, _schema(info, masks), facts, GROUP) as writer:
             for group in _groups(rows):
                 for row in group:
                     row.check_label(info)
-                writer.add(_columns(group, info))
+                writer.add(_columns(group, info, masks))
                 writer.flush()
         with parquet.opened(temporary, "images") as file:
             ids = file.read(columns=["image_id"])["image_id"]
@@ -56,7 +61,7 @@ def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
     group: list[Row] = []
     size = 0
     for row in rows:
-        length = 0 if row.data is None else len(row.data)
+        length = sum(len(part) for part in (row.data, row.mask) if part is not None)
         if group and (len(group) == GROUP or size + length > GROUP_BYTES):
             yield group
             group, size = [], 0
@@ -66,12 +71,16 @@ def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield group
 
 
-def _columns(rows: list[Row], info: TableInfo) -> dict[str, pa.Array]:
-    return {
+def _columns(rows: list[Row], info: TableInfo, masks: bool) -> dict[str, pa.Array]:
+    columns = {
         "image_id": pa.array([row.image_id for row in rows]),
         "image": pa.array([{"bytes": row.data, "path": row.path} for row in rows], _IMAGE),
         "label": pa.array([row.label for row in rows], _label_type(info)),
     }
+    if masks:
+        encoded = [None if row.mask is None else {"bytes": row.mask, "path": None} for row in rows]
+        columns["mask"] = pa.array(encoded, _IMAGE)
+    return columns
 
 
 def _label_type(info: TableInfo) -> pa.DataType:
@@ -79,7 +88,7 @@ def _label_type(info: TableInfo) -> pa.DataType:
     return pa.int64() if info.task == "single" else pa.list_(pa.int64())
 
 
-def _schema(info: TableInfo) -> pa.Schema:
+def _schema(info: TableInfo, masks: bool) -> pa.Schema:
     label = {"_type": "ClassLabel", "names": list(info.classes)}
     features = {
         "image_id": {"_type": "Value", "dtype": "string"},
@@ -87,6 +96,10 @@ def _schema(info: TableInfo) -> pa.Schema:
         # "Sequence" is what every version of `datasets` reads; "List" came with its version 4.
         "label": label if info.task == "single" else {"_type": "Sequence", "feature": label},
     }
-    schema = pa.schema([("image_id", pa.string()), ("image", _IMAGE), ("label", _label_type(info))])
+    fields = [("image_id", pa.string()), ("image", _IMAGE), ("label", _label_type(info))]
+    if masks:
+        features["mask"] = {"_type": "Image"}
+        fields.append(("mask", _IMAGE))
+    schema = pa.schema(fields)
     described = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
     return schema.with_metadata({**described, **parquet.kind("images")})

@@ -4,6 +4,8 @@ The metrics of a kind stand in one module, which has its name, and share one sig
 
 - "sets": `(kept_a, kept_b)`, (n, P) booleans or `tokred.metrics.sets.PackedSets` -> (n,) float64, a value an
   image;
+- "objects": `(pattern, objects)`, (n, P) kept tokens (booleans) or clusters, and (n, P) booleans, tokens that
+  show the object -> (n,) float64, a value an image;
 - "clusterings": `(found)`, the `tokred.metrics.clusterings.Entropies` of two clusterings -> (n,) float64;
 - "maps": `(map_a, map_b, grid)`, (P,) floats and (rows, columns) -> float;
 - "features": `(moments)`, the `tokred.metrics.moments.Moments` of two models -> `(value, dropped)`.
@@ -23,13 +25,14 @@ class Metric:
     Attributes:
         name: key in tables.
         label: what axes call it.
-        kind: "sets", "clusterings", "maps" or "features".
+        kind: "sets", "objects", "clusterings", "maps" or "features".
         symmetric: whether its arguments may be exchanged.
         low, high: its range, None where it is unbounded.
         larger_is_similar: whether it is a similarity rather than a distance.
         target: "module:function" below `tokred.metrics`.
-        expected: "module:function" of its expected value for unrelated sets of the same sizes; None for
-            other kinds (clusterings have `tokred.metrics.clusterings.Entropies.by_chance`).
+        expected: "module:function" of its expected value for unrelated patterns of the same sizes, for "sets"
+            and "objects"; None for other kinds (clusterings have
+            `tokred.metrics.clusterings.Entropies.by_chance`).
     """
 
     name: str
@@ -70,6 +73,28 @@ def _load(target: str) -> Callable:
 _ALL = [
     Metric("ioa", "IoA", "sets", False, 0, 1, True, "sets:intersection_over_area", "sets:expected_ioa"),
     Metric("iou", "IoU", "sets", True, 0, 1, True, "sets:intersection_over_union", "sets:expected_iou"),
+    Metric(
+        "object_recall",
+        "Object recall",
+        "objects",
+        False,
+        0,
+        1,
+        True,
+        "objects:object_recall",
+        "objects:expected_recall",
+    ),
+    Metric(
+        "object_purity",
+        "Object purity",
+        "objects",
+        False,
+        0,
+        1,
+        True,
+        "objects:object_purity",
+        "objects:expected_purity",
+    ),
     Metric("homogeneity", "Homogeneity", "clusterings", False, 0, 1, True, "clusterings:homogeneity"),
     Metric("completeness", "Completeness", "clusterings", False, 0, 1, True, "clusterings:completeness"),
     Metric("nmi", "NMI", "clusterings", True, 0, 1, True, "clusterings:normalized_mutual_information"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 from timm.layers import resample_abs_pos_embed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
@@ -36,6 +37,13 @@ def save_weights(
         tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
     _check_finite(tensors, path)
     tensor_file.save(path, _KIND, tensors, metadata)
+
+
+@torch.no_grad()
+def round_to_half(model: VisionTransformer) -> None:
+    """Round a model's weights, in place, to what `save_weights` stores in half precision."""
+    for parameter in model.parameters():
+        parameter.copy_(parameter.half())
 
 
 def load_weights(

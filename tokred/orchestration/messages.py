@@ -9,7 +9,7 @@ from tokred.artifacts.registry import ARTIFACTS
 from tokred.data import registry as datasets
 from tokred.methods.registry import METHODS
 from tokred.search.plan import OF_BASELINE, OF_FIRST
-from tokred.study.run import PRETRAINING, UNREDUCED
+from tokred.study.run import UNREDUCED
 from tokred.study.study import Study
 from tokred.tables.registry import TABLES
 
@@ -48,7 +48,7 @@ class Messages:
             name: part.label or datasets.get(part.adapter).label or name
             for name, part in study.settings.datasets.items()
         }
-        self._datasets |= {PRETRAINING: "the pretraining images"} | study.dataset_labels()
+        self._datasets |= study.dataset_labels()
         self._backbones = {name: part.label or name for name, part in study.settings.backbones.items()}
 
     def __format__(self, job: str) -> str:

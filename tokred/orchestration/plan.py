@@ -27,7 +27,8 @@ from tokred.study.hyperparameters import OWN, PUBLISHED
 from tokred.study.images import ImageAccess
 from tokred.study.jobs import Network
 from tokred.study.parts import Dataset
-from tokred.study.run import PRETRAINING, UNREDUCED, Run
+from tokred.study.pretraining import Recipe
+from tokred.study.run import UNREDUCED, Run
 from tokred.study.study import Study
 from tokred.study.training import Training
 from tokred.tables.registry import HYPERPARAMETERS, OTHER_STUDY, TABLES, TEST_IMAGES, ResultTable
@@ -74,7 +75,7 @@ class Plan:
         """Regular expression of each wildcard."""
         kinds = {kind: [a.name for a in ARTIFACTS.values() if a.kind == kind] for kind in ("figure", "table")}
         names = {
-            "dataset": [*self.study.settings.datasets, PRETRAINING],
+            "dataset": self.study.settings.datasets,
             "backbone": self.study.settings.backbones,
             "method": METHODS,
             "split": ("train", "test"),
@@ -101,12 +102,14 @@ class Plan:
     # Data sets
 
     def dataset_of(self, name: str) -> Dataset:
-        """Configuration of a data set of the study, or of the pretraining's."""
-        if name != PRETRAINING:
-            return self.study.settings.datasets[name]
+        """Configuration of a data set of the study."""
+        return self.study.settings.datasets[name]
+
+    def recipe_of(self, backbone: str) -> Recipe:
+        """How a backbone is pretrained; StudyError where the study pretrains none."""
         if self.study.pretraining is None:
             raise StudyError(f"study {self.study.study!r} pretrains nothing: it has no key `pretraining`")
-        return self.study.pretraining.dataset
+        return self.study.pretraining_for(backbone)
 
     def images_of(self, dataset: str, backbone: str) -> ImageAccess:
         """How the images of a data set reach a backbone."""
@@ -130,11 +133,9 @@ class Plan:
 
         Images in memory have the backbones' size, and are never cropped.
         """
-        access = self.dataset_of(dataset).images
-        return {
-            "size": self.image_size,
-            "crop_pct": access.crop_pct if access.source == "stream" else None,
-        }
+        accesses = [self.images_of(dataset, backbone) for backbone in self.study.backbones]
+        crops = [access.crop_pct for access in accesses if access.source == "stream"]
+        return {"size": self.image_size, "crop_pct": crops[0] if crops else None}
 
     def framings(self) -> dict[str, dict[str, float | None]]:
         """`framing_of` the data sets with images of other sizes than the backbones'."""
@@ -228,8 +229,7 @@ class Plan:
         return {
             "run": asdict(run),
             "model": self.model_of(run),
-            "images": self.images_of(PRETRAINING, backbone).model_dump(),
-            "phases": self.study.pretraining_for(backbone),
+            "recipe": self.recipe_of(backbone).model_dump(),
             "code": self.code.run("pretrain", UNREDUCED),
         }
 
@@ -276,7 +276,7 @@ class Plan:
             ]
             return [pattern.format(**asdict(run)) for run in chosen]
         axes: dict[str, Sequence[object]] = {
-            "dataset": self.study.datasets,
+            "dataset": self.view.masked if entry.masked else self.study.datasets,
             "backbone": self.study.backbones,
             "seed": self.study.seeds,
         }
@@ -401,11 +401,17 @@ class Plan:
         return self.load_of(run, inputs["train"], training.epochs, training.batch_size, gpus)
 
     def pretraining_load(self, wildcards: Wildcards, inputs: Mapping[str, Any], gpus: Gpus) -> resources.Load:
-        """The work of training a backbone from scratch; every phase as deep as the last."""
-        phases = [phase["training"] for phase in self.study.pretraining_for(wildcards["backbone"])]
-        epochs, batch_size = sum(phase["epochs"] for phase in phases), phases[-1]["batch_size"]
-        run = self.study.pretraining_run(wildcards["backbone"])
-        return self.load_of(run, inputs["train"], epochs, batch_size, gpus)
+        """The work of training a backbone from scratch, in one process, on images made as they are needed."""
+        recipe = self.recipe_of(wildcards["backbone"])
+        return resources.Load(
+            images=recipe.steps * recipe.batch_size,
+            epochs=1,
+            batch_size=recipe.batch_size,
+            backbone=self.study.settings.backbones[wildcards["backbone"]],
+            streamed=True,
+            hardware=self.study.hardware.model_copy(update={"processes": 1, "nodes": 1}),
+            gpus=gpus(1),
+        )
 
     def extraction_load(self, wildcards: Wildcards, inputs: Mapping[str, Any], gpus: Gpus) -> resources.Load:
         """The work of one pass over the test split, in one process."""

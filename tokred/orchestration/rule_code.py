@@ -21,7 +21,7 @@ Stages = dict[str, str]
 #: The function that each rule runs, as "module:name". The rules that make result tables run `MAKE_TABLE`.
 JOBS = {
     "prepare": "tokred.data.prepare:prepare",
-    "pretrain": "tokred.training.job:pretrain",
+    "pretrain": "tokred.training.pretraining:pretrain",
     "train": "tokred.training.job:train",
     "extract": "tokred.evaluation.job:extract_run",
     "try_setting": "tokred.search.trial:run_trial",

@@ -15,6 +15,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_serializer, model
 from tokred.study.backbone import Backbone
 from tokred.study.hardware import Hardware
 from tokred.study.images import ImageAccess
+from tokred.study.pretraining import Recipe
 from tokred.study.run import Run
 from tokred.study.training import PartialTraining, Precision, Training
 from tokred.validation import Strict, parse
@@ -92,24 +93,19 @@ class TrialJob(_FineTuning):
         return self
 
 
-class PretrainingPhase(Strict):
-    """A part of pretraining, with a network of some depth."""
+class PretrainJob(Job):
+    """Train a backbone from scratch, in one process.
 
-    depth: PositiveInt
-    training: Training
-
-
-class PretrainJob(_RunJob):
-    """Train a backbone from scratch.
-
-    The network of a phase begins as what the last one learned, deepened by blocks that do nothing yet
-    (`tokred.training.growth`). `checkpoint` and `history` are outputs.
+    The state of an unfinished training lies beside `checkpoint`.
     """
 
-    phases: list[PretrainingPhase] = Field(min_length=1)
-    train_table: str
-    checkpoint: str
-    history: str
+    run: Run = Field(description="gives the seed")
+    model: Network
+    recipe: Recipe
+    code: dict[str, str] = {}
+    checkpoint: str = Field(description="output: weights in half precision")
+    history: str = Field(description="output: losses")
+    properties: str = Field(description="output: measured properties of the backbone (JSON)")
 
 
 class ExtractJob(_RunJob):

@@ -1,4 +1,4 @@
-"""The parts of a study: what the names on its axes mean, and how its backbones are made."""
+"""The parts of a study: what the names on its axes mean."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import operator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, PositiveInt, create_model
+from pydantic import BeforeValidator, ConfigDict, Field, create_model
 from typing_extensions import TypedDict
 
 from tokred.data import registry as datasets
@@ -14,7 +14,6 @@ from tokred.methods import registry as methods
 from tokred.study.backbone import Backbone
 from tokred.study.base import Label, Name, Rate
 from tokred.study.images import DatasetImages
-from tokred.study.training import Training
 from tokred.validation import Strict
 
 
@@ -56,7 +55,10 @@ class Method(Strict):
 def _with_options(base: type[Strict], name: str, options: type[Strict], **more: Any) -> Any:
     """A model like `base` with the options of one adapter or method, whose defaults apply if it has them."""
     required = any(field.is_required() for field in options.model_fields.values())
-    field = Field() if required else Field(default_factory=options)
+    described = f"options of {name}"
+    field = (
+        Field(description=described) if required else Field(default_factory=options, description=described)
+    )
     doc = {"__doc__": f"{base.__name__} {name!r}."}
     make: Any = create_model
     return make(f"{base.__name__}_{name}", __base__=base, options=(options, field), **more, **doc)
@@ -72,11 +74,20 @@ if TYPE_CHECKING:
     Methods = dict[str, Method]
 else:
     _datasets = [
-        _with_options(Dataset, name, adapter.options, adapter=(Literal[name], ...))
+        _with_options(
+            Dataset,
+            name,
+            adapter.options,
+            adapter=(Literal[name], Field(description="the adapter that reads or generates the images")),
+        )
         for name, adapter in datasets.ADAPTERS.items()
     ]
     AnyDataset = Annotated[functools.reduce(operator.or_, _datasets), Field(discriminator="adapter")]
-    Methods = TypedDict("Methods", METHOD_MODELS, total=False)
+    _described = {
+        name: Annotated[model, Field(description=f"options and training settings of {name}")]
+        for name, model in METHOD_MODELS.items()
+    }
+    Methods = TypedDict("Methods", _described, total=False)
     Methods.__pydantic_config__ = ConfigDict(extra="forbid")
 
 
@@ -86,19 +97,3 @@ class Settings(Strict):
     datasets: dict[Name, AnyDataset] = Field(description="data sets by name")
     backbones: dict[Name, Backbone] = Field(description="backbones by name")
     methods: Methods = Field({}, description="settings of methods that have any, by name")
-
-
-class Phase(Strict):
-    """A part of pretraining: a network of some depth, which the next phase deepens."""
-
-    depth: PositiveInt = Field(description="number of blocks")
-    training: dict[str, Any] = Field({}, description="overrides of the pretraining's `training`")
-
-
-class Pretraining(Strict):
-    """How backbones with `weights: pretrain` are made, and those that are shipped were."""
-
-    dataset: AnyDataset = Field(description="data set to pretrain on")
-    training: Training = Field(description="training settings of all phases")
-    phases: list[Phase] = Field(min_length=1, description="phases, in order")
-    backbones: dict[Name, dict[str, Any]] = Field({}, description="training settings by backbone")

@@ -17,7 +17,7 @@ from tokred import fingerprint
 UNREDUCED_RATE = "1.00"
 #: Method name of the unreduced model.
 UNREDUCED = "none"
-#: Name of the data set that backbones are pretrained on; no other data set can have it.
+#: In place of a data set in the identity of a pretraining.
 PRETRAINING = "pretraining"
 #: Tables hold seeds in 64 bits.
 LARGEST_SEED = 2**63 - 1

@@ -19,7 +19,8 @@ from tokred.study import defaults, hyperparameters
 from tokred.study.base import Name, Rate
 from tokred.study.hardware import Hardware
 from tokred.study.images import ImageAccess
-from tokred.study.parts import METHOD_MODELS, Dataset, Method, Pretraining, Settings, or_empty
+from tokred.study.parts import METHOD_MODELS, Dataset, Method, Settings, or_empty
+from tokred.study.pretraining import Pretraining, Recipe
 from tokred.study.run import PRETRAINING, RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
 from tokred.study.search import Search
 from tokred.study.training import PartialTraining, Precision, Training
@@ -98,7 +99,7 @@ class Study(Strict):
         self._check_methods()
         self._check_backbones()
         self._check_runs()
-        self._check_pretraining()
+        self._check_pretrainings()
         if self.compare_with == self.study:
             raise ValueError(f"compare_with: {self.study!r} is the study itself")
         return self
@@ -143,26 +144,32 @@ class Study(Strict):
         if self.scores == "published":
             _check_published(self.runs())
 
-    def _check_pretraining(self) -> None:
-        """Pretrained backbones are defined, and their images can be augmented as the settings say."""
-        if self.pretraining is None:
+    def _check_pretrainings(self) -> None:
+        """Pretrained backbones are defined, and fit the pictures that they learn from."""
+        if self.pretraining is not None:
+            _check_defined("pretraining.backbones", self.pretraining.backbones, self.settings.backbones)
+            for name in self.backbones:
+                self._check_pretraining(name)
+
+    def _check_pretraining(self, name: str) -> None:
+        recipe, backbone = self.pretraining_for(name), self.settings.backbones[name]
+        if backbone.weights != "pretrain":
             return
-        _check_defined("pretraining.backbones", self.pretraining.backbones, self.settings.backbones)
-        for name in self.backbones:
-            phases = self.pretraining_for(name)
-            if self.settings.backbones[name].weights == "pretrain":
-                source = self.images_of(self.pretraining.dataset, name).source
-                for phase in phases:
-                    _check_augmentation(f"pretraining of {name}", Training(**phase["training"]), source)
+        size = datasets.get("digits").size
+        if backbone.image_size != size or size % backbone.patch_size:
+            raise ValueError(
+                f"settings.backbones.{name}: image_size {backbone.image_size} and patch_size "
+                f"{backbone.patch_size}, but its weights are made of digits, whose pictures have {size} x "
+                f"{size} pixels; expected that size, and patches that divide it"
+            )
+        if recipe.attention_guidance and recipe.guided_from >= backbone.depth:
+            raise ValueError(
+                f"pretraining of {name}: guided_from {recipe.guided_from}: the backbone has "
+                f"{backbone.depth} blocks"
+            )
 
     def _check_names(self) -> None:
-        """No name is reserved, and no two names or labels can be taken for each other."""
-        for name in self.settings.datasets:
-            if name.lower() == PRETRAINING:
-                raise ValueError(
-                    f"settings.datasets.{name}: the name is reserved for the images of `pretraining`; call "
-                    "the data set otherwise"
-                )
+        """No two names or labels can be taken for each other."""
         for axis in ("datasets", "backbones"):
             _check_periods(axis, getattr(self, axis))
             lower: dict[str, str] = {}
@@ -276,18 +283,14 @@ class Study(Strict):
         """Identity under which a backbone is pretrained."""
         return Run(PRETRAINING, backbone, UNREDUCED, UNREDUCED_RATE, 0)
 
-    def pretraining_for(self, backbone: str) -> list[dict[str, Any]]:
-        """The phases in which a backbone is pretrained: "depth" and "training" of each."""
+    def pretraining_for(self, backbone: str) -> Recipe:
+        """How a backbone is pretrained: the recipe of all, with its own changes."""
         settings = self.pretraining
         if settings is None:
             raise ValueError(f"study {self.study!r} pretrains nothing: it has no key `pretraining`")
-        phases = []
-        for phase in settings.phases:
-            own = settings.backbones.get(backbone, {})
-            merged = {**settings.training.model_dump(), **own, **phase.training}
-            training = parse(Training, merged, f"pretraining of {backbone}")
-            phases.append({"depth": phase.depth, "training": training.model_dump()})
-        return phases
+        own = settings.backbones.get(backbone, {})
+        merged = {**settings.model_dump(exclude={"backbones"}), **own}
+        return parse(Recipe, merged, f"pretraining of {backbone}")
 
     def _reference(self) -> str | None:
         """What the study's performance is put beside, in words."""
@@ -312,6 +315,11 @@ class Study(Strict):
         """What figures and tables call each backbone."""
         return {name: self.settings.backbones[name].label or name for name in self.backbones}
 
+    def _has_masks(self, dataset: str) -> bool:
+        """Whether the images of a data set have object masks."""
+        described = self.settings.datasets[dataset]
+        return datasets.get(described.adapter).check_options(self.options_of(described)).has_masks
+
     def view(self) -> View:
         """What figures and tables need to know."""
         return View(
@@ -328,6 +336,7 @@ class Study(Strict):
             searched=self.hyperparameters != hyperparameters.OWN,
             reference=self._reference(),
             table_intervals=self.table_intervals,
+            masked=tuple(name for name in self.datasets if self._has_masks(name)),
         )
 
 

@@ -27,6 +27,7 @@ class View:
         searched: whether its settings come from a search of hyperparameters.
         reference: what its performance is put beside, as figures and tables call it; None for nothing.
         table_intervals: whether tables of performance show intervals.
+        masked: names of the data sets whose images have object masks.
     """
 
     study: str
@@ -42,6 +43,7 @@ class View:
     searched: bool = False
     reference: str | None = None
     table_intervals: bool = False
+    masked: tuple[str, ...] = ()
 
     def for_figures(self) -> View:
         """The view with labels in which every sign stands for itself in matplotlib's text."""

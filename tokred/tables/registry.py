@@ -54,6 +54,7 @@ class ResultTable:
         does: what its rule does, as a sentence for people.
         topic: subject of the artifacts that show it, which is their category in the report.
         for_claims: whether findings of the paper are decided by it.
+        masked: whether only data sets with object masks have it.
         untrained: whether a study that trains no models has it.
         instead_of: name of the table that it replaces in a study that trains no models.
     """
@@ -71,6 +72,7 @@ class ResultTable:
     does: str = ""
     topic: str = ""
     for_claims: bool = False
+    masked: bool = False
     untrained: bool = False
     instead_of: str = ""
 
@@ -206,6 +208,22 @@ _OTHER_COMPARISONS = [
         does="Summarize patterns",
         topic="Patterns over keep rates",
         for_claims=True,
+    ),
+    ResultTable(
+        "object_recall",
+        f"metrics/object_recall/{SLICE}",
+        "OBJECT_RECALL",
+        "run and stage, for data sets with object masks: object recall of methods that prune, object purity "
+        "of those that merge; `chance`: mean of random patterns of the same sizes; `left_out`: images without "
+        "an object token",
+        "compare_object_recall",
+        "tokred.comparison.object_recall:compare",
+        ("patterns", TEST_IMAGES),
+        of_study=("dataset", "size", "crop_pct"),
+        metrics=_of_kind("objects"),
+        does="Compare patterns with object masks",
+        topic="Patterns and objects",
+        masked=True,
     ),
     ResultTable(
         "depth",

@@ -61,6 +61,20 @@ HISTORY = pa.schema(
 SUMMARY = pa.schema(
     [*_IDENTITY, ("stage", pa.int8()), ("metric", _TEXT), *_STATISTICS], metadata=parquet.kind("summary")
 )
+#: One row per run with reduction and stage: "object_recall", or "object_purity" of a merging method
+#: (`tokred.metrics.objects`); mean and std over `n` images. `chance`: the mean that random patterns of the
+#: same sizes would have. `left_out`: images without a token that shows the object.
+OBJECT_RECALL = pa.schema(
+    [
+        *_IDENTITY,
+        ("stage", pa.int8()),
+        ("metric", _TEXT),
+        *_STATISTICS,
+        ("chance", pa.float64()),
+        ("left_out", pa.int64()),
+    ],
+    metadata=parquet.kind("object_recall"),
+)
 #: One row per run and input token (raster order): blocks the token passes through, mean over images.
 DEPTH = pa.schema(
     [*_IDENTITY, ("token", pa.int32()), ("depth", pa.float64())], metadata=parquet.kind("depth")

@@ -19,11 +19,10 @@ from tokred.models.weights import give_weights, load_weights, save_weights, timm
 from tokred.runtime import distributed, launch
 from tokred.runtime.device import keep_freed_memory
 from tokred.study import Backbone, Training
-from tokred.study.jobs import PretrainJob, TrainJob, takes
+from tokred.study.jobs import TrainJob, takes
 from tokred.study.run import Run
 from tokred.tables import schemas
 from tokred.training.fit import describe, fitted
-from tokred.training.growth import deepen
 from tokred.training.loop import Trainer
 
 log = logging.getLogger(__name__)
@@ -68,42 +67,8 @@ def train(job: TrainJob) -> None:
     return None
 
 
-@takes(PretrainJob)
-def pretrain(job: PretrainJob) -> None:
-    """Train a backbone from scratch and write its weights in half precision."""
-    if launch.needed(job.hardware):
-        return launch.run("tokred.training.job:pretrain", job, Path(job.checkpoint).parent)
-    keep_freed_memory()
-    run, backbone = job.run, job.model.backbone
-    split = read_split(job.train_table, backbone, job.images, job.hardware.workers, run.source, "train")
-    facts = _facts(job) | {"phases": [phase.model_dump(mode="json") for phase in job.phases]}
-    rows: list[dict[str, float]] = []
-    states: list[Path] = []
-    network: ReducedVisionTransformer | None = None
-    for index, phase in enumerate(job.phases):
-        settings = phase.training
-        learned = network
-        shape = backbone.model_copy(update={"depth": phase.depth})
-        # The unreduced model has no stages; its features may be traced anywhere.
-        network = build_model(run, shape, {}, (0,), split.num_classes, settings.drop_path)
-        if learned is not None:
-            deepen(learned, network)
-        states.append(Path(job.checkpoint).with_suffix(f".state{index}.safetensors"))
-        parts = _split(run, settings, split, None)
-        settings = fitted(settings, len(parts[0]), job.hardware, distributed.count())
-        trainer = Trainer(network, run, shape, settings, *parts, job.hardware)
-        network.load_state_dict(trainer.fit(states[-1], json.dumps([facts, index], sort_keys=True)))
-        rows += [{**row, "epoch": len(rows) + row["epoch"]} for row in trainer.history]
-    if distributed.rank() == 0 and network is not None:  # there is a phase
-        _write_history(job.history, run, rows, facts)
-        save_weights(network, job.checkpoint, facts, half=True)
-        for state in states:
-            state.unlink()
-    return None
-
-
-def _facts(job: TrainJob | PretrainJob) -> dict[str, Any]:
-    """What decides the weights, as far as all kinds of training have it: stored with them."""
+def _facts(job: TrainJob) -> dict[str, Any]:
+    """What decides the weights, stored with them, besides the training's settings."""
     return {
         "run": asdict(job.run),
         "model": job.model.model_dump(mode="json"),

@@ -1,10 +1,10 @@
-"""`digits`: one handwritten digit of random size, place and colour; which one is it?"""
+"""`digits`: one whole handwritten digit among halves of others; which one is it?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tokred.data import compose
+from tokred.data import synthetic
 from tokred.data.info import Row, TableInfo
 from tokred.data.options import CountOptions
 
@@ -12,15 +12,12 @@ from tokred.data.options import CountOptions
 def rows(split: str, options: CountOptions) -> tuple[TableInfo, Iterator[Row]]:
     """The table's description, and its images."""
     count = options.num_train if split == "train" else options.num_test
-    return TableInfo("digits", split, "single", compose.CLASSES), _rows(split, count)
+    return TableInfo("digits", split, "single", synthetic.CLASSES), _rows(split, count)
 
 
 def _rows(split: str, count: int) -> Iterator[Row]:
-    scans = compose.scans(split)
     for index in range(count):
-        rng = compose.generator("digits", split, index)
-        picture = compose.background(rng, split)
-        scan = int(rng.integers(len(scans.digit)))
-        compose.paste(picture, scans.ink[scan], compose.place(rng, []), rng)
+        picture = synthetic.digit_picture(split, index)
         name = f"digits-{split}-{index:06d}"
-        yield Row(name, compose.encode(picture), f"{name}.png", int(scans.digit[scan]))
+        pixels, mask = synthetic.png(picture.pixels), synthetic.png(picture.mask)
+        yield Row(name, pixels, f"{name}.png", picture.digits[0], mask)

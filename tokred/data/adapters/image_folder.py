@@ -1,16 +1,21 @@
 """`image_folder`: a folder a split, and in it a folder a class, as torchvision's `ImageFolder` reads them.
 
-Classes are the folders of the training split, sorted by name.
+Classes are the folders of the training split, sorted by name. With the option `masks_folder: masks` the
+object mask of `val/cat/1.jpg` is `masks/val/cat/1.png`. Images may lack masks, and so may the whole training
+split, but every mask has its image.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tokred.data.folders import class_names, class_rows
-from tokred.data.info import TableInfo
-from tokred.data.layout import check_root, wrong
+from tokred.data.folders import Walk, class_names, class_rows
+from tokred.data.info import Row, TableInfo
+from tokred.data.layout import check_root, require, wrong
 from tokred.data.options import ImageFolderOptions
 from tokred.data.source import Source
 
@@ -27,7 +32,42 @@ def rows(split: str, options: ImageFolderOptions) -> tuple[TableInfo, Source]:
     info = TableInfo("image_folder", split, "single", tuple(names))
     tests = (options.test_folder,) if options.test_folder else _TEST_FOLDERS
     folder = train if split == "train" else _folder(root, tests)
-    return info, Source(partial(class_rows, folder, names), options.count_of(split))
+    read: Callable[[], Iterator[Row]] = partial(class_rows, folder, names)
+    if options.masks_folder is not None:
+        below = f"{options.masks_folder}/{folder.relative_to(root).as_posix()}/"
+        if split == "test" or (root / below).is_dir():
+            read = partial(_with_masks, read, require(root, [below]) / below)
+    return info, Source(read, options.count_of(split))
+
+
+def _with_masks(read: Callable[[], Iterator[Row]], folder: Path) -> Iterator[Row]:
+    """Rows with the files of their masks, as far as there are any.
+
+    Raises:
+        ValueError: a mask has no image, or several.
+    """
+    prefix = os.path.join(folder, "")
+    unused = {_stem(path[len(prefix) :]): path for path in Walk().files(folder, (".png",))}
+    image_of: dict[str, str] = {}
+    for row in read():
+        stem = _stem(row.image_id)
+        mask = unused.pop(stem, None)
+        if mask is not None:
+            image_of[stem] = row.image_id
+        elif stem in image_of:
+            raise ValueError(
+                f"{prefix}{stem}.png: is the mask of both {image_of[stem]} and {row.image_id}; rename one"
+            )
+        yield replace(row, mask=mask)
+    if unused:
+        raise ValueError(
+            f"{min(unused.values())}: a mask without an image (of {len(unused)} such); expected an image of "
+            "the same folder and name, with any suffix"
+        )
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(path)[0]
 
 
 def _folder(root: Path, names: tuple[str, ...]) -> Path:

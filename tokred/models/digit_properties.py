@@ -1,0 +1,41 @@
+"""Properties of a backbone whose classifier knows the digits, on the first pictures of the test split."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import torch
+from timm.models.vision_transformer import VisionTransformer
+
+from tokred.data.fresh_pictures import pictures
+from tokred.data.in_memory import normalize
+from tokred.evaluation.scores import share_error, top1
+from tokred.models.properties import measure
+from tokred.statistics.intervals import NORMAL
+from tokred.study import Backbone
+
+#: Pictures of the test split for the accuracy, and how many of them for the properties of blocks.
+IMAGES, BLOCK_IMAGES = 2000, 500
+_BATCH = 100
+
+
+@torch.no_grad()
+def measure_on_digits(vit: VisionTransformer, backbone: Backbone) -> dict[str, object]:
+    """Properties of an unreduced ViT in evaluation mode, JSON-like.
+
+    Returns:
+        "top1" of `IMAGES` pictures in percent, and "top1_interval", half the width of its 95 % interval;
+        "object_share", the part of all tokens that show the digit; "blocks": fields of `BlockProperties` on
+        `BLOCK_IMAGES` pictures, by number of block.
+    """
+    batch = pictures("test", 0, IMAGES, backbone.grid)
+    inputs = normalize(batch.pixels, backbone)
+    logits = torch.cat([vit(part) for part in inputs.split(_BATCH)])
+    accuracy = top1(logits.numpy(), batch.labels.numpy())
+    parts = zip(inputs[:BLOCK_IMAGES].split(_BATCH), batch.objects[:BLOCK_IMAGES].split(_BATCH), strict=True)
+    return {
+        "top1": accuracy,
+        "top1_interval": NORMAL * share_error(accuracy, IMAGES),
+        "object_share": float(batch.objects.float().mean()),
+        "blocks": {str(index): asdict(found) for index, found in measure(vit, parts).items()},
+    }

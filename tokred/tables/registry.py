@@ -214,8 +214,8 @@ _OTHER_COMPARISONS = [
         f"metrics/object_recall/{SLICE}",
         "OBJECT_RECALL",
         "run and stage, for data sets with object masks: object recall of methods that prune, object purity "
-        "of those that merge; `chance`: mean of random patterns of the same sizes; `left_out`: images without "
-        "an object token",
+        "of those that merge; `chance`: mean of random patterns of the same sizes; `left_out`: images "
+        "without an object token",
         "compare_object_recall",
         "tokred.comparison.object_recall:compare",
         ("patterns", TEST_IMAGES),

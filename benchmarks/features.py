@@ -15,7 +15,7 @@ from benchmarks.study import runs, write_features
 from tokred.comparison.features import moments_of
 from tokred.comparison.runs import RunFile, open_runs
 from tokred.metrics.registry import METRICS
-from tokred.study.run import UNREDUCED
+from tokred.run import UNREDUCED
 from tokred.tables.patterns import fixed_lists
 
 _FASTER, _SMALLER = Goal(">=", 5), Goal("<=", 1.5)

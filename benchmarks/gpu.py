@@ -19,9 +19,9 @@ from benchmarks.row import Row, Scale
 from benchmarks.training_step import ideal_step, step
 from tokred.data.in_memory import Images
 from tokred.models.factory import build_model
+from tokred.run import Run
 from tokred.runtime.device import resolve
-from tokred.study import Backbone, Hardware, Training
-from tokred.study.run import Run
+from tokred.settings import Backbone, Hardware, Training
 from tokred.training.loop import Trainer
 
 #: Images at a time, images of the epoch.

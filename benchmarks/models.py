@@ -17,8 +17,8 @@ from tokred.methods.registry import METHODS
 from tokred.models.macs import Shape, forward_macs
 from tokred.models.reduce import reduce
 from tokred.orchestration.cost import block_tokens
+from tokred.run import UNREDUCED
 from tokred.runtime.device import keep_freed_memory
-from tokred.study.run import UNREDUCED
 
 #: The reduced methods, in the registry's order.
 REDUCED = [name for name in METHODS if name != UNREDUCED]

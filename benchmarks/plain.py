@@ -11,11 +11,11 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 import tokred.models.vision_transformer
-from tokred.methods import dpcknn, evit, kmedoids
+from tokred.methods import attention, dpcknn, evit, kmedoids
+from tokred.methods.attention import BlockAttention, project
 from tokred.methods.base import Context, Reduction, rank_descending
 from tokred.methods.kmedoids import KMedoids
-from tokred.models import attention, blocks
-from tokred.models.attention import BlockAttention, project
+from tokred.models import blocks
 from tokred.models.vision_transformer import ReducedVisionTransformer
 
 
@@ -58,7 +58,7 @@ class PlainAttention(BlockAttention):
 
 
 def gather(x: Tensor, index: Tensor) -> Tensor:
-    """`tokred.models.tokens.gather_tokens` as it is written by hand: with an index for every number."""
+    """`tokred.methods.tokens.gather_tokens` as it is written by hand: with an index for every number."""
     shape = *index.shape, *x.shape[2:]
     return x.gather(1, index.reshape(*index.shape, *(1 for _ in x.shape[2:])).expand(shape))
 

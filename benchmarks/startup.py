@@ -63,8 +63,8 @@ def a_training(folder: Path) -> dict[str, object]:
     """A `TrainJob`, in plain values, for a small backbone from its shipped weights."""
     from tokred.data.prepare import prepare
     from tokred.models import shipped
-    from tokred.study import Backbone, Training
-    from tokred.study.run import Run
+    from tokred.run import Run
+    from tokred.settings import Backbone, Training
 
     table = folder / "train.parquet"
     prepare("digits", "digits", "train", {"num_train": 64}, str(table))

@@ -19,7 +19,7 @@ from benchmarks.row import Goal, Row, Scale
 from benchmarks.study import RATES, lists, runs
 from benchmarks.synthetic import STAGES, TOKENS
 from tokred.methods.registry import METHODS
-from tokred.study.run import Run
+from tokred.run import Run
 from tokred.tables import batch_writer
 from tokred.tables.patterns import numbered_clusters, pattern_schema, survived_stages
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.synthetic import SIDE, STAGES, TOKENS, clusters, survivors
 from tokred.methods.registry import METHODS, Family
-from tokred.study.run import RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
+from tokred.run import RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
 from tokred.tables import batch_writer, parquet, schemas
 from tokred.tables.patterns import pattern_schema
 

@@ -8,8 +8,8 @@ from tokred.orchestration.plan import Plan
 from tokred.orchestration.rule_code import JOBS, MAKE_TABLE
 from tokred.orchestration.search_plan import CELL, TRIAL, TRIAL_NAME, SearchPlan
 from tokred.orchestration.snakefile import drop_default_job_rate_limit, explain_errors, prepare_environment
-from tokred.study import parse as parse_config
-from tokred.study.run import RUN_PATH
+from tokred.settings import parse as parse_config
+from tokred.run import RUN_PATH
 from tokred.study.study import Study
 
 with explain_errors():

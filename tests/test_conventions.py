@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import group_of
 from tokred.methods.registry import METHODS
-from tokred.study.run import UNREDUCED
+from tokred.run import UNREDUCED
 
 ROOT = Path(__file__).parents[1]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))

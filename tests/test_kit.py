@@ -21,7 +21,7 @@ from packaging.version import Version
 
 import tokred
 from benchmarks.study import write_patterns
-from tokred.study.run import Run
+from tokred.run import Run
 from tokred.tables.registry import TABLES
 
 ROOT = Path(__file__).parents[1]
@@ -95,7 +95,7 @@ def test_hooks_use_the_installed_linters() -> None:
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
     assert [repo["repo"] for repo in config["repos"]] == ["local"]
     hooks = config["repos"][0]["hooks"]
-    assert [hook["id"] for hook in hooks] == ["ruff", "ruff-format", "snakefmt", "mypy"]
+    assert [hook["id"] for hook in hooks] == ["ruff", "ruff-format", "snakefmt", "mypy", "lint-imports"]
     for hook in hooks:
         assert hook["language"] == "system"
         assert shutil.which(hook["entry"].split()[0]), "not among the extra `test`"

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.artifacts.tables import SEARCHED
-from tokred.artifacts.table import Table
 from tokred.methods.registry import METHODS, Family
 from tokred.metrics.registry import METRICS
+from tokred.presentation.table import Table
 from tokred.study.view import View
 
 Tables = Mapping[str, pd.DataFrame]

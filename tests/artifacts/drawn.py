@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from tests.artifacts.tables import VIEWS, made_up
 from tokred.artifacts.registry import ARTIFACTS
-from tokred.artifacts.table import Table
+from tokred.presentation.table import Table
 
 FIGURES = [name for name, artifact in ARTIFACTS.items() if artifact.kind == "figure"]
 TABLES = {shape: made_up(made) for shape, made in VIEWS.items()}

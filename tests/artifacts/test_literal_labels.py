@@ -16,9 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from tests.artifacts.tables import VIEWS, made_up
-from tokred.artifacts import differences, markup, performance_table, render, style
+from tokred.artifacts import differences, performance_table, render, style
 from tokred.artifacts.registry import ARTIFACTS
-from tokred.artifacts.table import Table
+from tokred.presentation import markup
+from tokred.presentation.table import Table
 from tokred.study.view import View
 
 LABELS = [

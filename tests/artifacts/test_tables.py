@@ -14,7 +14,7 @@ from tests.artifacts.tables import VIEWS, made_up
 from tokred import published
 from tokred.artifacts import differences
 from tokred.artifacts.registry import ARTIFACTS
-from tokred.artifacts.table import MARKS, Table
+from tokred.presentation.table import MARKS, Table
 
 PAPER = VIEWS["paper"]
 

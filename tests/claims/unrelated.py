@@ -20,7 +20,7 @@ from tokred.claims import TABLES as CLAIMED
 from tokred.comparison.job import make
 from tokred.methods.budget import token_budget
 from tokred.methods.registry import METHODS, Family
-from tokred.study.run import RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
+from tokred.run import RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
 from tokred.study.view import View
 from tokred.tables import batch_writer, schemas
 from tokred.tables.patterns import numbered_clusters, pattern_schema

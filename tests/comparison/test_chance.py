@@ -17,7 +17,7 @@ from tokred.comparison.job import make
 from tokred.comparison.proxies import correlate
 from tokred.metrics.chance import chance_adjusted
 from tokred.metrics.sets import expected_iou
-from tokred.study.run import RUN_COLUMNS, Run
+from tokred.run import RUN_COLUMNS, Run
 from tokred.tables import batch_writer, schemas
 from tokred.tables.patterns import numbered_clusters, pattern_schema
 from tokred.tables.registry import TABLES

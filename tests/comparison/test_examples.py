@@ -17,7 +17,7 @@ from tokred.comparison.runs import open_runs
 from tokred.data.image_table import ImageTable
 from tokred.data.info import Row, TableInfo
 from tokred.data.writing import write
-from tokred.study.run import Run
+from tokred.run import Run
 from tokred.tables import batch_writer, schemas
 from tokred.tables.patterns import pattern_schema
 

@@ -17,7 +17,7 @@ from tokred.comparison.job import make
 from tokred.comparison.object_recall import compare_with_masks
 from tokred.comparison.runs import open_runs
 from tokred.methods.registry import METHODS
-from tokred.study.run import RUN_COLUMNS, Run
+from tokred.run import RUN_COLUMNS, Run
 from tokred.tables import batch_writer, patterns, schemas
 
 IDS = [f"i{index}" for index in range(5)]

@@ -18,7 +18,7 @@ from tokred.comparison.object_recall import compare_with_masks
 from tokred.comparison.runs import open_runs
 from tokred.metrics.registry import METRICS
 from tokred.orchestration.rule_code import TABLE_METRICS
-from tokred.study.run import Run
+from tokred.run import Run
 
 RUNS = [
     Run("one", "deit_small", method, rate, 0) for method in ("l1", "topk", "sit") for rate in ("0.50", "0.70")

@@ -14,7 +14,7 @@ from tokred.data.batch_shard import WHOLE as ALONE
 from tokred.data.batch_shard import Share
 from tokred.data.in_memory import hold_out
 from tokred.data.streamed import Stream, epoch_order
-from tokred.study import Training
+from tokred.settings import Training
 
 TRAINING = Training(batch_size=6, **AUGMENTED)
 # Python 3.12 warns of any fork in a process with threads.

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.training.pictures import AUGMENTED, CENTER, SMALL, WHOLE, picture
 from tokred.data import transforms
-from tokred.study import Backbone, Training
+from tokred.settings import Backbone, Training
 
 LARGE = SMALL.model_copy(update={"image_size": 224, "patch_size": 16})
 

@@ -21,8 +21,8 @@ from tokred.evaluation.scores import NotFiniteError, score
 from tokred.methods.registry import METHODS
 from tokred.models.factory import build_model
 from tokred.models.weights import save_weights
-from tokred.study.jobs import ExtractJob, Network
-from tokred.study.run import Run
+from tokred.run import Run
+from tokred.settings.jobs import ExtractJob, Network
 from tokred.tables import patterns, schemas
 from tokred.tables.patterns import fixed_lists
 

@@ -23,8 +23,8 @@ from tokred.evaluation.job import extract_run
 from tokred.models.factory import build_model
 from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.models.weights import save_weights
-from tokred.study.jobs import Network
-from tokred.study.run import Run
+from tokred.run import Run
+from tokred.settings.jobs import Network
 from tokred.tables import schemas
 from tokred.tables.patterns import fixed_lists
 

@@ -14,7 +14,7 @@ from PIL import Image
 from tests.explorer.studies import Made
 from tokred.data.image_table import ImageTable
 from tokred.methods.registry import METHODS
-from tokred.study.run import Run
+from tokred.run import Run
 from tokred.tables import patterns
 
 _READ = """figures => figures.map(

@@ -19,7 +19,7 @@ from tokred.data.writing import write
 from tokred.methods.budget import token_budget
 from tokred.methods.registry import METHODS, Family
 from tokred.metrics.depth import block_counts, count_levels
-from tokred.study.run import Run
+from tokred.run import Run
 from tokred.study.view import View
 from tokred.tables import batch_writer, parquet, patterns, schemas
 

@@ -13,7 +13,7 @@ from tests.explorer.conftest import Browser, go, point, settle
 from tests.explorer.pixels import figures, methods_at, numbers, pixels, token_colors, truth
 from tests.explorer.studies import Made
 from tokred.data.image_table import ImageTable
-from tokred.study.run import Run
+from tokred.run import Run
 from tokred.tables import patterns, schemas
 
 VEIL = 0.78

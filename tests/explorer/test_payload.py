@@ -23,7 +23,7 @@ from tokred.data.framing import frame
 from tokred.data.image_table import ImageTable
 from tokred.explorer import page
 from tokred.explorer.build import build, collect
-from tokred.study.run import Run
+from tokred.run import Run
 from tokred.tables import patterns, schemas
 from tokred.tables.patterns import fixed_lists
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import tokred
 from tests.small_models import images, small_vit
-from tokred.models.attention import BlockAttention
+from tokred.methods.attention import BlockAttention
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from tokred.methods.base import Reducer, Stage
 from tokred.methods.registry import METHODS, Family, Method
 from tokred.models.factory import build_model, reset_classifier
 from tokred.models.weights import save_weights
-from tokred.study.run import Run
+from tokred.run import Run
 from tokred.training.job import train
 
 

@@ -15,7 +15,7 @@ from tests.small_models import small_vit
 from tokred.methods import registry
 from tokred.methods.budget import token_budget
 from tokred.methods.registry import METHODS, Family
-from tokred.study.run import Run, canonical_rate
+from tokred.run import Run, canonical_rate
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tokred.evaluation.digit_properties import measure_on_digits
 from tokred.models import shipped
-from tokred.models.digit_properties import measure_on_digits
 from tokred.models.factory import build_vit
 from tokred.models.weights import load_weights
-from tokred.study import parse
+from tokred.settings import parse
 from tokred.study.study import Study
 
 ROOT = Path(__file__).parents[2]

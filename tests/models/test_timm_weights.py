@@ -16,7 +16,7 @@ from tokred.data.image_table import ImageTable
 from tokred.evaluation.job import extract_run
 from tokred.models.factory import build_vit
 from tokred.models.weights import give_weights, load_weights, timm_weights
-from tokred.study import Backbone, parse
+from tokred.settings import Backbone, parse
 from tokred.tables import schemas
 from tokred.tables.patterns import fixed_lists
 from tokred.training.job import train

@@ -11,8 +11,8 @@ from torch import nn
 
 import tokred
 from tests.small_models import REDUCING, images, small_vit
+from tokred.methods.attention import BlockAttention
 from tokred.methods.base import Site
-from tokred.models.attention import BlockAttention
 
 VARIANTS = {
     "plain": {},

@@ -20,8 +20,8 @@ from tokred.evaluation.job import extract_run
 from tokred.methods.registry import METHODS
 from tokred.orchestration.provenance import installed
 from tokred.orchestration.rule_code import MAKE_TABLE
-from tokred.study import Training
-from tokred.study.run import Run
+from tokred.run import Run
+from tokred.settings import Training
 from tokred.study.view import View
 from tokred.tables.registry import TABLES
 from tokred.training.job import train
@@ -32,15 +32,14 @@ ROOT = Path(tokred.__file__).parent
 COMMON = """
     data.batch_shard data.decoding data.framing data.image_table data.in_memory data.info data.read
     data.streamed data.transforms evaluation.performance evaluation.scores files fingerprint
-    methods.base methods.budget methods.options methods.registry methods.topk
-    models.attention models.blocks models.factory models.pooling models.reduce models.sharing models.shipped
-    models.tensor_file models.tokens models.trace models.vision_transformer models.weights names
-    runtime.device runtime.distributed study.backbone study.base study.hardware study.images study.jobs
-    study.run study.training validation
-    tables.identity tables.parquet tables.schemas
+    methods.attention methods.base methods.budget methods.options methods.registry methods.tokens
+    methods.topk models.blocks models.factory models.pooling models.reduce models.sharing models.shipped
+    models.tensor_file models.trace models.vision_transformer models.weights names run runtime.device
+    runtime.distributed settings.backbone settings.base settings.hardware settings.images settings.jobs
+    settings.training tables.identity tables.parquet tables.schemas validation
 """
 TRAINING = """
-    runtime.launch study.augmentation training.checkpoint training.diverged training.fit
+    runtime.launch settings.augmentation training.checkpoint training.diverged training.fit
     training.job training.loop training.losses training.mixing training.optimizer training.step
 """
 EXTRACTION = "evaluation.extract evaluation.job tables.batch_writer tables.patterns"

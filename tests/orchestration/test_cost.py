@@ -16,7 +16,7 @@ from tokred.models.factory import build_vit
 from tokred.models.macs import BlockTokens, Shape, forward_macs
 from tokred.models.reduce import reduce
 from tokred.orchestration.cost import Network, block_tokens, pattern_bytes, run_costs, scale_table
-from tokred.study import Backbone, parse
+from tokred.settings import Backbone, parse
 from tokred.study.study import Study
 from tokred.tables import batch_writer
 from tokred.tables.patterns import pattern_schema

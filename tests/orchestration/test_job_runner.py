@@ -363,8 +363,8 @@ def test_worker_ends_with_the_workflow(workflow: subprocess.Popen, address: str)
 
 def test_load_imports_and_leaves_the_collector_as_it_was() -> None:
     code = "import gc, sys; from tokred.orchestration import job_runner; {}; "
-    code += "job_runner.import_frozen('tokred.study.run', 'tokred.names'); "
-    code += "assert {{'tokred.study.run', 'tokred.names'}} <= set(sys.modules); "
+    code += "job_runner.import_frozen('tokred.run', 'tokred.names'); "
+    code += "assert {{'tokred.run', 'tokred.names'}} <= set(sys.modules); "
     code += "assert gc.get_freeze_count() > 0; "
     code += "sys.exit(gc.isenabled())"
     for before, enabled in (("gc.enable()", 1), ("gc.disable()", 0)):

@@ -12,7 +12,7 @@ from tests.study.studies import at, smoke, study
 from tokred.orchestration.plan import Plan
 from tokred.orchestration.search_plan import TRIAL_NAME, SearchPlan
 from tokred.orchestration.snakefile import StudyError
-from tokred.study import Hardware, parse
+from tokred.settings import Hardware, parse
 from tokred.study.study import Study
 from tokred.tables.registry import TABLES
 

@@ -172,8 +172,8 @@ def test_changed_published_numbers_count_where_they_are_read(copy: Path, changes
         ("names.py", "unknown {kind}", "no such {kind}"),
         ("tables/schemas.py", '"""Every table that', '"""All tables that'),
         ("tables/patterns.py", '"""Reduction patterns', '"""Patterns'),
-        ("study/run.py", "expected a decimal number in (0, 1]", "no decimal number"),
-        ("study/training.py", 'description="', 'description="that is, '),
+        ("run.py", "expected a decimal number in (0, 1]", "no decimal number"),
+        ("settings/training.py", 'description="', 'description="that is, '),
     ],
 )
 def test_words_have_nothing_made_anew(

@@ -14,7 +14,7 @@ from snakemake.settings.types import MaxJobsPerTimespan, SchedulingSettings
 
 from tokred.orchestration.job_runner import HARDWARE
 from tokred.orchestration.snakefile import drop_default_job_rate_limit, prepare_environment
-from tokred.study import Hardware
+from tokred.settings import Hardware
 
 ROOT = Path(__file__).parents[2]
 #: A workflow with jobs that are ready while others run.

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from tests.training.pictures import trainer
 from tokred.evaluation.performance import Measure
 from tokred.runtime import distributed
-from tokred.study.jobs import Job, takes
+from tokred.settings.jobs import Job, takes
 
 
 class Check(Job):

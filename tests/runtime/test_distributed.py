@@ -16,10 +16,10 @@ from tests.runtime.process_targets import Check
 from tests.training.pictures import PLAIN, SMALL, table
 from tokred.models.factory import build_model
 from tokred.models.weights import save_weights
+from tokred.run import Run
 from tokred.runtime import launch
-from tokred.study import Hardware
-from tokred.study.jobs import Job
-from tokred.study.run import Run
+from tokred.settings import Hardware
+from tokred.settings.jobs import Job
 from tokred.tables import schemas
 from tokred.training.job import train
 

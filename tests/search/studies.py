@@ -10,7 +10,7 @@ from typing import Any
 from tests.study.studies import overlaid, study
 from tokred.search.plan import Cell, plan, run_of_trials
 from tokred.search.result import write
-from tokred.study import parse
+from tokred.settings import parse
 from tokred.study.search import SEARCHED, Setting
 from tokred.study.study import Study
 from tokred.tables import schemas

@@ -13,8 +13,8 @@ from tests.search.studies import SMALL, Scores, searching, setting, write_search
 from tests.study.studies import ROOT, default, overlaid, study
 from tokred import published
 from tokred.comparison.settings import grid_rows
+from tokred.run import Run
 from tokred.search.plan import Cell, backbone, check, plan
-from tokred.study.run import Run
 from tokred.study.search import SEARCHED
 from tokred.study.study import Study
 from tokred.tables import schemas

@@ -13,10 +13,10 @@ import pytest
 from tests.search.studies import searching, setting
 from tokred.data.prepare import prepare
 from tokred.models.shipped import path as shipped_path
+from tokred.run import Run
 from tokred.search import plan as planning
 from tokred.search.plan import Cell
 from tokred.search.trial import run_trial
-from tokred.study.run import Run
 from tokred.tables import schemas
 from tokred.training.loop import Trainer
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tokred.study import parse
+from tokred.settings import parse
 from tokred.study.study import Study
 
 ROOT = Path(__file__).parents[2]

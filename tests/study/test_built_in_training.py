@@ -13,8 +13,8 @@ from tests.study.studies import SOURCE, at, overlaid, smoke, study
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.data import synthetic
 from tokred.data.registry import ADAPTERS
-from tokred.study import parse
-from tokred.study.run import Run
+from tokred.run import Run
+from tokred.settings import parse
 from tokred.study.study import Study
 
 #: What runs of the default study are trained with, as far as it is not the default of `Training`.

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.study.studies import SOURCE, at, default, overlaid, refused, study
-from tokred.study import parse
+from tokred.settings import parse
 from tokred.study.study import Study
 
 

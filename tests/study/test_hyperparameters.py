@@ -9,7 +9,7 @@ import yaml
 
 from tokred import published
 from tokred.methods.registry import METHODS
-from tokred.study import Training
+from tokred.settings import Training
 from tokred.study.hyperparameters import layer, training_for
 
 RATES = ("0.25", "0.50", "0.70", "0.90")

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tokred.study import Hardware
-from tokred.study.jobs import ExtractJob, Job, Network, PretrainJob, TrainJob, TrialJob, takes
-from tokred.study.run import Run
+from tokred.run import Run
+from tokred.settings import Hardware
+from tokred.settings.jobs import ExtractJob, Job, Network, PretrainJob, TrainJob, TrialJob, takes
 from tokred.validation import parse
 
 RUN = {"dataset": "pictures", "backbone": "b", "method": "topk", "keep_rate": "0.50", "seed": 0}

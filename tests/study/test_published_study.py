@@ -12,9 +12,9 @@ import yaml
 from snakemake.utils import update_config
 
 from tests.study.studies import ROOT, at, default, overlaid, refused, study
-from tokred.study import parse
+from tokred.run import Run
+from tokred.settings import parse
 from tokred.study.hyperparameters import training_for
-from tokred.study.run import Run
 from tokred.study.study import Study
 
 PAPER = yaml.safe_load((ROOT / "workflow/studies/paper.yaml").read_text())

@@ -11,8 +11,8 @@ from snakemake.utils import update_config
 from tests.study.studies import ROOT, SOURCE, at, default, overlaid, smoke, study
 from tokred.data.options import CountOptions
 from tokred.methods.registry import METHODS
-from tokred.study import parse
-from tokred.study.run import Run
+from tokred.run import Run
+from tokred.settings import parse
 from tokred.study.study import Study
 
 

@@ -11,7 +11,7 @@ from tests.small_models import small_vit
 from tokred.data.info import Row, TableInfo
 from tokred.data.writing import write
 from tokred.models.weights import save_weights
-from tokred.study.run import Run
+from tokred.run import Run
 from tokred.tables import batch_writer, parquet, patterns, schemas
 
 RUN = Run("shapes", "tiny", "topk", "0.50", 3)

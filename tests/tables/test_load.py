@@ -11,7 +11,7 @@ import pytest
 
 import tokred
 from tokred import published
-from tokred.study.run import RUN_COLUMNS, Run
+from tokred.run import RUN_COLUMNS, Run
 from tokred.tables import schemas
 from tokred.tables.load import Results
 

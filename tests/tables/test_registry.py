@@ -12,7 +12,7 @@ from tokred.artifacts.registry import ARTIFACTS
 from tokred.claims import TABLES as CLAIMED
 from tokred.claims.verdicts import GROUPS
 from tokred.orchestration.plan import FACTS
-from tokred.study.run import RUN_COLUMNS
+from tokred.run import RUN_COLUMNS
 from tokred.tables import parquet
 from tokred.tables.registry import FOREIGN, TABLES, TEST_IMAGES, markdown, metrics_in
 

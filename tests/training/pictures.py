@@ -13,8 +13,8 @@ from tokred.data.info import Row, TableInfo
 from tokred.data.streamed import Stream
 from tokred.data.writing import write
 from tokred.models.factory import build_model
-from tokred.study import DEFAULT_HARDWARE, Backbone, Hardware, ImageAccess, Training
-from tokred.study.run import Run
+from tokred.run import Run
+from tokred.settings import DEFAULT_HARDWARE, Backbone, Hardware, ImageAccess, Training
 from tokred.training.loop import Trainer
 
 SMALL = Backbone(

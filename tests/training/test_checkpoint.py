@@ -9,7 +9,7 @@ import torch
 
 import tokred
 from tests.training.vits import tiny_vit
-from tokred.study import Training
+from tokred.settings import Training
 from tokred.training import checkpoint
 from tokred.training.optimizer import make_optimizer
 

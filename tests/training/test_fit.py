@@ -15,8 +15,8 @@ from tokred.data.info import TableInfo
 from tokred.data.writing import write
 from tokred.evaluation.job import extract_run
 from tokred.models import shipped
-from tokred.study import Hardware, ImageAccess, Training
-from tokred.study.jobs import ExtractJob
+from tokred.settings import Hardware, ImageAccess, Training
+from tokred.settings.jobs import ExtractJob
 from tokred.tables import schemas
 from tokred.training.fit import describe, fitted
 from tokred.training.job import train

@@ -14,9 +14,9 @@ from tokred.data.in_memory import Images, augment
 from tokred.data.prepare import prepare
 from tokred.models.factory import build_model
 from tokred.models.weights import save_weights
-from tokred.study import Training
-from tokred.study.jobs import TrainJob
-from tokred.study.run import Run
+from tokred.run import Run
+from tokred.settings import Training
+from tokred.settings.jobs import TrainJob
 from tokred.tables import schemas
 from tokred.training.job import train
 from tokred.training.loop import Diverged, Trainer

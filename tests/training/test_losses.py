@@ -6,7 +6,7 @@ import pytest
 import torch
 from timm.loss import AsymmetricLossMultiLabel
 
-from tokred.study import Training
+from tokred.settings import Training
 from tokred.training.losses import task_loss
 
 

@@ -8,7 +8,7 @@ import torch
 from timm.data.mixup import Mixup
 from timm.loss import SoftTargetCrossEntropy
 
-from tokred.study import Training
+from tokred.settings import Training
 from tokred.training.losses import task_loss
 from tokred.training.mixing import Mix, StepMix
 

@@ -11,7 +11,7 @@ import torch
 
 import tokred
 from tests.training.vits import tiny_vit
-from tokred.study import Training
+from tokred.settings import Training
 from tokred.training.optimizer import Schedule, make_optimizer, parameter_groups
 
 PER_EPOCH = 10

@@ -15,7 +15,7 @@ from tests.formulations.losses import asymmetric, cross_entropy
 from tests.formulations.training import Shape, SlowViT, ratio_loss
 from tests.small_models import METHOD_RATES, REDUCING, images, small_vit
 from tokred.models.vision_transformer import ReducedVisionTransformer
-from tokred.study import Training
+from tokred.settings import Training
 from tokred.training.losses import task_loss
 
 pytestmark = pytest.mark.slow

@@ -13,15 +13,15 @@ import torch
 
 from tokred.data.fresh_pictures import PictureBatch, pictures
 from tokred.data.in_memory import normalize
-from tokred.models import digit_properties
-from tokred.models.digit_properties import measure_on_digits
+from tokred.evaluation import digit_properties
+from tokred.evaluation.digit_properties import measure_on_digits
+from tokred.evaluation.properties import measure
 from tokred.models.factory import build_vit
-from tokred.models.properties import measure
 from tokred.models.weights import load_weights
-from tokred.study import Backbone, Hardware
-from tokred.study.jobs import PretrainJob
-from tokred.study.pretraining import Recipe
-from tokred.study.run import Run
+from tokred.run import Run
+from tokred.settings import Backbone, Hardware
+from tokred.settings.jobs import PretrainJob
+from tokred.settings.pretraining import Recipe
 from tokred.tables import schemas
 from tokred.training import pretraining
 from tokred.training.diverged import Diverged

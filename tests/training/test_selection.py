@@ -11,8 +11,8 @@ from tests.training.pictures import PLAIN, SMALL, table, trainer
 from tokred.evaluation.job import extract_run
 from tokred.models.factory import build_model
 from tokred.models.weights import save_weights
-from tokred.study import Hardware
-from tokred.study.run import Run
+from tokred.run import Run
+from tokred.settings import Hardware
 from tokred.tables import schemas
 from tokred.training.job import train
 

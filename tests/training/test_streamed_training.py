@@ -12,7 +12,7 @@ from tests.training.tiny import cut_off_after
 from tokred.methods.registry import METHODS
 from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.runtime.device import autocast
-from tokred.study import Hardware
+from tokred.settings import Hardware
 from tokred.training.loop import Trainer
 
 pytestmark = pytest.mark.slow
@@ -106,8 +106,8 @@ def test_built_in_images_accumulate_too(tmp_path: Path) -> None:
     from tokred.data.in_memory import Images
     from tokred.data.prepare import prepare
     from tokred.models.factory import build_model
-    from tokred.study import Training
-    from tokred.study.run import Run
+    from tokred.run import Run
+    from tokred.settings import Training
 
     prepare("digits", "digits", "train", {"num_train": 32}, str(tmp_path / "t"))
     images, run = Images.read(str(tmp_path / "t"), 30), Run("digits", "tiny", "topk", "0.50", 0)

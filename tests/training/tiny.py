@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
-from tokred.study import Backbone
+from tokred.settings import Backbone
 from tokred.training import checkpoint
 
 BACKBONE = Backbone(

@@ -13,7 +13,7 @@ from tests.study.studies import smoke as smoke_values
 from tests.workflow.conftest import ROOT, Snakemake, call, overlay, planned
 from tokred import published
 from tokred.artifacts.registry import ARTIFACTS
-from tokred.study import parse
+from tokred.settings import parse
 from tokred.study.study import Study
 
 VIEW = parse(Study, smoke_values(), "smoke").view()

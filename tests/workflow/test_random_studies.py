@@ -12,7 +12,7 @@ from snakemake.exceptions import WorkflowError
 
 from tests.study.studies import at, overlaid
 from tests.workflow.random_studies import graph, random_study, whole
-from tokred.study import parse
+from tokred.settings import parse
 from tokred.study.study import Study
 
 PRETRAINED = {"model": "vit_tiny_patch16_224", "image_size": 30, "patch_size": 3, "weights": "pretrain"}

@@ -15,8 +15,8 @@ from tests.explorer.studies import payload_of
 from tests.study.studies import smoke as smoke_values
 from tests.workflow.conftest import ROOT, Snakemake, overlay, planned
 from tokred.artifacts.registry import ARTIFACTS
-from tokred.study import parse
-from tokred.study.run import RUN_COLUMNS
+from tokred.run import RUN_COLUMNS
+from tokred.settings import parse
 from tokred.study.study import Study
 from tokred.tables import registry, schemas
 

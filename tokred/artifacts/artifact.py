@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from tokred.artifacts.table import Table
+    from tokred.presentation.table import Table
 
 #: Formats in which each kind is written.
 FORMATS = {"figure": ("pdf", "png"), "table": ("csv", "html", "md", "tex")}

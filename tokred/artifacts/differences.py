@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import pandas as pd
 
 from tokred.artifacts.style import percent
-from tokred.artifacts.table import Table
 from tokred.comparison.studies import Comparison, compare_studies
 from tokred.methods.registry import METHODS
-from tokred.study.run import UNREDUCED_RATE
+from tokred.presentation.table import Table
+from tokred.run import UNREDUCED_RATE
 from tokred.study.view import View
 
 #: How many of the largest disagreements are named and bold.

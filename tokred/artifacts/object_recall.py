@@ -12,7 +12,7 @@ from tokred.artifacts import style
 from tokred.artifacts.lines import draw_lines
 from tokred.methods.registry import METHODS
 from tokred.metrics.registry import METRICS
-from tokred.study.run import UNREDUCED
+from tokred.run import UNREDUCED
 from tokred.study.view import View
 
 _MODEL = ["dataset", "backbone", "seed"]

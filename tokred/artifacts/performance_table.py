@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import pandas as pd
 
 from tokred.artifacts.style import percent
-from tokred.artifacts.table import Table
 from tokred.methods.registry import METHODS
+from tokred.presentation.table import Table
+from tokred.run import UNREDUCED, UNREDUCED_RATE
 from tokred.statistics.intervals import describe, mean_and_half_width
-from tokred.study.run import UNREDUCED, UNREDUCED_RATE
 from tokred.study.view import View
 
 _NOTE = (

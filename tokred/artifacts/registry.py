@@ -11,7 +11,7 @@ import re
 from tokred.artifacts.artifact import Artifact
 from tokred.methods.registry import METHODS
 from tokred.metrics.registry import METRICS
-from tokred.study.run import UNREDUCED
+from tokred.run import UNREDUCED
 
 #: What figures of pattern similarity show besides values.
 _CHANCE = (

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import pandas as pd
 
 from tokred.artifacts.style import percent
-from tokred.artifacts.table import Table
 from tokred.methods.registry import METHODS
-from tokred.study.run import UNREDUCED
+from tokred.presentation.table import Table
+from tokred.run import UNREDUCED
 from tokred.study.view import View
 
 #: The settings that are searched, and what the paper calls them.

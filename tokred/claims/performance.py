@@ -6,8 +6,8 @@ import pandas as pd
 
 from tokred.claims.claim import Basis, Claim, Evidence, Finding, NotTestableError
 from tokred.methods.registry import METHODS, Family
+from tokred.run import UNREDUCED
 from tokred.statistics.rank import average_rank, ranks
-from tokred.study.run import UNREDUCED
 
 #: Columns of one setting.
 SETTING = ["dataset", "backbone", "keep_rate", "seed"]

@@ -7,8 +7,8 @@ import pandas as pd
 from tokred.claims.claim import Basis, Claim, Evidence, Finding, NotTestableError
 from tokred.claims.performance import LEARNED, SETTING, by_method, labels
 from tokred.methods.registry import Family
+from tokred.run import UNREDUCED
 from tokred.statistics.rank import average_rank, ranks
-from tokred.study.run import UNREDUCED
 
 #: Points behind the best learned pruning method up to which fixed patterns are competitive.
 _COMPETITIVE = 1.0

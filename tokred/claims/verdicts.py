@@ -11,8 +11,6 @@ from html import escape
 
 import pandas as pd
 
-from tokred.artifacts.markup import markdown
-from tokred.artifacts.page import page
 from tokred.claims import (
     averages,
     backbones,
@@ -24,6 +22,8 @@ from tokred.claims import (
 )
 from tokred.claims.claim import Claim, Evidence, NotTestableError
 from tokred.files import atomic_path
+from tokred.presentation.markup import markdown
+from tokred.presentation.page import page
 from tokred.study.view import View
 from tokred.tables import schemas
 from tokred.tables.registry import TABLES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokred.study.run import UNREDUCED
+from tokred.run import UNREDUCED
 
 #: Anchor of each pattern metric.
 PATTERN_ANCHORS = {"iou": "topk", "nmi": "kmedoids"}

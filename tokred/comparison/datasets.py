@@ -10,7 +10,7 @@ import pandas as pd
 from tokred.comparison.pairs import Row, pair_row
 from tokred.comparison.runs import Files
 from tokred.metrics.registry import METRICS
-from tokred.study.run import RUN_COLUMNS, UNREDUCED, Run
+from tokred.run import RUN_COLUMNS, UNREDUCED, Run
 from tokred.tables import schemas
 
 

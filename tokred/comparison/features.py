@@ -12,7 +12,7 @@ from tokred.comparison.pairs import Row, pair_row
 from tokred.comparison.runs import Files, RunFile, groups, open_runs, same_images
 from tokred.metrics.moments import Moments, RunningMoments
 from tokred.metrics.registry import METRICS
-from tokred.study.run import UNREDUCED
+from tokred.run import UNREDUCED
 from tokred.tables import parquet
 from tokred.tables.patterns import fixed_lists
 

@@ -2,7 +2,7 @@
 
 A comparison is a function that takes the paths of its inputs by name, and the arguments that its entry in
 `tokred.tables.registry` gives; it returns rows. Every table says which code made it and what it was made
-from, see `tokred.orchestration.lineage`.
+from, see `tokred.tables.lineage`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tokred.comparison.runs import Files
-from tokred.orchestration import lineage
-from tokred.tables import schemas
+from tokred.tables import lineage, schemas
 from tokred.tables.registry import FOREIGN, TABLES
 
 log = logging.getLogger(__name__)

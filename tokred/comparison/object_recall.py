@@ -13,7 +13,7 @@ from tokred.comparison.runs import Files, RunFile, groups, open_runs, statistics
 from tokred.data.image_table import ImageTable, check_table
 from tokred.data.masks import token_masks
 from tokred.metrics.registry import METRICS
-from tokred.study.run import RUN_COLUMNS
+from tokred.run import RUN_COLUMNS
 from tokred.tables.registry import TEST_IMAGES
 
 

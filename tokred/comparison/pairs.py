@@ -10,7 +10,7 @@ from tokred.comparison.runs import RunFile, pair, same_images, statistics
 from tokred.metrics.clusterings import entropies
 from tokred.metrics.registry import METRICS
 from tokred.metrics.sets import degenerate
-from tokred.study.run import Run
+from tokred.run import Run
 
 Row = dict[str, object]
 #: Lower bound of a metric at a stage, None where there is none.

@@ -8,8 +8,8 @@ import pandas as pd
 
 from tokred.comparison.pairs import Row
 from tokred.comparison.runs import Files
+from tokred.run import UNREDUCED
 from tokred.statistics.correlation import kendall, spearman
-from tokred.study.run import UNREDUCED
 from tokred.tables import schemas
 
 #: Columns that a correlation holds for, in the names of `tables.PROXIES`.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tokred.methods.registry import METHODS, Method
 from tokred.metrics.chance import image_seeds, permute_tokens
 from tokred.metrics.sets import PackedSets, pack_survivors
-from tokred.study.run import Run
+from tokred.run import Run
 from tokred.tables import parquet, patterns
 from tokred.tables.patterns import Patterns
 

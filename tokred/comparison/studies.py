@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from tokred.run import UNREDUCED
 from tokred.statistics.correlation import spearman
 from tokred.statistics.rank import average_rank
-from tokred.study.run import UNREDUCED
 
 _CELL = ["dataset", "backbone", "method", "keep_rate"]
 

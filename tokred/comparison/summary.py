@@ -12,7 +12,7 @@ from tokred.comparison.pairs import Row
 from tokred.comparison.runs import Files, RunFile, groups, open_runs, statistics
 from tokred.methods.budget import token_budget
 from tokred.metrics.depth import block_counts, count_levels
-from tokred.study.run import RUN_COLUMNS
+from tokred.run import RUN_COLUMNS
 from tokred.tables import patterns
 from tokred.tables.patterns import count_clusters
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tokred.data.batch_shard import WHOLE, Share
 from tokred.data.image_table import ImageTable
-from tokred.study import Backbone, Training
+from tokred.settings import Backbone, Training
 
 
 class Source(Protocol):

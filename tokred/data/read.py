@@ -8,7 +8,7 @@ from itertools import zip_longest
 from tokred.data.image_table import check_table
 from tokred.data.in_memory import Images, Source
 from tokred.data.streamed import Stream
-from tokred.study import Backbone, ImageAccess
+from tokred.settings import Backbone, ImageAccess
 
 
 def read_split(

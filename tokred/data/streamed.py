@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from tokred.data import transforms
 from tokred.data.batch_shard import WHOLE, Share
 from tokred.data.image_table import ImageTable
-from tokred.study import Backbone, ImageAccess, Training
+from tokred.settings import Backbone, ImageAccess, Training
 
 #: Position in the table, and seed of the augmentation; None to evaluate.
 Key = tuple[int, int | None]

@@ -20,7 +20,7 @@ from torch import Tensor
 from torchvision import transforms
 
 from tokred.data.framing import frame
-from tokred.study import Backbone, ImageAccess, Training
+from tokred.settings import Backbone, ImageAccess, Training
 
 Transform = Callable[[Image.Image], Tensor]
 _BICUBIC = transforms.InterpolationMode.BICUBIC

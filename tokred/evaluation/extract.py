@@ -21,9 +21,9 @@ from tokred.evaluation.scores import METRIC, NotFiniteError
 from tokred.methods import registry
 from tokred.models.trace import Trace
 from tokred.models.vision_transformer import ReducedVisionTransformer
+from tokred.run import RUN_COLUMNS, Run
 from tokred.runtime.device import autocast, enough_memory
-from tokred.study import Backbone
-from tokred.study.run import RUN_COLUMNS, Run
+from tokred.settings import Backbone
 from tokred.tables import batch_writer, parquet, schemas
 from tokred.tables.patterns import numbered_clusters, pattern_schema, survived_stages
 

@@ -11,7 +11,7 @@ from tokred.evaluation.extract import Outputs, extract
 from tokred.models.factory import build_model
 from tokred.models.weights import load_weights
 from tokred.runtime.device import keep_freed_memory, resolve
-from tokred.study.jobs import ExtractJob, takes
+from tokred.settings.jobs import ExtractJob, takes
 
 
 @takes(ExtractJob)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tokred.explorer.looks import plain, scale, symbol
 from tokred.explorer.selection import first_class
 from tokred.methods.registry import METHODS, Family
-from tokred.study.run import UNREDUCED, Run
+from tokred.run import UNREDUCED, Run
 from tokred.study.view import View
 from tokred.tables.patterns import Patterns
 

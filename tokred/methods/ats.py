@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tokred.methods.base import Context, Reducer, Reduction, Site
-from tokred.models.tokens import at_least_float32
+from tokred.methods.tokens import at_least_float32
 
 
 class ATS(Reducer):

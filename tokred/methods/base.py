@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from tokred.models.attention import BlockAttention
+from tokred.methods.attention import BlockAttention
 from tokred.validation import Strict
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tokred.methods.base import Context, Reducer, Reduction, Stage, rank_descending
 from tokred.methods.distance import pairwise_distance
 from tokred.methods.options import DPCKNNOptions
-from tokred.models.tokens import at_least_float32, gather_tokens, sum_by_slot
+from tokred.methods.tokens import at_least_float32, gather_tokens, sum_by_slot
 from tokred.validation import Strict
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tokred.methods.base import Context, Reducer, Reduction, Site
-from tokred.models.tokens import gather_tokens
+from tokred.methods.tokens import gather_tokens
 
 
 class EViT(Reducer):

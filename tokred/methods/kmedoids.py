@@ -8,7 +8,7 @@ from torch import Tensor
 from tokred.methods.base import Context, Reducer, Reduction, rank_descending
 from tokred.methods.distance import pairwise_distance
 from tokred.methods.options import KMedoidsOptions
-from tokred.models.tokens import gather_tokens
+from tokred.methods.tokens import gather_tokens
 
 
 class KMedoids(Reducer):

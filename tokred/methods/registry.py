@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from tokred.methods import options as opt
 from tokred.names import lookup
-from tokred.study.run import UNREDUCED
+from tokred.run import UNREDUCED
 from tokred.validation import Strict, parse
 
 

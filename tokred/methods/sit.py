@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage
 from tokred.methods.soft import merge
-from tokred.models.tokens import at_least_float32
+from tokred.methods.tokens import at_least_float32
 from tokred.validation import Strict
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tokred.methods.base import Context, Reducer, Reduction, Site, no_anchor
-from tokred.models.tokens import at_least_float32, sum_by_slot
+from tokred.methods.tokens import at_least_float32, sum_by_slot
 
 
 class ToMe(Reducer):

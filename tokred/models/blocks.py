@@ -13,8 +13,8 @@ from timm.layers import Attention
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from tokred.models.attention import BlockAttention
-from tokred.models.tokens import gather_tokens
+from tokred.methods.attention import BlockAttention
+from tokred.methods.tokens import gather_tokens
 
 
 @dataclass

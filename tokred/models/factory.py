@@ -10,8 +10,8 @@ from timm.models.vision_transformer import VisionTransformer
 
 from tokred.models.reduce import reduce
 from tokred.models.vision_transformer import ReducedVisionTransformer
-from tokred.study import Backbone
-from tokred.study.run import Run
+from tokred.run import Run
+from tokred.settings import Backbone
 
 
 def build_vit(backbone: Backbone, num_classes: int, drop_path: float = 0.0) -> VisionTransformer:

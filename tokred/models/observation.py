@@ -13,7 +13,7 @@ from timm.layers import Attention
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from tokred.models.tokens import at_least_float32
+from tokred.methods.tokens import at_least_float32
 
 
 @dataclass

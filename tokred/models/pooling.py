@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from timm.layers import AttentionPoolLatent
 from torch import Tensor, nn
 
-from tokred.models.attention import key_bias
-from tokred.models.tokens import at_least_float32
+from tokred.methods.attention import key_bias
+from tokred.methods.tokens import at_least_float32
 
 _ATTRIBUTE = "token_weight"
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from tokred.methods import registry
 from tokred.models.vision_transformer import ReducedVisionTransformer, as_reduced
-from tokred.study.run import canonical_rate
+from tokred.run import canonical_rate
 
 #: Blocks in which the paper's three stages act, counted from 0.
 LOCATIONS = (3, 6, 9)

@@ -2,7 +2,7 @@
 
 `manifest.json` beside them holds, for each, the hash of its file, the recipe that made it (the workflow's
 rule `pretrain` makes it again) and its properties, measured on the test split of `digits`
-(`tokred.models.digit_properties`). `tokred.models.ship` writes both.
+(`tokred.evaluation.digit_properties`). `tokred.models.ship` writes both.
 """
 
 from __future__ import annotations

@@ -16,13 +16,13 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from tokred.methods.attention import BlockAttention, key_bias
 from tokred.methods.base import Context, Reducer, Reduction, Site, Stage
 from tokred.methods.budget import token_budget
-from tokred.models.attention import BlockAttention, key_bias
+from tokred.methods.tokens import gather_tokens
 from tokred.models.blocks import BlockSequence, Inside, ReducedAttention, ReducedBlock, have_hooks, masks
 from tokred.models.pooling import attach_weight, attached_weight, refuse_pool, weighted_pool
 from tokred.models.sharing import share_parameters
-from tokred.models.tokens import gather_tokens
 from tokred.models.trace import Trace, Tracer
 
 

@@ -13,7 +13,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from tokred.models import shipped, tensor_file
-from tokred.study import Backbone
+from tokred.settings import Backbone
 from tokred.tables import identity
 
 #: What a file of weights says that it is.

@@ -16,7 +16,6 @@ from typing import Any
 import pandas as pd
 import torch
 
-from tokred.artifacts.table import Table
 from tokred.data import registry as datasets
 from tokred.files import atomic_path
 from tokred.methods.base import Site
@@ -24,10 +23,11 @@ from tokred.methods.budget import token_budget
 from tokred.methods.registry import METHODS
 from tokred.models.factory import build_vit
 from tokred.models.macs import BlockTokens, Shape, forward_macs
-from tokred.study import Backbone, parse
-from tokred.study.run import UNREDUCED
+from tokred.presentation.table import Table
+from tokred.run import UNREDUCED
+from tokred.settings import Backbone, parse
+from tokred.settings.training import Training
 from tokred.study.study import Study
-from tokred.study.training import Training
 
 #: Speeds for which hours are given, in 10^12 multiply-accumulates a second that are really reached.
 SPEEDS = (10, 30, 100)

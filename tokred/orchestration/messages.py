@@ -8,8 +8,8 @@ from fractions import Fraction
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.data import registry as datasets
 from tokred.methods.registry import METHODS
+from tokred.run import UNREDUCED
 from tokred.search.plan import OF_BASELINE, OF_FIRST
-from tokred.study.run import UNREDUCED
 from tokred.study.study import Study
 from tokred.tables.registry import TABLES
 

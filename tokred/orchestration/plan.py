@@ -23,14 +23,14 @@ from tokred.orchestration import resources
 from tokred.orchestration.provenance import facts, installed
 from tokred.orchestration.rule_code import LOOKS, RuleCode, facts_of_methods, facts_of_metrics
 from tokred.orchestration.snakefile import StudyError, explain_errors
+from tokred.run import UNREDUCED, Run
+from tokred.settings.images import ImageAccess
+from tokred.settings.jobs import Network
+from tokred.settings.pretraining import Recipe
+from tokred.settings.training import Training
 from tokred.study.hyperparameters import OWN, PUBLISHED
-from tokred.study.images import ImageAccess
-from tokred.study.jobs import Network
 from tokred.study.parts import Dataset
-from tokred.study.pretraining import Recipe
-from tokred.study.run import UNREDUCED, Run
 from tokred.study.study import Study
-from tokred.study.training import Training
 from tokred.tables.registry import HYPERPARAMETERS, OTHER_STUDY, TABLES, TEST_IMAGES, ResultTable
 
 Wildcards = Mapping[str, str]

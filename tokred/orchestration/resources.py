@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from tokred.models.macs import Shape, forward_macs
-from tokred.study import Backbone, Hardware
+from tokred.settings import Backbone, Hardware
 
 #: The longest time asked for, in minutes.
 LONGEST = 24 * 60

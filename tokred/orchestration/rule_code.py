@@ -31,7 +31,7 @@ JOBS = {
     "table": "tokred.artifacts.render:render_files",
     "claims": "tokred.claims.verdicts:write",
     "explorer": "tokred.explorer.build:build",
-    "lineage": "tokred.orchestration.lineage:write",
+    "lineage": "tokred.tables.lineage:write",
     "scale": "tokred.orchestration.cost:write",
     "benchmarks": "benchmarks.job:measure",
 }

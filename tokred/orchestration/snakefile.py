@@ -14,7 +14,7 @@ from tokred.orchestration.job_runner import HARDWARE
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow
 
-    from tokred.study import Hardware
+    from tokred.settings import Hardware
 
 
 class StudyError(WorkflowError):

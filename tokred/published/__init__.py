@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tokred.study.run import UNREDUCED_RATE, canonical_rate
+from tokred.run import UNREDUCED_RATE, canonical_rate
 
 if TYPE_CHECKING:
     import pandas as pd

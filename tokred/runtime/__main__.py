@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tokred.runtime import distributed
 from tokred.runtime.device import resolve
-from tokred.study import Hardware
+from tokred.settings import Hardware
 
 log = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import torch
 
-from tokred.study import Hardware
-from tokred.study.jobs import Job
+from tokred.settings import Hardware
+from tokred.settings.jobs import Job
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def run(target: str, job: Job, folder: Path) -> None:
     """Call `module:function` with a job in several processes, wait for them, and log what they print.
 
     Args:
-        target: a function that takes the job's plain values, see `tokred.study.jobs.takes`.
+        target: a function that takes the job's plain values, see `tokred.settings.jobs.takes`.
         job: its hardware says how many processes there are, and where.
         folder: a folder that all nodes see.
 

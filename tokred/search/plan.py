@@ -12,9 +12,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from tokred.names import nearest
-from tokred.study.run import UNREDUCED, UNREDUCED_RATE, Run
+from tokred.run import UNREDUCED, UNREDUCED_RATE, Run
+from tokred.settings.training import Training
 from tokred.study.search import Grid, Search, Setting
-from tokred.study.training import Training
 from tokred.validation import parse
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from typing import Any
 import yaml
 
 from tokred.files import atomic_path
-from tokred.orchestration import lineage
 from tokred.search import choice
 from tokred.search.plan import (
     OF_FIRST,
@@ -26,10 +25,10 @@ from tokred.search.plan import (
     run_of_trials,
     takes_last,
 )
-from tokred.study import Training, parse
+from tokred.settings import Training, parse
 from tokred.study.search import SEARCHED, Grid, plain
 from tokred.study.study import Study
-from tokred.tables import identity, schemas
+from tokred.tables import identity, lineage, schemas
 
 log = logging.getLogger(__name__)
 _DECIDES = {"holdout": "a held-out part of the training split", "test": "the test split"}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tokred.runtime import distributed, launch
 from tokred.search.choice import chosen_setting
-from tokred.study import Training, parse
-from tokred.study.jobs import TrainJob, TrialJob, takes
+from tokred.settings import Training, parse
+from tokred.settings.jobs import TrainJob, TrialJob, takes
 from tokred.tables import schemas
 from tokred.training import job as training_job
 from tokred.training.diverged import Diverged

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tokred.study.run import UNREDUCED
+from tokred.run import UNREDUCED
 
 _SETTING = ["dataset", "backbone", "keep_rate", "seed"]
 

@@ -1,14 +1,1 @@
-"""Typed configuration: the single source of what a study may say.
-
-Here is what single jobs are told. `tokred.study.study` describes whole studies, and jobs go without it: its
-models take as long to build as two steps of a small training.
-"""
-
-from tokred.study.augmentation import Augmentation
-from tokred.study.backbone import Backbone
-from tokred.study.hardware import DEFAULT_HARDWARE, Hardware
-from tokred.study.images import ImageAccess
-from tokred.study.training import Training
-from tokred.validation import parse
-
-__all__ = ["DEFAULT_HARDWARE", "Augmentation", "Backbone", "Hardware", "ImageAccess", "Training", "parse"]
+"""Studies: their configuration, and what follows from it: runs, hyperparameters, what figures show."""

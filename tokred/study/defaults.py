@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tokred.study.backbone import Backbone
+from tokred.settings.backbone import Backbone
 
 #: Weights that are made in this project: small networks that have seen nothing but the built-in pictures, and
 #: so learn more from a larger learning rate than networks that were trained on photographs.

@@ -27,7 +27,7 @@ import yaml
 
 from tokred import published
 from tokred.names import nearest
-from tokred.study.run import UNREDUCED, canonical_rate
+from tokred.run import UNREDUCED, canonical_rate
 
 #: Values of a study's `hyperparameters` besides a file.
 OWN, PUBLISHED = "own", "published"

@@ -11,9 +11,9 @@ from typing_extensions import TypedDict
 
 from tokred.data import registry as datasets
 from tokred.methods import registry as methods
-from tokred.study.backbone import Backbone
-from tokred.study.base import Label, Name, Rate
-from tokred.study.images import DatasetImages
+from tokred.settings.backbone import Backbone
+from tokred.settings.base import Label, Name, Rate
+from tokred.settings.images import DatasetImages
 from tokred.validation import Strict
 
 

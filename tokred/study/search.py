@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from tokred import published
-from tokred.study.base import Name, Rate
+from tokred.settings.base import Name, Rate
 from tokred.validation import Strict
 
 #: Names of the searched settings, in the order of the paper's tables: the fields of `Grid`.

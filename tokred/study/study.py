@@ -15,15 +15,15 @@ from tokred.data import registry as datasets
 from tokred.methods import registry as methods
 from tokred.methods.budget import token_budget
 from tokred.names import nearest
+from tokred.run import PRETRAINING, RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
+from tokred.settings.base import Name, Rate
+from tokred.settings.hardware import Hardware
+from tokred.settings.images import ImageAccess
+from tokred.settings.pretraining import Pretraining, Recipe
+from tokred.settings.training import PartialTraining, Precision, Training
 from tokred.study import defaults, hyperparameters
-from tokred.study.base import Name, Rate
-from tokred.study.hardware import Hardware
-from tokred.study.images import ImageAccess
 from tokred.study.parts import METHOD_MODELS, Dataset, Method, Settings, or_empty
-from tokred.study.pretraining import Pretraining, Recipe
-from tokred.study.run import PRETRAINING, RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
 from tokred.study.search import Search
-from tokred.study.training import PartialTraining, Precision, Training
 from tokred.study.view import View
 from tokred.study.weights import check_weights
 from tokred.validation import Strict, parse

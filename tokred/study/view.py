@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tokred.artifacts.markup import mathtext
+from tokred.presentation.markup import mathtext
 
 
 @dataclass(frozen=True)

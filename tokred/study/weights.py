@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tokred.models import shipped
 from tokred.names import nearest
-from tokred.study.backbone import Backbone
+from tokred.settings.backbone import Backbone
 
 #: Values of `weights` that are no files.
 _SOURCES = ("shipped", "pretrain", "timm")

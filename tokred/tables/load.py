@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 
 from tokred.files import visible_files
 from tokred.names import nearest
-from tokred.orchestration.lineage import codes, lineage, mixed, sentence
-from tokred.study.run import RUN_COLUMNS, RUN_PATH, Run, canonical_rate
+from tokred.run import RUN_COLUMNS, RUN_PATH, Run, canonical_rate
 from tokred.tables import identity, parquet, schemas
+from tokred.tables.lineage import codes, lineage, mixed, sentence
 from tokred.tables.registry import TABLES, ResultTable
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tokred.study.run import RUN_COLUMNS, Run
+from tokred.run import RUN_COLUMNS, Run
 from tokred.tables import identity
 
 _FACTS, _FORMAT = b"tokred", b"tokred_format"

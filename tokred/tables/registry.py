@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tokred.metrics.registry import METRICS
-from tokred.study.run import RUN_PATH
+from tokred.run import RUN_PATH
 
 if TYPE_CHECKING:
     import pyarrow as pa

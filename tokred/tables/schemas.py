@@ -1,7 +1,7 @@
 """Every table that tokred writes: its schema, and the functions that read and write it.
 
 Tables are Parquet (zstd); those that do not fit into memory are written by `tokred.tables.batch_writer`.
-Long ("tidy") tables start with the identity columns of `tokred.study.run.Run`. A file is written beside its
+Long ("tidy") tables start with the identity columns of `tokred.run.Run`. A file is written beside its
 final name and renamed, so that a partial file never looks complete; what it says of itself is described in
 `tokred.tables.parquet`.
 """
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tokred.files import atomic_path
-from tokred.study.run import RUN_COLUMNS
+from tokred.run import RUN_COLUMNS
 from tokred.tables import parquet
 from tokred.tables.parquet import with_metadata
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from tokred.study import Augmentation, Hardware, ImageAccess, Training
+from tokred.settings import Augmentation, Hardware, ImageAccess, Training
 
 log = logging.getLogger(__name__)
 

@@ -16,11 +16,11 @@ from tokred.data.read import check_classes, read_split
 from tokred.models.factory import build_model, reset_classifier
 from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.models.weights import give_weights, load_weights, save_weights, timm_weights
+from tokred.run import Run
 from tokred.runtime import distributed, launch
 from tokred.runtime.device import keep_freed_memory
-from tokred.study import Backbone, Training
-from tokred.study.jobs import TrainJob, takes
-from tokred.study.run import Run
+from tokred.settings import Backbone, Training
+from tokred.settings.jobs import TrainJob, takes
 from tokred.tables import schemas
 from tokred.training.fit import describe, fitted
 from tokred.training.loop import Trainer

@@ -17,10 +17,10 @@ from tokred.evaluation.performance import Measure
 from tokred.evaluation.scores import METRIC, NotFiniteError
 from tokred.files import set_aside
 from tokred.models.vision_transformer import ReducedVisionTransformer
+from tokred.run import Run
 from tokred.runtime import distributed
 from tokred.runtime.device import autocast, enough_memory, resolve
-from tokred.study import DEFAULT_HARDWARE, Backbone, Hardware, Training
-from tokred.study.run import Run
+from tokred.settings import DEFAULT_HARDWARE, Backbone, Hardware, Training
 from tokred.training import checkpoint
 from tokred.training.diverged import Diverged, check_logits, check_weights
 from tokred.training.mixing import StepMix

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tokred.models.tokens import at_least_float32
-from tokred.study import Training
+from tokred.methods.tokens import at_least_float32
+from tokred.settings import Training
 
 _TINY = 1e-8
 

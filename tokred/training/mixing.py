@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.random import Generator
 from torch import Tensor
 
-from tokred.study import Training
+from tokred.settings import Training
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tokred.study import Training
+from tokred.settings import Training
 
 #: Parameters that, like those of the method itself, are never frozen or slowed down.
 _NEW = ("head.", "pos_embed", "patch_embed.", "reducers.")

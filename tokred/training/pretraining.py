@@ -23,19 +23,19 @@ from tqdm import tqdm
 from tokred.data import synthetic
 from tokred.data.fresh_pictures import PictureBatch, pictures, training_batches
 from tokred.data.in_memory import normalize
+from tokred.evaluation.digit_properties import measure_on_digits
 from tokred.files import atomic_path, set_aside
-from tokred.models.digit_properties import measure_on_digits
 from tokred.models.factory import build_vit
-from tokred.models.normalization import normalize_backbone
 from tokred.models.observation import observed
 from tokred.models.weights import round_to_half, save_weights
 from tokred.runtime.device import keep_freed_memory, resolve
-from tokred.study import Backbone, Hardware
-from tokred.study.jobs import PretrainJob, takes
-from tokred.study.pretraining import Recipe
+from tokred.settings import Backbone, Hardware
+from tokred.settings.jobs import PretrainJob, takes
+from tokred.settings.pretraining import Recipe
 from tokred.tables import schemas
 from tokred.training import checkpoint
 from tokred.training.diverged import Diverged
+from tokred.training.normalization import normalize_backbone
 from tokred.training.object_losses import attention_guidance_loss, token_label_loss
 
 log = logging.getLogger(__name__)

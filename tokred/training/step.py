@@ -11,7 +11,7 @@ from torch import Tensor
 from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.runtime import distributed
 from tokred.runtime.device import autocast
-from tokred.study import Hardware, Training
+from tokred.settings import Hardware, Training
 from tokred.training.losses import task_loss
 from tokred.training.mixing import StepMix
 from tokred.training.optimizer import make_optimizer

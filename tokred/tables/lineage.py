@@ -18,8 +18,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from tokred.artifacts.page import page
 from tokred.files import atomic_path
+from tokred.presentation.page import page
 from tokred.tables import schemas
 
 log = logging.getLogger(__name__)

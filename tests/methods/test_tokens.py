@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tokred.models.tokens import gather_tokens, sum_by_slot
+from tokred.methods.tokens import gather_tokens, sum_by_slot
 
 LAYOUTS = {
     "contiguous": lambda x: x,

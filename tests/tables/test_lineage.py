@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 
 import tokred
-from tokred.orchestration import lineage
-from tokred.study.run import Run
-from tokred.tables import schemas
+from tokred.run import Run
+from tokred.tables import lineage, schemas
 from tokred.tables.load import Results
 
 RUNS = [Run("digits", "nano", method, "0.50", 0) for method in ("evit", "topk", "tome")]

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_serializer, model_validator
 
-from tokred.study.backbone import Backbone
-from tokred.study.hardware import Hardware
-from tokred.study.images import ImageAccess
-from tokred.study.pretraining import Recipe
-from tokred.study.run import Run
-from tokred.study.training import PartialTraining, Precision, Training
+from tokred.run import Run
+from tokred.settings.backbone import Backbone
+from tokred.settings.hardware import Hardware
+from tokred.settings.images import ImageAccess
+from tokred.settings.pretraining import Recipe
+from tokred.settings.training import PartialTraining, Precision, Training
 from tokred.validation import Strict, parse
 
 #: What a study says of a backbone that changes nothing in the network.

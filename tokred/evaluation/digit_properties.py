@@ -9,10 +9,10 @@ from timm.models.vision_transformer import VisionTransformer
 
 from tokred.data.fresh_pictures import pictures
 from tokred.data.in_memory import normalize
+from tokred.evaluation.properties import measure
 from tokred.evaluation.scores import share_error, top1
-from tokred.models.properties import measure
+from tokred.settings import Backbone
 from tokred.statistics.intervals import NORMAL
-from tokred.study import Backbone
 
 #: Pictures of the test split for the accuracy, and how many of them for the properties of blocks.
 IMAGES, BLOCK_IMAGES = 2000, 500

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from tokred.study.run import canonical_rate
+from tokred.run import canonical_rate
 
 Rate = Annotated[str, BeforeValidator(canonical_rate)]
 #: A name is a part of paths, whose parts may have 255 bytes, with a suffix.

@@ -12,8 +12,8 @@ from html import escape
 
 import pandas as pd
 
-from tokred.artifacts import markup
-from tokred.artifacts.page import page
+from tokred.presentation import markup
+from tokred.presentation.page import page
 
 #: Marks of the three best and worst of a column: LaTeX colour, HTML value, and sign in plain text.
 MARKS = {

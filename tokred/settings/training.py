@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from tokred.study.augmentation import Augmentation
+from tokred.settings.augmentation import Augmentation
 
 Precision = Literal["float32", "bfloat16", "float16"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, PositiveInt, model_validator
 
-from tokred.study.base import Label
+from tokred.settings.base import Label
 from tokred.validation import Strict
 
 

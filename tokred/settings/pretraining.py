@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from tokred.study.base import Name
+from tokred.settings.base import Name
 from tokred.validation import Strict
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tests.training.vits import randomize, tiny_vit
-from tokred.models import properties
+from tokred.evaluation import properties
 from tokred.models.observation import observed
 
 RANDOM = torch.Generator().manual_seed(0)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from timm.layers import Attention
 from torch import Tensor
 
-from tokred.models.tokens import at_least_float32, gather_tokens
+from tokred.methods.tokens import at_least_float32, gather_tokens
 
 
 def key_bias(weight: Tensor | None, num_prefix: int, dtype: torch.dtype) -> Tensor | None:

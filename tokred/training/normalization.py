@@ -6,8 +6,8 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
+from tokred.evaluation.properties import BLOCKS, measure
 from tokred.models.observation import observed
-from tokred.models.properties import BLOCKS, measure
 from tokred.models.reparametrization import scale_residual_stream, shift_keys
 
 _BATCH = 64

@@ -35,8 +35,10 @@ class Backbone(Strict):
         "(downloaded once; offline with HF_HUB_OFFLINE=1), or a safetensors file under timm's names",
     )
 
-    pretrained_on: str | None = Field(
-        None, description="adapter of the data set whose classes its head knows"
+    pretrained_on: str | list[str] | None = Field(
+        None,
+        description="adapter, or adapters, of data sets whose classes are those of the weights' classifier: it "
+        "is kept for them, and replaced for others",
     )
 
     @model_validator(mode="before")

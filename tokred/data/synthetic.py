@@ -29,7 +29,7 @@ SIZE = 30
 CLASSES = tuple("0123456789")
 #: Sides of the squares of whole digits and of those that are cut in half, in pixels; the last is included.
 DIGIT_SIDES = (15, 20)
-SCENE_DIGIT_SIDES = (12, 16)
+SCENE_DIGIT_SIDES = (13, 17)
 CLUTTER_SIDES = (9, 13)
 #: Halves of digits in a picture; the last is included. Fewer where there is no room.
 CLUTTER = (3, 5)

@@ -15,7 +15,7 @@ from tokred.data.in_memory import Source, hold_out
 from tokred.data.read import check_classes, read_split
 from tokred.models.factory import build_model, reset_classifier
 from tokred.models.vision_transformer import ReducedVisionTransformer
-from tokred.models.weights import give_weights, load_weights, save_weights, timm_weights
+from tokred.models.weights import assign_weights, load_weights, save_weights, timm_weights
 from tokred.run import Run
 from tokred.runtime import distributed, launch
 from tokred.runtime.device import keep_freed_memory
@@ -86,7 +86,7 @@ def _start_from(
         load_weights(network, pretrained, new_head=not keep_head)
         return fingerprint.file(pretrained)
     tensors = timm_weights(backbone)
-    give_weights(network, tensors, f"timm's weights of {backbone.model}", new_head=not keep_head)
+    assign_weights(network, tensors, f"timm's weights of {backbone.model}", new_head=not keep_head)
     return fingerprint.tensors(tensors)
 
 

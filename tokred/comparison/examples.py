@@ -11,8 +11,8 @@ from tokred import fingerprint
 from tokred.comparison.pairs import Row
 from tokred.comparison.runs import Files, RunFile, open_runs
 from tokred.data.decoding import encode
-from tokred.data.framing import frame
 from tokred.data.image_table import ImageTable, check_table
+from tokred.data.resize import resize_center_crop
 from tokred.tables import parquet, schemas
 from tokred.tables.registry import TEST_IMAGES
 
@@ -39,7 +39,7 @@ def picture_rows(table: ImageTable, dataset: str, size: int, crop_pct: float | N
     Args:
         table: images of the test split.
         dataset: what the study calls it; part of the random choice.
-        size, crop_pct: what of an image the backbones see, see `tokred.data.framing`.
+        size, crop_pct: what of an image the backbones see, see `tokred.data.resize.resize_center_crop`.
     """
     rng = np.random.default_rng(fingerprint.seed(f"{dataset}/examples"))
     chosen = rng.choice(len(table), size=min(PICTURES, len(table)), replace=False)
@@ -49,7 +49,7 @@ def picture_rows(table: ImageTable, dataset: str, size: int, crop_pct: float | N
             "place": place,
             "image_id": str(table.image_ids[index]),
             "label": ", ".join(_names(table, index)),
-            "image": encode(frame(table.image(index), size, crop_pct), "PNG"),
+            "image": encode(resize_center_crop(table.image(index), size, crop_pct), "PNG"),
         }
 
 

@@ -34,7 +34,7 @@ def compare_with_masks(
     Args:
         files: pattern tables of runs on one data set.
         table: the image table of its test split, with masks.
-        size, crop_pct: what of an image the backbones see, see `tokred.data.framing`.
+        size, crop_pct: what of an image the backbones see, see `tokred.data.resize.resize_center_crop`.
 
     Raises:
         ValueError: a run has other images than the table, or no image has a token that shows an object.

@@ -22,7 +22,7 @@ from tokred.methods import registry
 from tokred.models.trace import Trace
 from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.run import RUN_COLUMNS, Run
-from tokred.runtime.device import autocast, enough_memory
+from tokred.runtime.device import autocast, explain_oom
 from tokred.settings import Backbone
 from tokred.tables import batch_writer, parquet, schemas
 from tokred.tables.patterns import numbered_clusters, pattern_schema, survived_stages
@@ -70,7 +70,7 @@ def extract(
             name: stack.enter_context(batch_writer.stream(getattr(outputs, name), schema, metadata))
             for name, schema in _schemas(model, run, images).items()
         }
-        stack.enter_context(enough_memory(run.key, batch_size, "evaluation_batch_size"))
+        stack.enter_context(explain_oom(run.key, batch_size, "evaluation_batch_size"))
         for ids, pixels, labels in _batches(images, batch_size):
             batch, trace = _forward(model, images, pixels, backbone, precision)
             measure.add(batch, labels)

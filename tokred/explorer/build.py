@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokred.comparison.runs import RunFile, open_runs
-from tokred.data.framing import frame
 from tokred.data.image_table import ImageTable
+from tokred.data.resize import resize_center_crop
 from tokred.explorer import pictures, selection
 from tokred.explorer.page import render
 from tokred.explorer.payload import Content, Shown, ShownRun
@@ -114,7 +114,7 @@ def _shown(
     rows = selection.preference(table.image_ids, table.labels)[:images]
     seen = [table.image(row) for row in rows]
     if framing is not None:
-        seen = [frame(image, **framing) for image in seen]
+        seen = [resize_center_crop(image, **framing) for image in seen]
     return Shown(
         name=table.info.dataset,
         task=table.info.task,

@@ -28,7 +28,7 @@ from tokred.files import atomic_path, set_aside
 from tokred.models.factory import build_vit
 from tokred.models.observation import observed
 from tokred.models.weights import round_to_half, save_weights
-from tokred.runtime.device import keep_freed_memory, resolve
+from tokred.runtime.device import raise_malloc_thresholds, resolve
 from tokred.settings import Backbone, Hardware
 from tokred.settings.jobs import PretrainJob, takes
 from tokred.settings.pretraining import Recipe
@@ -186,7 +186,7 @@ def pretrain(job: PretrainJob) -> None:
     Raises:
         ValueError: the backbone is not of the pictures' size.
     """
-    keep_freed_memory()
+    raise_malloc_thresholds()
     run, backbone = job.run, job.model.backbone
     if backbone.image_size != synthetic.SIZE:
         raise ValueError(

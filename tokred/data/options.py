@@ -14,16 +14,20 @@ TestCount = Annotated[PositiveInt | None, Field(description=_EXPECTED.format("te
 ClassCount = Annotated[PositiveInt | None, Field(description="expected number of classes; null: any")]
 
 
-class CountOptions(Strict):
-    """How many images a generated data set has in each split."""
-
-    num_train: PositiveInt = Field(4000, description="number of training images")
-    num_test: PositiveInt = Field(1500, description="number of test images")
+class AdapterOptions(Strict):
+    """The base of all adapters' options."""
 
     @property
     def has_masks(self) -> bool:
         """Whether the images have object masks."""
         return False
+
+
+class CountOptions(AdapterOptions):
+    """How many images a generated data set has in each split."""
+
+    num_train: PositiveInt = Field(4000, description="number of training images")
+    num_test: PositiveInt = Field(1500, description="number of test images")
 
 
 class SyntheticOptions(CountOptions):
@@ -35,7 +39,7 @@ class SyntheticOptions(CountOptions):
         return True
 
 
-class FileOptions(Strict):
+class FileOptions(AdapterOptions):
     """Options of all adapters that read a user's files."""
 
     root: str = Field(
@@ -55,11 +59,6 @@ class FileOptions(Strict):
     )
     num_train: TrainCount = None
     num_test: TestCount = None
-
-    @property
-    def has_masks(self) -> bool:
-        """Whether the images have object masks."""
-        return False
 
     def count_of(self, split: str) -> int | None:
         """How many images the split must have; None: any number."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from tokred.data import options as opt
 from tokred.names import lookup
-from tokred.validation import Strict, parse
+from tokred.validation import parse
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Adapter:
     name: str
     label: str | None
     target: str
-    options: type[Strict]
+    options: type[opt.AdapterOptions]
     size: int | None = None
 
     @property
@@ -44,7 +44,7 @@ class Adapter:
         module, _, name = self.target.partition(":")
         return getattr(importlib.import_module(module), name)
 
-    def check_options(self, given: Mapping[str, object]) -> Strict:
+    def check_options(self, given: Mapping[str, object]) -> opt.AdapterOptions:
         """The adapter's options from what a user gave; ValueError for an unknown name or a wrong value."""
         return parse(self.options, given, f"options of adapter {self.name!r}")
 

@@ -26,7 +26,7 @@ from tokred.data.in_memory import normalize
 from tokred.evaluation.digit_properties import measure_on_digits
 from tokred.files import atomic_path, set_aside
 from tokred.models.factory import build_vit
-from tokred.models.observation import observed
+from tokred.models.observation import Observation, observed
 from tokred.models.weights import round_to_half, save_weights
 from tokred.runtime.device import raise_malloc_thresholds, resolve
 from tokred.settings import Backbone, Hardware
@@ -106,7 +106,7 @@ class Pretrainer:
                     self._save(state_path, settings)
                     totals, started = torch.zeros_like(totals), time.monotonic()
 
-    def _losses(self, batch: PictureBatch, seen: Mapping[int, object]) -> tuple[Tensor, Tensor]:
+    def _losses(self, batch: PictureBatch, seen: Mapping[int, Observation]) -> tuple[Tensor, Tensor]:
         """The loss of the class, and the weighted ones of where the object is."""
         pixels, labels, objects = (tensor.to(self.device) for tensor in batch)
         features = self.vit.forward_features(normalize(pixels, self.backbone))

@@ -124,7 +124,9 @@ class Artifact:
     @property
     def label(self) -> str:
         """What people call it: "Figure 13a"."""
-        kind, number = re.fullmatch(r"([a-z]+)([0-9]*[a-z]?)", self.name).groups()
+        parts = re.fullmatch(r"([a-z]+)([0-9]*[a-z]?)", self.name)
+        assert parts is not None, self.name
+        kind, number = parts.groups()
         return f"{kind.title()} {number}".strip()
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ def moments_of(pairs: Sequence[tuple[RunFile, RunFile]], stage: int) -> RunningM
     return running
 
 
-def _batches(file: RunFile, stage: int) -> Iterator[NDArray]:
+def _batches(file: RunFile, stage: int) -> Iterator[NDArray[Any]]:
     """(m, D) features of a run at a stage, batch by batch."""
     name = f"cls_{stage}"
     with parquet.opened(file.path, "features", [name]) as stored:

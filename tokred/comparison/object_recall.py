@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,14 +40,14 @@ def compare_with_masks(
     Raises:
         ValueError: a run has other images than the table, or no image has a token that shows an object.
     """
-    ids: NDArray = ImageTable(table).image_ids
-    objects: dict[tuple[int, int], NDArray] = {}
+    ids: NDArray[Any] = ImageTable(table).image_ids
+    objects: dict[tuple[int, int], NDArray[Any]] = {}
     for (file,) in groups(files, *RUN_COLUMNS, parts=("survived", "cluster")):
         if not file.method.target:
             continue
         if not np.array_equal(file.image_ids.to_numpy(zero_copy_only=False), ids):
             raise ValueError(f"{file.path}: is of other images than {table}; extract the run again")
-        grid = tuple(file.facts["grid"])
+        grid = file.grid
         if grid not in objects:
             objects[grid] = token_masks(table, grid, size, crop_pct)
             if not objects[grid].any():
@@ -54,14 +55,13 @@ def compare_with_masks(
         yield from _rows(file, objects[grid])
 
 
-def _rows(file: RunFile, objects: NDArray) -> Iterator[Row]:
+def _rows(file: RunFile, objects: NDArray[Any]) -> Iterator[Row]:
     """A row a stage."""
     shown = objects.any(axis=1)
     metric = METRICS["object_purity" if file.method.clusters else "object_recall"]
     compute, expected = metric.load(), metric.load_expected()
     for stage in range(1, file.num_stages + 1):
-        patterns = file.patterns
-        found = patterns.clusters[stage - 1] if file.method.clusters else patterns.kept(stage)
+        found = file.clusters[stage - 1] if file.method.clusters else file.patterns.kept(stage)
         yield {
             **asdict(file.run),
             "stage": stage,

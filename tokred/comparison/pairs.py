@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -38,7 +39,7 @@ def compare_clusters(first: RunFile, second: RunFile, *metrics: str) -> Iterator
     """
     same_images(first, second)
     for place in range(first.num_stages):
-        finer, coarser = first.patterns.clusters[place], second.patterns.clusters[place]
+        finer, coarser = first.clusters[place], second.clusters[place]
         observed = entropies(finer, coarser)
         by_chance = observed.by_chance(first.permuted_clusters[place], coarser)
         for metric in metrics:
@@ -47,7 +48,7 @@ def compare_clusters(first: RunFile, second: RunFile, *metrics: str) -> Iterator
             yield pair_row(first.run, second.run, place + 1, metric, found)
 
 
-def chance_columns(chance: NDArray, degenerate: NDArray) -> dict[str, object]:
+def chance_columns(chance: NDArray[Any], degenerate: NDArray[Any]) -> dict[str, object]:
     """Columns `chance` and `degenerate` of a pair, from (n,) chance levels and flags of its images."""
     return {"chance": float(chance.mean()), "degenerate": bool(degenerate.mean() > _DEGENERATE_FROM)}
 

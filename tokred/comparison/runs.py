@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -35,7 +35,7 @@ class RunFile:
 
     path: str
     run: Run
-    facts: dict[str, object]
+    facts: Mapping[str, Any]
     parts: tuple[str, ...] = patterns.PARTS
 
     @property
@@ -51,16 +51,26 @@ class RunFile:
     @cached_property
     def kept_sets(self) -> list[PackedSets]:
         """Tokens kept at each stage."""
-        return [pack_survivors(self.patterns.survived, stage) for stage in range(1, self.num_stages + 1)]
+        survived = self.patterns.survived
+        if survived is None:
+            raise ValueError(f"{self.path}: has no kept tokens")
+        return [pack_survivors(survived, stage) for stage in range(1, self.num_stages + 1)]
+
+    @property
+    def clusters(self) -> list[NDArray[Any]]:
+        """(n, P) clusters at each stage; ValueError for a method without clusters."""
+        if self.patterns.clusters is None:
+            raise ValueError(f"{self.path}: has no clusters")
+        return self.patterns.clusters
 
     @cached_property
-    def permuted_clusters(self) -> list[NDArray]:
+    def permuted_clusters(self) -> list[NDArray[Any]]:
         """Clusters at each stage with the tokens of every image permuted at random.
 
         The permutation of an image depends on the run and on the image's id alone.
         """
         seeds = image_seeds(self.run.seed_for("chance level"), self.image_ids.to_pylist())
-        return permute_tokens(self.patterns.clusters, seeds)
+        return permute_tokens(self.clusters, seeds)
 
     @cached_property
     def image_ids(self) -> pa.ChunkedArray:
@@ -71,12 +81,23 @@ class RunFile:
     @property
     def num_stages(self) -> int:
         """Number of reduction stages."""
-        return len(self.facts["locations"])
+        return len(self.locations)
+
+    @property
+    def locations(self) -> list[int]:
+        """The blocks that have a reduction stage, counted from 0."""
+        return list(self.facts["locations"])
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(rows, columns) of input tokens."""
+        rows, columns = self.facts["grid"]
+        return rows, columns
 
     @property
     def num_tokens(self) -> int:
         """P, tokens of the input grid."""
-        rows, columns = self.facts["grid"]
+        rows, columns = self.grid
         return rows * columns
 
 
@@ -94,8 +115,9 @@ def open_runs(paths: Iterable[str]) -> list[RunFile]:
             kind, facts = parquet.kind_of(stored.schema_arrow), parquet.facts_of(stored.schema_arrow, path)
         if "run" not in facts:
             raise ValueError(f"{path}: its metadata names no run")
-        run, expected = Run(**facts["run"]), kind and Run.of_path(path, kind)
-        if expected not in (None, run):
+        run = Run(**facts["run"])
+        expected = Run.of_path(path, kind) if kind else None
+        if expected is not None and expected != run:
             raise ValueError(f"{path}: is of run {run.key}, expected {expected.key}")
         files.append(RunFile(str(path), run, facts))
     files.sort(key=lambda file: file.run)
@@ -129,6 +151,6 @@ def pair(first: Run, second: Run) -> dict[str, object]:
     return asdict(first) | {f"other_{name}": value for name, value in asdict(second).items()}
 
 
-def statistics(values: np.ndarray) -> dict[str, float]:
+def statistics(values: NDArray[Any]) -> dict[str, object]:
     """Mean and standard deviation over images, and their number."""
     return {"mean": float(values.mean()), "std": float(values.std()), "n": len(values)}

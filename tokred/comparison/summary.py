@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,14 +50,14 @@ def summarize_runs(files: Iterable[RunFile]) -> tuple[list[Row], list[Row]]:
     return summary, depth
 
 
-def _depth_rows(file: RunFile, depth_map: NDArray) -> list[Row]:
+def _depth_rows(file: RunFile, depth_map: NDArray[Any]) -> list[Row]:
     """One row per token."""
     return [asdict(file.run) | {"token": t, "depth": float(depth)} for t, depth in enumerate(depth_map)]
 
 
-def _blocks(file: RunFile) -> NDArray:
-    return block_counts(file.facts["locations"], file.facts["depth"])
+def _blocks(file: RunFile) -> NDArray[Any]:
+    return block_counts(file.locations, int(file.facts["depth"]))
 
 
-def _row(file: RunFile, stage: int, metric: str, values: NDArray) -> Row:
+def _row(file: RunFile, stage: int, metric: str, values: NDArray[Any]) -> Row:
     return asdict(file.run) | {"stage": stage, "metric": metric} | statistics(values)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ def chance_adjusted(value: pd.Series, chance: pd.Series) -> pd.Series:
     return (value - chance) / room
 
 
-def image_seeds(seed: int, image_ids: Iterable[str]) -> NDArray:
+def image_seeds(seed: int, image_ids: Iterable[str]) -> NDArray[Any]:
     """(n,) uint64 seeds, one for each image: an image has the same seed in whatever order images come.
 
     Args:
@@ -48,7 +48,7 @@ def image_seeds(seed: int, image_ids: Iterable[str]) -> NDArray:
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 
-def permute_tokens(labelings: Sequence[NDArray], seeds: NDArray) -> list[NDArray]:
+def permute_tokens(labelings: Sequence[NDArray[Any]], seeds: NDArray[Any]) -> list[NDArray[Any]]:
     """Labels with the tokens of each image permuted at random; all labelings of an image in the same way.
 
     The permutations depend on the seeds alone: not on the machine, on NumPy's version, or on other images.
@@ -69,7 +69,7 @@ def permute_tokens(labelings: Sequence[NDArray], seeds: NDArray) -> list[NDArray
     return permuted
 
 
-def _random(seeds: NDArray, count: int) -> NDArray:
+def _random(seeds: NDArray[Any], count: int) -> NDArray[Any]:
     """(n, count) pseudorandom uint64 numbers: the streams of SplitMix64 from each seed."""
     state = seeds[:, None] + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_STEP)
     for shift, factor in _MIX:

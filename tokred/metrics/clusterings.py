@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,18 +35,18 @@ class Entropies:
         tokens: P, number of tokens of an image.
     """
 
-    a: NDArray
-    b: NDArray
-    joint: NDArray
+    a: NDArray[Any]
+    b: NDArray[Any]
+    joint: NDArray[Any]
     tokens: int
 
     @property
-    def mutual_information(self) -> NDArray:
+    def mutual_information(self) -> NDArray[Any]:
         """(n,) I(A; B), never negative."""
         return np.maximum(self.a + self.b - self.joint, 0.0)
 
     @property
-    def degenerate(self) -> NDArray:
+    def degenerate(self) -> NDArray[Any]:
         """(n,) whether either clustering has a single cluster, or a cluster for every token.
 
         Such a clustering is the same however its tokens are permuted, so that metrics say nothing of it.
@@ -53,7 +54,7 @@ class Entropies:
         lower, higher = np.minimum(self.a, self.b), np.maximum(self.a, self.b)
         return (lower < _NO_ENTROPY) | (higher > np.log(self.tokens) - _NO_ENTROPY)
 
-    def by_chance(self, permuted_a: NDArray, labels_b: NDArray) -> Entropies:
+    def by_chance(self, permuted_a: NDArray[Any], labels_b: NDArray[Any]) -> Entropies:
         """The entropies with A's tokens permuted within each image.
 
         A permutation changes no cluster's size: only what the clusterings have in common is counted anew.
@@ -66,17 +67,18 @@ class Entropies:
         return replace(self, joint=joint)
 
 
-def entropies(labels_a: NDArray, labels_b: NDArray) -> Entropies:
+def entropies(labels_a: NDArray[Any], labels_b: NDArray[Any]) -> Entropies:
     """Entropies of (n, P) cluster labels, which are non-negative integers.
 
     Raises:
         ValueError: different shapes, a negative label (a dropped token is in no cluster), or a label from
             2^31 on.
     """
-    return Entropies(*_by_chunk(_entropies, 3, labels_a, labels_b), tokens=labels_a.shape[1])
+    a, b, joint = _by_chunk(_entropies, 3, labels_a, labels_b)
+    return Entropies(a, b, joint, tokens=labels_a.shape[1])
 
 
-def homogeneity(found: Entropies) -> NDArray:
+def homogeneity(found: Entropies) -> NDArray[Any]:
     """How well each finer cluster stays within one coarser cluster: 1 - H(B | A) / H(B), 1 if H(B) = 0.
 
     The coarser clusters are the classes. (The paper's appendix names them the other way round; its text and
@@ -91,7 +93,7 @@ def homogeneity(found: Entropies) -> NDArray:
     return _normalized(found.mutual_information, found.b)
 
 
-def completeness(found: Entropies) -> NDArray:
+def completeness(found: Entropies) -> NDArray[Any]:
     """How well each coarser cluster stays within one finer cluster: 1 - H(A | B) / H(A), 1 if H(A) = 0.
 
     Returns:
@@ -103,7 +105,7 @@ def completeness(found: Entropies) -> NDArray:
     return _normalized(found.mutual_information, found.a)
 
 
-def normalized_mutual_information(found: Entropies) -> NDArray:
+def normalized_mutual_information(found: Entropies) -> NDArray[Any]:
     """I(A; B) over the arithmetic mean of H(A) and H(B), which is the V-measure; 1 if both are 0.
 
     Returns:
@@ -115,15 +117,18 @@ def normalized_mutual_information(found: Entropies) -> NDArray:
     return _normalized(found.mutual_information, (found.a + found.b) / 2)
 
 
-def _normalized(part: NDArray, whole: NDArray) -> NDArray:
+def _normalized(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[Any]:
     """part / whole within [0, 1], and 1 where the whole has no entropy."""
     nothing = whole < _NO_ENTROPY
     return np.clip(np.where(nothing, 1.0, part / np.where(nothing, 1.0, whole)), 0.0, 1.0)
 
 
 def _by_chunk(
-    function: Callable[[NDArray, NDArray, NDArray], NDArray], rows: int, labels_a: NDArray, labels_b: NDArray
-) -> NDArray:
+    function: Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any]],
+    rows: int,
+    labels_a: NDArray[Any],
+    labels_b: NDArray[Any],
+) -> NDArray[Any]:
     """(rows, n) values of a function of the labels of some images and of n log n for all counts n."""
     if labels_a.shape != labels_b.shape:
         raise ValueError(f"clusterings of different shapes: {labels_a.shape} and {labels_b.shape}")
@@ -137,29 +142,29 @@ def _by_chunk(
     return np.concatenate(parts, axis=1) if parts else np.zeros((rows, 0))
 
 
-def _entropies(labels_a: NDArray, labels_b: NDArray, table: NDArray) -> NDArray:
+def _entropies(labels_a: NDArray[Any], labels_b: NDArray[Any], table: NDArray[Any]) -> NDArray[Any]:
     """(3, n) entropies of a, b, and both."""
     a, b = labels_a.astype(np.int64), labels_b.astype(np.int64)
     spent = np.stack([_sum_n_log_n(labels, table) for labels in (a, b, _pairs(a, b))])
     return _entropy(spent, labels_a.shape[1])
 
 
-def _joint_entropy(labels_a: NDArray, labels_b: NDArray, table: NDArray) -> NDArray:
+def _joint_entropy(labels_a: NDArray[Any], labels_b: NDArray[Any], table: NDArray[Any]) -> NDArray[Any]:
     """(1, n) entropy of both."""
     pairs = _pairs(labels_a.astype(np.int64), labels_b.astype(np.int64))
     return _entropy(_sum_n_log_n(pairs, table)[None], labels_a.shape[1])
 
 
-def _pairs(labels_a: NDArray, labels_b: NDArray) -> NDArray:
+def _pairs(labels_a: NDArray[Any], labels_b: NDArray[Any]) -> NDArray[Any]:
     """One label for each pair of labels."""
     return labels_a * (int(labels_b.max()) + 1) + labels_b
 
 
-def _entropy(spent: NDArray, tokens: int) -> NDArray:
+def _entropy(spent: NDArray[Any], tokens: int) -> NDArray[Any]:
     return np.log(tokens) - spent / tokens
 
 
-def _sum_n_log_n(labels: NDArray, table: NDArray) -> NDArray:
+def _sum_n_log_n(labels: NDArray[Any], table: NDArray[Any]) -> NDArray[Any]:
     """(n,) sum of n log n over the clusters of each row of labels."""
     images, tokens = labels.shape
     size = int(labels.max()) + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from tokred.metrics.chunks import chunks
 
 
-def block_counts(locations: Sequence[int], depth: int) -> NDArray:
+def block_counts(locations: Sequence[int], depth: int) -> NDArray[Any]:
     """(S + 1,) blocks that a token passes through if it outlives 0, 1, ..., S stages.
 
     The block of the stage that removed it; all `depth` blocks if none did.
@@ -31,24 +32,24 @@ class LevelCounts:
         per_image: (S + 1, n), over tokens.
     """
 
-    per_token: NDArray
-    per_image: NDArray
+    per_token: NDArray[Any]
+    per_image: NDArray[Any]
 
-    def depth_map(self, blocks: NDArray) -> NDArray:
+    def depth_map(self, blocks: NDArray[Any]) -> NDArray[Any]:
         """(P,) dataset-averaged depth; `blocks` is what `block_counts` returns."""
         # Whole numbers until the last division: tokens of equal depth stay equal, for rank correlations.
         return blocks @ self.per_token / self.per_image.shape[1]
 
-    def mean_depth(self, blocks: NDArray) -> NDArray:
+    def mean_depth(self, blocks: NDArray[Any]) -> NDArray[Any]:
         """(n,) mean depth of every image."""
         return blocks @ self.per_image / self.per_token.shape[1]
 
-    def actual_keep_rate(self, stage: int) -> NDArray:
+    def actual_keep_rate(self, stage: int) -> NDArray[Any]:
         """(n,) part of the P input tokens that is left after a stage, counted from 1 (paper appendix D)."""
         return self.per_image[stage:].sum(axis=0) / self.per_token.shape[1]
 
 
-def count_levels(survived: NDArray, levels: int) -> LevelCounts:
+def count_levels(survived: NDArray[Any], levels: int) -> LevelCounts:
     """Counts in one pass over patterns.
 
     Args:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,8 +92,8 @@ class _Canonical:
         dropped: null directions that were left out, of both sides.
     """
 
-    correlations: NDArray
-    weights: NDArray
+    correlations: NDArray[Any]
+    weights: NDArray[Any]
     dropped: int
 
 

@@ -10,6 +10,7 @@ import os
 import sys
 from functools import cache
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,17 +24,17 @@ _NO_TORCH = "POT_BACKEND_DISABLE_PYTORCH"
 Grid = tuple[int, int]
 
 
-def pearson(map_a: NDArray, map_b: NDArray, grid: Grid | None = None) -> float:
+def pearson(map_a: NDArray[Any], map_b: NDArray[Any], grid: Grid | None = None) -> float:
     """Pearson's correlation of two (P,) maps; NaN where one is constant, has a NaN, or is empty."""
     return correlation.pearson(map_a, map_b)
 
 
-def spearman(map_a: NDArray, map_b: NDArray, grid: Grid | None = None) -> float:
+def spearman(map_a: NDArray[Any], map_b: NDArray[Any], grid: Grid | None = None) -> float:
     """Spearman's rank correlation of two (P,) maps; NaN where one is constant, has a NaN, or is empty."""
     return correlation.spearman(map_a, map_b)
 
 
-def jensen_shannon(map_a: NDArray, map_b: NDArray, grid: Grid | None = None) -> float:
+def jensen_shannon(map_a: NDArray[Any], map_b: NDArray[Any], grid: Grid | None = None) -> float:
     """Divergence to base 2 of two (P,) maps normalized to sum 1, in [0, 1]; empty bins are fine.
 
     Raises ValueError for maps that cannot be normalized.
@@ -48,7 +49,7 @@ def jensen_shannon(map_a: NDArray, map_b: NDArray, grid: Grid | None = None) -> 
     return float(np.clip(divergence, 0.0, 1.0))
 
 
-def histogram_similarity(map_a: NDArray, map_b: NDArray, grid: Grid | None = None) -> float:
+def histogram_similarity(map_a: NDArray[Any], map_b: NDArray[Any], grid: Grid | None = None) -> float:
     """Sum of the element-wise minimum of two (P,) maps, each min-max normalized and then to sum 1.
 
     A constant map counts as uniform.
@@ -59,7 +60,7 @@ def histogram_similarity(map_a: NDArray, map_b: NDArray, grid: Grid | None = Non
     return float(np.minimum(_histogram(map_a), _histogram(map_b)).sum())
 
 
-def earth_movers_distance(map_a: NDArray, map_b: NDArray, grid: Grid) -> float:
+def earth_movers_distance(map_a: NDArray[Any], map_b: NDArray[Any], grid: Grid) -> float:
     """Least cost of turning one map into the other, exactly; both are normalized to sum 1.
 
     What a token has in both maps stays where it is, which is best where the ground distance is a metric: only
@@ -88,13 +89,13 @@ def earth_movers_distance(map_a: NDArray, map_b: NDArray, grid: Grid) -> float:
 
 
 @cache
-def ground_distance(grid: Grid) -> NDArray:
+def ground_distance(grid: Grid) -> NDArray[Any]:
     """(P, P) Euclidean distances between the tokens of a grid, in tokens."""
     rows, columns = (axis.ravel() for axis in np.mgrid[: grid[0], : grid[1]])
     return np.hypot(rows[:, None] - rows, columns[:, None] - columns)
 
 
-def _distribution(depth_map: NDArray) -> NDArray:
+def _distribution(depth_map: NDArray[Any]) -> NDArray[Any]:
     """(P,) map normalized to sum 1.
 
     Raises ValueError for a negative or not finite value, or a map that is zero everywhere.
@@ -107,7 +108,7 @@ def _distribution(depth_map: NDArray) -> NDArray:
     return np.asarray(depth_map, dtype=np.float64) / depth_map.sum()
 
 
-def _histogram(depth_map: NDArray) -> NDArray:
+def _histogram(depth_map: NDArray[Any]) -> NDArray[Any]:
     """(P,) map with its least value as 0, normalized to sum 1; uniform if all values are equal."""
     spread = np.ptp(depth_map)
     if spread == 0:

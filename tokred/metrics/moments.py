@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +33,10 @@ class ModelMoments:
     """
 
     norm: float
-    products: NDArray
+    products: NDArray[Any]
 
     @cached_property
-    def directions(self) -> tuple[NDArray, NDArray]:
+    def directions(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """The directions of X that are not null, found once, however many pairs a model is in.
 
         (d, r) matrix W with W^T (X X^T) W = 1, and (r, d) matrix with the rows <h_i, x_j> of W^T X X^T.
@@ -58,7 +59,7 @@ class Moments:
 
     a: ModelMoments
     b: ModelMoments
-    ab: NDArray
+    ab: NDArray[Any]
     n: int
 
     @property
@@ -89,10 +90,10 @@ class RunningMoments:
         self._pairs = list(pairs)
         self._names = list(dict.fromkeys(name for pair in self._pairs for name in pair))
         self._sums: dict[str, _Sums] = {}
-        self._shared: dict[tuple[str, str], NDArray] = {}
+        self._shared: dict[tuple[str, str], NDArray[Any]] = {}
         self._own: dict[str, ModelMoments] = {}
 
-    def update(self, features: Mapping[str, NDArray]) -> None:
+    def update(self, features: Mapping[str, NDArray[Any]]) -> None:
         """Add a batch of m images: (m, d) features of every model by name, d the model's own.
 
         Raises:
@@ -133,7 +134,9 @@ class RunningMoments:
         self._shared = {pair: np.zeros((widths[pair[0]], widths[pair[1]])) for pair in self._pairs}
 
     @staticmethod
-    def _merge(sums: _Sums, features: NDArray, total: int, weight: float) -> tuple[NDArray, NDArray]:
+    def _merge(
+        sums: _Sums, features: NDArray[Any], total: int, weight: float
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Add a batch to a model's sums; the batch centered on its own mean, and that mean's shift."""
         features = _double(features)
         mean = features.mean(axis=0)
@@ -156,12 +159,12 @@ class RunningMoments:
 class _Sums:
     """What is known of one model's features: (d,) mean, (d, d) centered products, largest absolute value."""
 
-    mean: NDArray
-    products: NDArray
+    mean: NDArray[Any]
+    products: NDArray[Any]
     largest: float = 0.0
 
 
-def _double(features: NDArray) -> NDArray:
+def _double(features: NDArray[Any]) -> NDArray[Any]:
     """A float64 copy of features, with NaN for infinity, which would warn where NaN passes through."""
     copy = features.astype(np.float64)
     copy[~np.isfinite(copy)] = np.nan

@@ -7,11 +7,13 @@ is whether they are mixed with the ground.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 
-def object_recall(kept: NDArray, objects: NDArray) -> NDArray:
+def object_recall(kept: NDArray[Any], objects: NDArray[Any]) -> NDArray[Any]:
     """Share of an object's tokens that are kept: |M n O| / |O|.
 
     Args:
@@ -31,7 +33,7 @@ def object_recall(kept: NDArray, objects: NDArray) -> NDArray:
     return (kept & objects).sum(axis=1) / objects.sum(axis=1)
 
 
-def expected_recall(kept: NDArray, objects: NDArray) -> NDArray:
+def expected_recall(kept: NDArray[Any], objects: NDArray[Any]) -> NDArray[Any]:
     """Recall expected of a random pattern with as many kept tokens: |M| / P.
 
     Args and errors as of `object_recall`.
@@ -43,7 +45,7 @@ def expected_recall(kept: NDArray, objects: NDArray) -> NDArray:
     return kept.sum(axis=1) / kept.shape[1]
 
 
-def object_purity(clusters: NDArray, objects: NDArray) -> NDArray:
+def object_purity(clusters: NDArray[Any], objects: NDArray[Any]) -> NDArray[Any]:
     """Share of the object in an object token's cluster, mean over the object's tokens.
 
     With m_c tokens in cluster c, o_c of which show the object, this is sum_c o_c (o_c / m_c) / |O|: 1 where
@@ -66,7 +68,7 @@ def object_purity(clusters: NDArray, objects: NDArray) -> NDArray:
     return (shown**2 / np.maximum(sizes, 1)).sum(axis=1) / objects.sum(axis=1)
 
 
-def expected_purity(clusters: NDArray, objects: NDArray) -> NDArray:
+def expected_purity(clusters: NDArray[Any], objects: NDArray[Any]) -> NDArray[Any]:
     """Purity expected with the tokens of each image permuted at random.
 
     A random token of the object is alone in its cluster or shares it with tokens that show the object with
@@ -84,7 +86,7 @@ def expected_purity(clusters: NDArray, objects: NDArray) -> NDArray:
     return (count + (sizes.sum(axis=1) - count) * others) / tokens
 
 
-def _counts(clusters: NDArray, objects: NDArray) -> tuple[NDArray, NDArray]:
+def _counts(clusters: NDArray[Any], objects: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """(n, C) number of tokens in each cluster, and of those that show the object."""
     _check(clusters, objects)
     images = len(clusters)
@@ -97,7 +99,7 @@ def _counts(clusters: NDArray, objects: NDArray) -> tuple[NDArray, NDArray]:
     return sizes, shown
 
 
-def _check(pattern: NDArray, objects: NDArray) -> None:
+def _check(pattern: NDArray[Any], objects: NDArray[Any]) -> None:
     if pattern.shape != objects.shape:
         raise ValueError(
             f"patterns of shape {pattern.shape} and objects of {objects.shape}: expected the same"

@@ -16,6 +16,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,11 @@ class Metric:
         named = [value for value in vars(self).values() if isinstance(value, str) and ":" in value]
         return tuple(f"tokred.metrics.{target}" for target in named)
 
-    def load(self) -> Callable:
+    def load(self) -> Callable[..., Any]:
         """The metric's function."""
         return _load(self.target)
 
-    def load_expected(self) -> Callable:
+    def load_expected(self) -> Callable[..., Any]:
         """The function of its expected value for unrelated patterns.
 
         Raises ValueError for a metric that has none.
@@ -65,7 +66,7 @@ class Metric:
         return _load(self.expected)
 
 
-def _load(target: str) -> Callable:
+def _load(target: str) -> Callable[..., Any]:
     module, _, name = target.partition(":")
     return getattr(importlib.import_module(f"tokred.metrics.{module}"), name)
 

@@ -7,6 +7,8 @@ are constant but for rounding, where these return NaN. The tests compare both.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 _NO_SPREAD = 1e-12
 
 
-def pearson(a: NDArray, b: NDArray) -> float:
+def pearson(a: NDArray[Any], b: NDArray[Any]) -> float:
     """Pearson's correlation of two (m,) vectors; NaN where one is constant, has a NaN, or is empty.
 
     >>> round(pearson(np.array([1.0, 2, 3]), np.array([2.0, 4, 6])), 12)
@@ -30,7 +32,7 @@ def pearson(a: NDArray, b: NDArray) -> float:
     return float(np.clip(centered_a @ centered_b / (norm_a * norm_b), -1.0, 1.0))
 
 
-def spearman(a: NDArray, b: NDArray) -> float:
+def spearman(a: NDArray[Any], b: NDArray[Any]) -> float:
     """Pearson's correlation of the ranks of two (m,) vectors; NaN under the same conditions.
 
     >>> round(spearman(np.array([1.0, 2, 3]), np.array([1.0, 8, 27])), 12)
@@ -39,7 +41,7 @@ def spearman(a: NDArray, b: NDArray) -> float:
     return pearson(_ranks(a), _ranks(b))
 
 
-def kendall(a: NDArray, b: NDArray) -> float:
+def kendall(a: NDArray[Any], b: NDArray[Any]) -> float:
     """Kendall's tau-b of two (m,) vectors; NaN where one is constant, has a NaN, or is empty.
 
     >>> kendall(np.array([1, 2, 3]), np.array([1, 3, 2]))
@@ -52,7 +54,7 @@ def kendall(a: NDArray, b: NDArray) -> float:
     return float((sign_a * sign_b).sum() / untied) if untied else float("nan")
 
 
-def _ranks(values: NDArray) -> NDArray:
+def _ranks(values: NDArray[Any]) -> NDArray[Any]:
     """Ranks from 1; equal values share their mean rank; all NaN if one value is."""
     if np.isnan(values).any():
         return np.full(len(values), np.nan)

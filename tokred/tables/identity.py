@@ -25,7 +25,8 @@ def check_format(path: str | Path, found: Mapping[str, object] | None, kind: str
     Raises:
         ValueError: another version or kind.
     """
-    version = None if found is None else found.get("version")
+    stored = {} if found is None else found
+    version = stored.get("version")
     if version != VERSION:
         told = "no version" if version is None else f"version {version!r}"
         raise ValueError(
@@ -33,7 +34,7 @@ def check_format(path: str | Path, found: Mapping[str, object] | None, kind: str
             f"another tokred; {REDO}"
         )
     if kind is not None:
-        check_kind(path, found.get("kind"), kind)
+        check_kind(path, stored.get("kind"), kind)
 
 
 def check_kind(path: str | Path, found: object, expected: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -159,7 +160,7 @@ def _texts(column: str, value: object) -> list[str]:
         raise ValueError(
             f"{column!r} is no column of runs{nearest(column, RUN_COLUMNS)}: {', '.join(RUN_COLUMNS)}"
         )
-    values = value if isinstance(value, (list, tuple, set)) else [value]
+    values: Iterable[Any] = value if isinstance(value, (list, tuple, set)) else [value]
     return [canonical_rate(v) if column == "keep_rate" else str(v) for v in values]
 
 

@@ -45,7 +45,7 @@ def with_metadata(schema: pa.Schema, facts: Mapping[str, object]) -> pa.Schema:
     )
 
 
-class VerifiedFile(pq.ParquetFile):
+class VerifiedFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
     """A Parquet file whose pages are verified by their checksums, and their number by that of the rows.
 
     The header of a page has no checksum: a damaged one may end a column early.
@@ -98,13 +98,13 @@ def opened(path: str | Path, kind: str | None = None, columns: Iterable[str] = (
         yield file
 
 
-def facts_of(schema: pa.Schema, path: str | Path, kind: str | None = None) -> dict[str, object]:
+def facts_of(schema: pa.Schema, path: str | Path, kind: str | None = None) -> dict[str, Any]:
     """The facts in a schema's metadata; ValueError as for `opened`."""
     stored = schema.metadata or {}
     if _FACTS not in stored:
         raise ValueError(f"{path}: not a table written by tokred (no metadata key 'tokred')")
     try:
-        named = json.loads(stored[_FORMAT]) if _FORMAT in stored else None
+        named = json.loads(stored[_FORMAT]) if _FORMAT in stored else {}
         identity.check_format(path, named, kind)
         if named["checksum"] != zlib.crc32(stored[_FACTS]):
             raise ValueError(f"{path}: its metadata are damaged (checksum); {identity.REDO}")

@@ -12,12 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tokred.tables.schemas import identity_fields, parquet
+from tokred.tables import parquet
+from tokred.tables.schemas import identity_fields
 
 #: What a pattern table may hold besides the identity of run and image.
 PARTS = ("survived", "cluster", "margin")
@@ -36,13 +38,18 @@ class Patterns:
         margin: (n, S) float32, None except for soft merging.
     """
 
-    image_ids: NDArray
-    survived: NDArray | None
-    clusters: list[NDArray] | None
-    margin: NDArray | None
+    image_ids: NDArray[Any]
+    survived: NDArray[Any] | None
+    clusters: list[NDArray[Any]] | None
+    margin: NDArray[Any] | None
 
-    def kept(self, stage: int) -> NDArray:
-        """(n, P) booleans: tokens kept (or used as centers) at a stage, counted from 1."""
+    def kept(self, stage: int) -> NDArray[Any]:
+        """(n, P) booleans: tokens kept (or used as centers) at a stage, counted from 1.
+
+        Raises ValueError for a method without kept tokens.
+        """
+        if self.survived is None:
+            raise ValueError("patterns without kept tokens: the method has none, or they were not read")
         return self.survived >= stage
 
 
@@ -61,7 +68,7 @@ def pattern_schema(
     return pa.schema(fields, metadata=parquet.kind("patterns"))
 
 
-def survived_stages(anchors: Sequence[NDArray], num_tokens: int) -> NDArray:
+def survived_stages(anchors: Sequence[NDArray[Any]], num_tokens: int) -> NDArray[Any]:
     """(B, P) number of stages that each token outlived, from each stage's (B, K) anchors."""
     survived = np.zeros((len(anchors[0]), num_tokens), dtype=np.uint8)
     for anchor in anchors:
@@ -70,7 +77,7 @@ def survived_stages(anchors: Sequence[NDArray], num_tokens: int) -> NDArray:
     return survived
 
 
-def numbered_clusters(assign: NDArray) -> NDArray:
+def numbered_clusters(assign: NDArray[Any]) -> NDArray[Any]:
     """(B, P) clusters of tokens numbered by their first token, from any other numbers of them, such as slots.
 
     >>> numbered_clusters(np.array([[7, 2, 7, -1, 2, 0]]))
@@ -85,7 +92,7 @@ def numbered_clusters(assign: NDArray) -> NDArray:
     return np.where(dropped, -1, np.take_along_axis(numbers, first, axis=1)).astype(assign.dtype)
 
 
-def count_clusters(clusters: NDArray) -> NDArray:
+def count_clusters(clusters: NDArray[Any]) -> NDArray[Any]:
     """(n,) number of clusters that have tokens, of (n, P) clusters as they are stored: numbered from 0.
 
     >>> count_clusters(np.array([[0, 1, 0, -1, 2], [0, 0, 0, 0, 0]], dtype=np.int8))
@@ -116,7 +123,7 @@ def read(path: str | Path, columns: Sequence[str] = PARTS) -> Patterns:
     )
 
 
-def fixed_lists(table: pa.Table, name: str) -> NDArray:
+def fixed_lists(table: pa.Table, name: str) -> NDArray[Any]:
     """(n, size) array of a column of fixed-size lists, not copied if arrow has it in one piece."""
     column = table[name]
     size, kind = column.type.list_size, column.type.value_type.to_pandas_dtype()

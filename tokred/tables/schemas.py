@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -227,7 +227,8 @@ def read(
 def _check_apart(paths: list[str | Path], parts: list[pd.DataFrame], schema: pa.Schema) -> None:
     """ValueError where two files have rows of the same runs, and of the same metric if there are several."""
     named = [name for name in schema.names if pa.types.is_dictionary(schema.field(name).type)]
-    key, seen = [*named, *(name for name in schema.names if name.endswith("seed"))], {}
+    key = [*named, *(name for name in schema.names if name.endswith("seed"))]
+    seen: dict[tuple[object, ...], str | Path] = {}
     for path, part in zip(paths, parts, strict=True):
         for row in part[key].drop_duplicates().itertuples(index=False, name=None):
             if row in seen:
@@ -241,7 +242,7 @@ def _key(schema: pa.Schema) -> list[str]:
     return [n for n in schema.names if n not in measured and not pa.types.is_floating(schema.field(n).type)]
 
 
-def metadata(path: str | Path) -> dict[str, object]:
+def metadata(path: str | Path) -> dict[str, Any]:
     """What `write` stored under the key "tokred"; errors as for `tokred.tables.parquet.opened`."""
     with parquet.opened(path) as file:
         return parquet.facts_of(file.schema_arrow, path)

@@ -63,7 +63,7 @@ class Artifact:
     fixed: bool = False
     intervals: str = ""
 
-    def obstacle(self, view: View) -> str | None:
+    def unavailable_reason(self, view: View) -> str | None:
         """Why the artifact makes no sense for a study; None if it does."""
         untold = [table for table in self.needs if not TABLES[table].untrained]
         if untold and not view.trained:

@@ -37,9 +37,9 @@ def render(name: str, frames: Mapping[str, pd.DataFrame], view: View, outputs: I
         ValueError: the study cannot have the artifact, a table is empty, or a suffix is none of its formats.
     """
     artifact = ARTIFACTS[name]
-    obstacle = artifact.obstacle(view)
-    if obstacle is not None:
-        raise ValueError(obstacle)
+    reason = artifact.unavailable_reason(view)
+    if reason is not None:
+        raise ValueError(reason)
     for table in artifact.needs:
         if frames[table].empty:
             raise ValueError(f"{name}: its table {table!r} has no rows in study {view.study!r}")

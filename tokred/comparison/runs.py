@@ -27,10 +27,10 @@ class RunFile:
     """A table of one run.
 
     Attributes:
-        path: where it lies.
-        run: whose it is.
-        facts: everything its metadata says.
-        parts: which of `patterns.PARTS` to read of it.
+        path: path of the file.
+        run: the run that it is of.
+        facts: its metadata.
+        parts: members of `patterns.PARTS` to read.
     """
 
     path: str
@@ -40,7 +40,7 @@ class RunFile:
 
     @property
     def method(self) -> Method:
-        """What is known of the run's method."""
+        """The registry's entry of the run's method."""
         return METHODS[self.run.method]
 
     @cached_property
@@ -67,7 +67,7 @@ class RunFile:
     def permuted_clusters(self) -> list[NDArray[Any]]:
         """Clusters at each stage with the tokens of every image permuted at random.
 
-        The permutation of an image depends on the run and on the image's id alone.
+        The permutation depends only on the run and the id of the image.
         """
         seeds = image_seeds(self.run.seed_for("chance level"), self.image_ids.to_pylist())
         return permute_tokens(self.clusters, seeds)
@@ -106,8 +106,8 @@ def open_runs(paths: Iterable[str]) -> list[RunFile]:
 
     Raises:
         FileNotFoundError, ValueError: a file cannot be read, see `tokred.tables.parquet.opened`.
-        ValueError: a file says of itself no run, or another one than its path in a study, or two files are of
-            one run.
+        ValueError: the metadata of a file name no run, or another run than its path in a study; or two files
+            are of the same run.
     """
     files = []
     for path in paths:
@@ -128,9 +128,14 @@ def open_runs(paths: Iterable[str]) -> list[RunFile]:
 
 
 def groups(files: Iterable[RunFile], *fields: str, parts: Iterable[str]) -> Iterator[list[RunFile]]:
-    """Runs that have some fields of their identity in common, with the wanted parts of their patterns.
+    """Group runs by some fields of their identity.
 
-    The patterns are read once within a group, and go with it: memory holds one group.
+    The patterns of a run are read once, and released with its group, so that memory holds one group.
+
+    Args:
+        files: the runs.
+        fields: fields of `Run` in which the runs of a group agree.
+        parts: members of `patterns.PARTS` to read.
     """
 
     def key(file: RunFile) -> tuple[object, ...]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tokred.metrics.chunks import chunks
 
-if TYPE_CHECKING:  # comparisons of patterns need no pandas
+if TYPE_CHECKING:  # comparisons of patterns do not need pandas
     import pandas as pd
 
 #: Constants of SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators").
@@ -38,7 +38,7 @@ def chance_adjusted(value: pd.Series, chance: pd.Series) -> pd.Series:
 
 
 def image_seeds(seed: int, image_ids: Iterable[str]) -> NDArray[Any]:
-    """(n,) uint64 seeds, one for each image: an image has the same seed in whatever order images come.
+    """(n,) uint64 seeds, one for each image: an image keeps its seed when the order of images changes.
 
     Args:
         seed: below 2^64.
@@ -49,13 +49,13 @@ def image_seeds(seed: int, image_ids: Iterable[str]) -> NDArray[Any]:
 
 
 def permute_tokens(labelings: Sequence[NDArray[Any]], seeds: NDArray[Any]) -> list[NDArray[Any]]:
-    """Labels with the tokens of each image permuted at random; all labelings of an image in the same way.
+    """Labels with the tokens of each image permuted at random, in the same way in all labelings.
 
-    The permutations depend on the seeds alone: not on the machine, on NumPy's version, or on other images.
+    The permutations depend only on the seeds: not on the machine, NumPy's version, or other images.
 
     Args:
         labelings: (n, P) labels each, such as the clusters of every stage.
-        seeds: (n,) uint64, what `image_seeds` returns.
+        seeds: (n,) uint64, as returned by `image_seeds`.
 
     >>> labels = np.array([[0, 1, 2, 3, 4, 5]])
     >>> permute_tokens([labels, 10 * labels], np.array([7], dtype=np.uint64))
@@ -64,13 +64,13 @@ def permute_tokens(labelings: Sequence[NDArray[Any]], seeds: NDArray[Any]) -> li
     permuted = [np.empty_like(labels) for labels in labelings]
     for part in chunks(len(seeds)):
         order = np.argsort(_random(seeds[part], labelings[0].shape[1]), axis=1)
-        for found, labels in zip(permuted, labelings, strict=True):
-            found[part] = np.take_along_axis(labels[part], order, axis=1)
+        for target, labels in zip(permuted, labelings, strict=True):
+            target[part] = np.take_along_axis(labels[part], order, axis=1)
     return permuted
 
 
 def _random(seeds: NDArray[Any], count: int) -> NDArray[Any]:
-    """(n, count) pseudorandom uint64 numbers: the streams of SplitMix64 from each seed."""
+    """(n, count) pseudorandom uint64 numbers: the sequence of SplitMix64 from each seed."""
     state = seeds[:, None] + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_STEP)
     for shift, factor in _MIX:
         state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)

@@ -1,6 +1,6 @@
 """Metrics of depth maps, each token's depth averaged over a data set (paper section 5.3 and appendix H).
 
-All have one signature, although only the Earth Mover's Distance looks at the grid.
+All have the same signature, although only the Earth Mover's Distance uses the grid.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scipy.special import rel_entr
 
 from tokred.statistics import correlation
 
-#: What tells POT to leave torch alone when it is imported.
+#: Environment variable that keeps POT from importing torch.
 _NO_TORCH = "POT_BACKEND_DISABLE_PYTORCH"
 
 Grid = tuple[int, int]
@@ -42,7 +42,7 @@ def jensen_shannon(map_a: NDArray[Any], map_b: NDArray[Any], grid: Grid | None =
     >>> jensen_shannon(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
     1.0
     """
-    # scipy.spatial.distance.jensenshannon is the root of this, and NaN where rounding leaves less than 0.
+    # scipy.spatial.distance.jensenshannon is the square root, and NaN where rounding makes this negative.
     a, b = _distribution(map_a), _distribution(map_b)
     middle = (a + b) / 2
     divergence = (rel_entr(a, middle).sum() + rel_entr(b, middle).sum()) / (2 * np.log(2))
@@ -63,10 +63,12 @@ def histogram_similarity(map_a: NDArray[Any], map_b: NDArray[Any], grid: Grid | 
 def earth_movers_distance(map_a: NDArray[Any], map_b: NDArray[Any], grid: Grid) -> float:
     """Least cost of turning one map into the other, exactly; both are normalized to sum 1.
 
-    What a token has in both maps stays where it is, which is best where the ground distance is a metric: only
-    what one map has too much of moves to where the other has, a quarter of the flows or fewer.
+    The mass that both maps have at a token stays there, which is optimal if the ground distance is a metric.
+    Only the surplus of one map is transported to where the other has a surplus, which leaves a quarter of the
+    possible flows or fewer.
 
-    The only metric of maps that knows where tokens lie. Unit: distance between neighboring tokens.
+    This is the only metric of maps that depends on the positions of tokens. Unit: distance between
+    neighboring tokens.
 
     Raises ValueError for maps that do not fit the grid, or that cannot be normalized.
 
@@ -109,7 +111,7 @@ def _distribution(depth_map: NDArray[Any]) -> NDArray[Any]:
 
 
 def _histogram(depth_map: NDArray[Any]) -> NDArray[Any]:
-    """(P,) map with its least value as 0, normalized to sum 1; uniform if all values are equal."""
+    """(P,) map shifted to minimum 0 and normalized to sum 1; uniform if all values are equal."""
     spread = np.ptp(depth_map)
     if spread == 0:
         return np.full(len(depth_map), 1 / len(depth_map))
@@ -119,15 +121,15 @@ def _histogram(depth_map: NDArray[Any]) -> NDArray[Any]:
 
 @cache
 def _pot() -> ModuleType:
-    """POT, which is slow to import, without its torch backend, unless torch is there already."""
-    # POT imports every array library that it finds; maps are numpy arrays, and torch takes seconds.
-    given = os.environ.get(_NO_TORCH)
+    """POT, imported on demand, and without its torch backend unless torch is already imported."""
+    # POT imports every array library that is installed; maps are NumPy arrays, and torch takes seconds.
+    before = os.environ.get(_NO_TORCH)
     if "torch" not in sys.modules:
         os.environ[_NO_TORCH] = "1"
     try:
         return importlib.import_module("ot")
     finally:
-        if given is None:
+        if before is None:
             os.environ.pop(_NO_TORCH, None)
         else:
-            os.environ[_NO_TORCH] = given
+            os.environ[_NO_TORCH] = before

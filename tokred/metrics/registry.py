@@ -1,14 +1,15 @@
-"""The registry of metrics: what they take, what range they have, what a larger value means.
+"""The registry of metrics: their arguments, their ranges, and the meaning of a larger value.
 
-The metrics of a kind stand in one module, which has its name, and share one signature:
+The metrics of a kind are in one module, which has its name, and share one signature:
 
-- "sets": `(kept_a, kept_b)`, (n, P) booleans or `tokred.metrics.sets.PackedSets` -> (n,) float64, a value an
-  image;
+- "sets": `(kept_a, kept_b)`, (n, P) booleans or `tokred.metrics.sets.PackedSets` -> (n,) float64, one value
+  per image;
 - "objects": `(pattern, objects)`, (n, P) kept tokens (booleans) or clusters, and (n, P) booleans, tokens that
-  show the object -> (n,) float64, a value an image;
-- "clusterings": `(found)`, the `tokred.metrics.clusterings.Entropies` of two clusterings -> (n,) float64;
+  show the object -> (n,) float64, one value per image;
+- "clusterings": `(entropies)`, the `tokred.metrics.clusterings.Entropies` of two clusterings -> (n,) float64;
 - "maps": `(map_a, map_b, grid)`, (P,) floats and (rows, columns) -> float;
-- "features": `(moments)`, the `tokred.metrics.moments.Moments` of two models -> `(value, dropped)`.
+- "features": `(covariances)`, the `tokred.metrics.covariance.Covariances` of two models -> `(value,
+  dropped)`.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Metric:
-    """What is known of a metric.
+    """The properties of a metric.
 
     Attributes:
         name: key in tables.
-        label: what axes call it.
+        label: name on axes.
         kind: "sets", "objects", "clusterings", "maps" or "features".
-        symmetric: whether its arguments may be exchanged.
+        symmetric: whether exchanging its arguments leaves the value as it is.
         low, high: its range, None where it is unbounded.
         larger_is_similar: whether it is a similarity rather than a distance.
         target: "module:function" below `tokred.metrics`.
@@ -48,7 +49,7 @@ class Metric:
 
     @property
     def code(self) -> tuple[str, ...]:
-        """What computes the metric, as "module:name": all that its fields name."""
+        """The functions that compute the metric and its expected value, as "module:name"."""
         named = [value for value in vars(self).values() if isinstance(value, str) and ":" in value]
         return tuple(f"tokred.metrics.{target}" for target in named)
 

@@ -17,7 +17,7 @@ from tokred.metrics.chunks import CHUNK, chunks
 
 @dataclass(frozen=True)
 class PackedSets:
-    """Sets of tokens of n images, a bit a token.
+    """Sets of tokens of n images, one bit per token.
 
     Attributes:
         words: (n, words) uint64, padded with zeros.
@@ -33,7 +33,7 @@ class PackedSets:
         return _count(self.words)
 
 
-#: Sets of tokens as metrics take them: (n, P) booleans, or packed already.
+#: Sets of tokens as arguments of metrics: (n, P) booleans, or packed bits.
 Sets = NDArray[Any] | PackedSets
 
 
@@ -47,7 +47,11 @@ def pack(kept: Sets) -> PackedSets:
 
 
 def pack_survivors(survived: NDArray[Any], stage: int) -> PackedSets:
-    """The tokens that outlive a stage, counted from 1, of (n, P) numbers of stages that tokens outlive."""
+    """The tokens that survive a stage, counted from 1.
+
+    Args:
+        survived: (n, P) number of stages that each token survives.
+    """
     images, tokens = survived.shape
     width = -(-tokens // 64)
     words = np.empty((images, width), dtype=np.uint64)
@@ -55,22 +59,22 @@ def pack_survivors(survived: NDArray[Any], stage: int) -> PackedSets:
     for part in chunks(images):
         count = part.stop - part.start
         np.greater_equal(survived[part], stage, out=padded[:count, :tokens])
-        # One flat run of bits is packed three times as fast as row by row.
+        # Packing one flat array of bits is three times as fast as packing row by row.
         bits = np.packbits(padded[:count].ravel())
         words[part] = bits.view(np.uint64).reshape(count, width)
     return PackedSets(words, tokens)
 
 
 def degenerate(a: PackedSets, b: PackedSets) -> NDArray[Any]:
-    """(n,) whether either set has all tokens or none: it is then the same however its tokens are permuted."""
-    found = np.zeros(len(a.words), dtype=bool)
+    """(n,) whether either set has all tokens or none, so that permuting its tokens does not change it."""
+    flags = np.zeros(len(a.words), dtype=bool)
     for sets in (a, b):
-        found |= (sets.sizes == 0) | (sets.sizes == sets.tokens)
-    return found
+        flags |= (sets.sizes == 0) | (sets.sizes == sets.tokens)
+    return flags
 
 
 def intersection_over_area(larger: Sets, smaller: Sets) -> NDArray[Any]:
-    """Part of the smaller set that lies in the larger one: |M1 n M2| / |M2|; 0 for an empty M2.
+    """Fraction of the smaller set that the larger one contains: |M1 n M2| / |M2|; 0 for an empty M2.
 
     Args:
         larger: (n, P) booleans or packed sets, M1, kept at the higher keep rate r1.
@@ -128,7 +132,7 @@ def expected_iou(kept_a: Sets, kept_b: Sets) -> NDArray[Any]:
 
     This is the mean of the ratio, not the ratio of the means K1 K2 / P and K1 + K2 - K1 K2 / P, which is
     smaller: the number of common tokens x has a hypergeometric distribution, so the mean of x / (K1 + K2 - x)
-    is a sum over all x. It is computed once for every pair of sizes that occurs.
+    is a sum over all x. It is computed once for each pair of sizes that occurs.
 
     Args and errors as of `intersection_over_union`.
 
@@ -145,9 +149,9 @@ def expected_iou(kept_a: Sets, kept_b: Sets) -> NDArray[Any]:
 
 
 def _pack_both(kept_a: Sets, kept_b: Sets) -> tuple[PackedSets, PackedSets]:
-    """Two sets an image as packed bits.
+    """Both sets of every image as packed bits.
 
-    Raises ValueError for different shapes: the padding to whole words would hide a different P.
+    Raises ValueError for different shapes, which the padding to whole words would hide.
     """
     a, b = pack(kept_a), pack(kept_b)
     shape_a, shape_b = (len(a.words), a.tokens), (len(b.words), b.tokens)
@@ -162,12 +166,12 @@ def _common(a: PackedSets, b: PackedSets) -> NDArray[Any]:
 
 
 def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[Any]:
-    """part / whole, 0 where the whole is empty, as then the part is."""
+    """part / whole; 0 where the whole is empty, as the part is then empty too."""
     return part / np.maximum(whole, 1)
 
 
 def _count(words: NDArray[Any]) -> NDArray[Any]:
-    """(n,) number of set bits; column by column, as `sum(axis=1)` of short rows takes three times as long."""
+    """(n,) number of set bits; summed by column, as `sum(axis=1)` of short rows takes three times as long."""
     first, *others = np.bitwise_count(words).T
     total = first.astype(np.int64)
     for column in others:

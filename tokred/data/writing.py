@@ -42,7 +42,7 @@ def write(
     """
     with atomic_path(path) as temporary:
         facts = {**asdict(info), "code": dict(code)}
-        with batch_writer.stream_into(temporary, _schema(info, masks), facts, GROUP) as writer:
+        with batch_writer.open_in_place(temporary, _schema(info, masks), facts, GROUP) as writer:
             for group in _groups(rows):
                 for row in group:
                     row.check_label(info)

@@ -67,7 +67,7 @@ def extract(
     measure, loss = Measure(images.task), 0.0
     with ExitStack() as stack:
         writers = {
-            name: stack.enter_context(batch_writer.stream(getattr(outputs, name), schema, metadata))
+            name: stack.enter_context(batch_writer.open_writer(getattr(outputs, name), schema, metadata))
             for name, schema in _schemas(model, run, images).items()
         }
         stack.enter_context(explain_oom(run.key, batch_size, "evaluation_batch_size"))

@@ -64,7 +64,9 @@ class Plan:
         self.logs = f"{self.results}/logs"
         self.config = study.model_dump(mode="json", exclude_unset=True, exclude=_NO_RESULTS)
         self.code = RuleCode(installed())
-        self.artifacts = [name for name, entry in ARTIFACTS.items() if entry.obstacle(self.view) is None]
+        self.artifacts = [
+            name for name, entry in ARTIFACTS.items() if entry.unavailable_reason(self.view) is None
+        ]
         self.image_size = max(study.settings.backbones[name].image_size for name in study.backbones)
         self._runs = sorted(study.runs())
         self._known_runs = set(self._runs)
@@ -324,9 +326,9 @@ class Plan:
 
     def artifact_inputs(self, name: str) -> Inputs:
         """Files of each table that an artifact needs; StudyError where the study cannot have it."""
-        obstacle = ARTIFACTS[name].obstacle(self.view)
-        if obstacle is not None:
-            raise StudyError(obstacle)
+        reason = ARTIFACTS[name].unavailable_reason(self.view)
+        if reason is not None:
+            raise StudyError(reason)
         return {table: self.files(table) for table in ARTIFACTS[name].needs}
 
     def drawing(self, name: str) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tokred.comparison.runs import RunFile, open_runs
-from tokred.data.framing import frame
+from tokred.data.framing import Framing, frame
 from tokred.data.image_table import ImageTable
 from tokred.explorer import pictures, selection
 from tokred.explorer.page import render
@@ -29,7 +30,7 @@ LIMIT = 10_000_000
 
 def build(
     view: Mapping[str, object],
-    framing: Mapping[str, Mapping[str, float | None]],
+    framing: Mapping[str, Framing],
     inputs: Mapping[str, Sequence[str]],
     outputs: Mapping[str, str],
     images: int = IMAGES,
@@ -74,7 +75,7 @@ def fit(content: Content, images: int, limit: int) -> tuple[int, bytes]:
 
 def collect(
     view: View,
-    framing: Mapping[str, Mapping[str, float | None]],
+    framing: Mapping[str, Framing],
     inputs: Mapping[str, Sequence[str]],
     images: int,
 ) -> Content:
@@ -108,9 +109,7 @@ def collect(
     )
 
 
-def _shown(
-    table: ImageTable, framing: Mapping[str, float | None] | None, grid: tuple[int, int], images: int
-) -> Shown:
+def _shown(table: ImageTable, framing: Framing | None, grid: tuple[int, int], images: int) -> Shown:
     rows = selection.preference(table.image_ids, table.labels)[:images]
     seen = [table.image(row) for row in rows]
     if framing is not None:
@@ -127,7 +126,7 @@ def _shown(
 
 
 def _check(file: RunFile, view: View) -> None:
-    if tuple(file.facts["grid"]) != tuple(view.grid):
+    if file.facts["grid"] != list(view.grid):
         raise ValueError(f"{file.path}: grid {file.facts['grid']}, expected the study's {list(view.grid)}")
     if file.run.seed != view.seeds[0]:
         raise ValueError(f"{file.path}: seed {file.run.seed}, expected the study's first, {view.seeds[0]}")
@@ -145,14 +144,14 @@ def _patterns(file: RunFile, ids: Sequence[str]) -> Patterns:
     )
 
 
-def _logits(path: str, ids: Sequence[str]) -> NDArray:
+def _logits(path: str, ids: Sequence[str]) -> NDArray[Any]:
     with parquet.opened(path, "predictions", ["image_id", "logits"]) as file:
         table = file.read(columns=["image_id", "logits"])
     rows = _rows(path, table["image_id"].to_numpy(zero_copy_only=False), ids)
     return patterns.fixed_lists(table, "logits")[rows]
 
 
-def _rows(path: str, stored: NDArray, ids: Sequence[str]) -> NDArray:
+def _rows(path: str, stored: NDArray[Any], ids: Sequence[str]) -> NDArray[Any]:
     """Rows of a table with some images."""
     place = {image_id: row for row, image_id in enumerate(stored)}
     missing = [image_id for image_id in ids if image_id not in place]

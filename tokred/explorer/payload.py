@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,10 +43,10 @@ class Shown:
     classes: tuple[str, ...]
     total: int
     ids: list[str]
-    labels: NDArray
+    labels: NDArray[Any]
     pictures: list[str]
 
-    def order(self, count: int) -> NDArray:
+    def order(self, count: int) -> NDArray[Any]:
         """The first `count` images, as the page lists them: by class, then by id."""
         first = np.arange(min(count, len(self.ids)))
         return np.lexsort((np.array(self.ids)[first], first_class(self.labels)[first]))
@@ -57,7 +58,7 @@ class ShownRun:
 
     run: Run
     patterns: Patterns
-    logits: NDArray
+    logits: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Content:
             "maps": _maps(self.depth),
         }
 
-    def _run(self, shown: ShownRun, order: NDArray) -> dict[str, object]:
+    def _run(self, shown: ShownRun, order: NDArray[Any]) -> dict[str, object]:
         patterns, cell = shown.patterns, _cell(self.view)
         task = self.datasets[shown.run.dataset].task
         entry: dict[str, object] = {"predicted": _predicted(shown.logits[order], task)}
@@ -121,12 +122,12 @@ def _cell(view: View) -> np.dtype:
     return np.dtype("u1" if math.prod(view.grid) < 255 else "<u2")
 
 
-def _pack(values: NDArray, cell: np.dtype) -> str:
+def _pack(values: NDArray[Any], cell: np.dtype) -> str:
     """Base64 of integers from -1; -1 becomes the highest value."""
     return base64.b64encode(values.astype(cell).tobytes()).decode()
 
 
-def _predicted(logits: NDArray, task: str) -> list[list[int]]:
+def _predicted(logits: NDArray[Any], task: str) -> list[list[int]]:
     """Classes predicted for each image: the likeliest, or all of a probability above one half."""
     if task == "single":
         return [[int(value)] for value in logits.argmax(axis=1)]
@@ -147,7 +148,7 @@ def _method(name: str) -> dict[str, object]:
     }
 
 
-def _dataset(shown: Shown, view: View, order: Sequence[int]) -> dict[str, object]:
+def _dataset(shown: Shown, view: View, order: NDArray[Any]) -> dict[str, object]:
     labels = shown.labels
     images = [
         {
@@ -173,7 +174,7 @@ def _scores(rows: pd.DataFrame) -> list[dict[str, object]]:
 def _maps(rows: pd.DataFrame) -> dict[str, list[float | None]]:
     """Depth of every token in raster order, by run."""
     names = ["dataset", "backbone", "method", "keep_rate"]
-    groups: Iterable = rows.sort_values("token").groupby(names)["depth"]
+    groups: Iterable[tuple[tuple[str, ...], pd.Series]] = rows.sort_values("token").groupby(names)["depth"]
     return {"/".join(identity): [_number(value, 3) for value in depth] for identity, depth in groups}
 
 

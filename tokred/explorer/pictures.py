@@ -24,8 +24,8 @@ def data_uri(image: Image.Image, grid: tuple[int, int]) -> str:
     image = _cropped(image, grid)
     shrink = min(1.0, SIDE / max(image.size))
     if shrink < 1:
-        size = tuple(max(1, round(side * shrink)) for side in image.size)
-        image = image.resize(size, Image.Resampling.LANCZOS)
+        width, height = (max(1, round(side * shrink)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
     kind = "PNG" if max(image.size) <= _EXACT else "JPEG"
     options = {} if kind == "PNG" else {"quality": 85}
     data = encode(image, kind, optimize=True, **options)

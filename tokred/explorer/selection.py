@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 
-def preference(image_ids: NDArray, labels: NDArray) -> NDArray:
+def preference(image_ids: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
     """Rows of a table in the order in which images are chosen.
 
     However many of the first rows are taken, they are spread over the classes: first an image of every
@@ -31,14 +33,14 @@ def preference(image_ids: NDArray, labels: NDArray) -> NDArray:
     return by_id[np.lexsort((spread[by_id], rank[by_id]))]
 
 
-def first_class(labels: NDArray) -> NDArray:
+def first_class(labels: NDArray[Any]) -> NDArray[Any]:
     """(n,) the class of each image, or its first one; one above the last for images without any."""
     if labels.ndim == 1:
         return labels.astype(int)
     return np.where(labels.any(axis=1), labels.argmax(axis=1), labels.shape[1])
 
 
-def _reversed_bits(values: NDArray) -> NDArray:
+def _reversed_bits(values: NDArray[Any]) -> NDArray[Any]:
     """Integers with their bits in reverse: counting up, they halve the largest gap again and again."""
     width = int(values.max()).bit_length()
     return sum(((values >> bit) & 1) << (width - 1 - bit) for bit in range(width)) + np.zeros_like(values)

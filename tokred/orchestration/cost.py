@@ -17,8 +17,9 @@ import pandas as pd
 import torch
 
 from tokred.data import registry as datasets
+from tokred.data.options import CountOptions, FileOptions
 from tokred.files import atomic_path
-from tokred.methods.base import Site
+from tokred.methods.base import Reducer, Site
 from tokred.methods.budget import token_budget
 from tokred.methods.registry import METHODS
 from tokred.models.factory import build_vit
@@ -59,7 +60,8 @@ def block_tokens(shape: Shape, locations: Sequence[int], method: str, keep_rate:
     """
     if method == UNREDUCED:
         return shape.unreduced()
-    before = METHODS[method].load().site is Site.BEFORE
+    reducer: type[Reducer] = METHODS[method].load()
+    before = reducer.site is Site.BEFORE
     blocks, tokens = [], shape.num_prefix + shape.num_tokens
     for block in range(shape.depth):
         left = tokens
@@ -123,6 +125,7 @@ def _counts(study: Study, name: str) -> tuple[int, int, int]:
     """
     dataset = study.settings.datasets[name]
     options = datasets.get(dataset.adapter).check_options(study.options_of(dataset))
+    assert isinstance(options, (CountOptions, FileOptions))  # those of every adapter
     about = _ABOUT.get(dataset.adapter, (None, None))
     train, test = (options.num_train or about[0]), (options.num_test or about[1])
     if train is None or test is None:

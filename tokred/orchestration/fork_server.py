@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tokred.orchestration import job_runner
+from tokred.orchestration.job_runner import Request
 
 #: What jobs load first; most of the time that a job needs to start goes here.
 LIBRARIES = (
@@ -65,7 +66,7 @@ class _Client:
             return _HEADER - len(self.received)
         return _HEADER + int.from_bytes(self.received[:_HEADER]) - len(self.received)
 
-    def request(self) -> dict[str, object] | None:
+    def request(self) -> Request | None:
         """The complete request; None where it is not one."""
         try:
             request = json.loads(self.received[_HEADER:])
@@ -168,8 +169,7 @@ class Server:
 
     def _start(self, client: _Client) -> None:
         request = client.request()
-        job = None if request is None or client.is_gone() else _fork()
-        if job is None:
+        if request is None or client.is_gone() or (job := _fork()) is None:
             self._drop(client)
             return
         if job == 0:
@@ -183,7 +183,7 @@ class Server:
             os.close(client.descriptors.pop())
         client.answer(f"started {job}")
 
-    def _run(self, client: _Client, request: dict[str, object]) -> None:
+    def _run(self, client: _Client, request: Request) -> None:
         """The child: runs the job and never returns."""
         status = 1
         try:
@@ -195,8 +195,11 @@ class Server:
             for target, descriptor in zip((1, 2), client.descriptors, strict=True):
                 os.dup2(descriptor, target)
             # Nothing of the server stays open here: clients must see that it has ended.
-            for end in (self.selector, self.listener, self.ended, self.wake, *self.clients):
+            self.selector.close()
+            for end in (self.listener, self.ended, self.wake):
                 end.close()
+            for other in self.clients:
+                other.close()
             os.chdir(request["folder"])
             status = job_runner.execute(request)
         except OSError as error:

@@ -23,7 +23,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, NotRequired, TypedDict
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -44,6 +44,16 @@ ONE_THREAD = {
 PATIENCE = 60.0
 
 
+class Request(TypedDict):
+    """A job, as JSON has it: the arguments of `run_job`, and for the worker the folder to run it in."""
+
+    target: str
+    arguments: Mapping[str, Any]
+    log: str
+    threads: int
+    folder: NotRequired[str]
+
+
 class NoWorkerError(Exception):
     """The job cannot run in the worker; the message says why."""
 
@@ -57,7 +67,7 @@ def run_job(target: str, arguments: Mapping[str, object], log: str | Path, threa
         log: file that gets the job's log messages, and the traceback of an error.
         threads: threads that the job may use.
     """
-    request = {"target": target, "arguments": arguments, "log": str(log), "threads": threads}
+    request: Request = {"target": target, "arguments": arguments, "log": str(log), "threads": threads}
     address = os.environ.get(VARIABLE)
     try:
         status = execute(request) if address is None else _delegate(address, request)
@@ -69,7 +79,7 @@ def run_job(target: str, arguments: Mapping[str, object], log: str | Path, threa
         sys.exit(status)
 
 
-def start(python: str = sys.executable) -> Popen | None:
+def start(python: str = sys.executable) -> Popen[bytes] | None:
     """Start a worker in the background and tell this process's children about it; returns the worker.
 
     Where there can be none, this says so on stderr and returns None. Only on Linux: elsewhere a process that
@@ -121,7 +131,7 @@ def _listen() -> tuple[socket.socket, str]:
     raise refused
 
 
-def _serve(python: str, listener: socket.socket, address: str) -> Popen:
+def _serve(python: str, listener: socket.socket, address: str) -> Popen[bytes]:
     """Start the process that serves on a socket."""
     import subprocess
 
@@ -162,7 +172,7 @@ def import_frozen(*modules: str) -> None:
             gc.enable()
 
 
-def _delegate(worker: str, request: Mapping[str, object]) -> int:
+def _delegate(worker: str, request: Request) -> int:
     """Have the worker run the request on this process's terminal; returns its exit status.
 
     Args:
@@ -188,9 +198,7 @@ def _delegate(worker: str, request: Mapping[str, object]) -> int:
     return abs(int(status))
 
 
-def _hand_over(
-    request: Mapping[str, object], address: str, connection: socket.socket, answers: IO[bytes]
-) -> int:
+def _hand_over(request: Request, address: str, connection: socket.socket, answers: IO[bytes]) -> int:
     """Send the worker a request; returns the process group that runs it."""
     message = json.dumps({**request, "folder": os.getcwd()}).encode()
     connection.settimeout(PATIENCE)
@@ -214,7 +222,7 @@ def _hand_over(
     return int(started.removeprefix(b"started "))
 
 
-def execute(request: Mapping[str, object], note: str | None = None) -> int:
+def execute(request: Request, note: str | None = None) -> int:
     """Run a request in this process; errors go to the log in full and to stderr in one line.
 
     Args:

@@ -26,6 +26,8 @@ class Message(str):
         is_dry_run: says whether this is a dry run, which is not known yet when rules are read.
     """
 
+    _is_dry_run: Callable[[], bool]
+
     def __new__(cls, is_dry_run: Callable[[], bool]) -> Message:
         message = super().__new__(cls, "{TELL:{rule}({wildcards})}")
         message._is_dry_run = is_dry_run

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tokred import fingerprint
 from tokred.artifacts.registry import ARTIFACTS
@@ -32,6 +32,9 @@ from tokred.study.hyperparameters import OWN, PUBLISHED
 from tokred.study.parts import Dataset
 from tokred.study.study import Study
 from tokred.tables.registry import HYPERPARAMETERS, OTHER_STUDY, TABLES, TEST_IMAGES, ResultTable
+
+if TYPE_CHECKING:
+    from tokred.data.framing import Framing
 
 Wildcards = Mapping[str, str]
 #: Paths of a job's inputs: a file, or a list of files, by name.
@@ -74,7 +77,7 @@ class Plan:
     def wildcard_constraints(self) -> dict[str, str]:
         """Regular expression of each wildcard."""
         kinds = {kind: [a.name for a in ARTIFACTS.values() if a.kind == kind] for kind in ("figure", "table")}
-        names = {
+        names: dict[str, Iterable[str]] = {
             "dataset": self.study.settings.datasets,
             "backbone": self.study.settings.backbones,
             "method": METHODS,
@@ -128,7 +131,7 @@ class Plan:
                 check_root(options["root"])
         return []
 
-    def framing_of(self, dataset: str) -> dict[str, float | None]:
+    def framing_of(self, dataset: str) -> Framing:
         """The part of an image that backbones see: "size" in pixels, and "crop_pct".
 
         Images in memory have the backbones' size, and are never cropped.
@@ -137,7 +140,7 @@ class Plan:
         crops = [access.crop_pct for access in accesses if access.source == "stream"]
         return {"size": self.image_size, "crop_pct": crops[0] if crops else None}
 
-    def framings(self) -> dict[str, dict[str, float | None]]:
+    def framings(self) -> dict[str, Framing]:
         """`framing_of` the data sets with images of other sizes than the backbones'."""
         names, backbones = self.study.datasets, self.study.backbones
         streamed = [n for n in names if any(self.images_of(n, b).source == "stream" for b in backbones)]

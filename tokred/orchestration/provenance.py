@@ -35,7 +35,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 #: The module of each registry. Its entries have `code`: the definitions that they name, as "module:name".
 REGISTRIES = {
@@ -147,7 +147,7 @@ class Package:
         module, name = place
         if module == _DATA:
             return hashlib.blake2b((self.root / name).read_bytes(), digest_size=8).hexdigest()
-        return _ALL if name == _ALL else self._module(module).definitions[name].code
+        return _ALL if name == _ALL else self._existing(module).definitions[name].code
 
     def _place(self, target: str) -> Place:
         """The definition that a target names."""
@@ -166,7 +166,7 @@ class Package:
     def _follow(self, module_name: str, name: str) -> Iterator[Place]:
         if module_name == _DATA:
             return
-        module = self._module(module_name)
+        module = self._existing(module_name)
         if name == _ALL:
             yield from ((module_name, own) for own in module.definitions)
             return
@@ -197,13 +197,19 @@ class Package:
         while self._module(name) is None:
             name, _, last = name.rpartition(".")
             rest = f"{last}.{rest}" if rest else last
-        module, wanted = self._module(name), rest.partition(".")[0]
+        module, wanted = self._existing(name), rest.partition(".")[0]
         if name == _APART or wanted.startswith("__"):
             return
         if wanted in module.definitions or wanted in module.imports:
             yield from self._named(module, rest)
         else:
             yield (name, _ALL)
+
+    def _existing(self, name: str) -> _Module:
+        """A module that the package is known to have."""
+        module = self._module(name)
+        assert module is not None, name
+        return module
 
     def _module(self, name: str) -> _Module | None:
         """A module of the package; None where there is none of that name."""
@@ -306,12 +312,12 @@ class _Essence:
         for name, value in ast.iter_fields(node):
             if name in _IGNORED:
                 continue
-            scope = isinstance(node, _FUNCTIONS) and name == "body"
-            if scope:
+            if isinstance(node, _FUNCTIONS) and name == "body":
                 self._own.append(_variables(node))
-            self._add(name, value)
-            if scope:
+                self._add(name, value)
                 self._own.pop()
+            else:
+                self._add(name, value)
         self.words.append(")")
 
 
@@ -336,7 +342,7 @@ def _reduced(node: ast.AST) -> ast.AST:
     if isinstance(node, ast.ClassDef):
         body = [_Field(**dict(ast.iter_fields(s))) if type(s) is ast.AnnAssign else s for s in node.body]
         return ast.ClassDef(**{**dict(ast.iter_fields(node)), "body": body})
-    if type(node) is ast.AnnAssign:
+    if type(node) is ast.AnnAssign and node.value is not None:
         return ast.Assign(targets=[node.target], value=node.value)
     if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and _dotted(node.exc.func) in _BUILTINS:
         return ast.Raise(exc=node.exc.func, cause=node.cause)
@@ -358,7 +364,7 @@ def _is_silent(node: object) -> bool:
     return isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass))
 
 
-def _is_for_types(node: ast.AST) -> bool:
+def _is_for_types(node: ast.AST) -> TypeGuard[ast.If]:
     """Whether the node is a condition that only holds for type checkers."""
     return isinstance(node, ast.If) and _dotted(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
@@ -367,7 +373,9 @@ def _dotted(node: ast.AST) -> str | None:
     """A name, or an attribute of one at any depth, as text."""
     if isinstance(node, ast.Name):
         return node.id
-    before = _dotted(node.value) if isinstance(node, ast.Attribute) else None
+    if not isinstance(node, ast.Attribute):
+        return None
+    before = _dotted(node.value)
     return None if before is None else f"{before}.{node.attr}"
 
 
@@ -375,7 +383,7 @@ def _is_read(dotted: ast.AST) -> bool:
     """Whether the name that a dotted name begins with is read here, not given a value."""
     while isinstance(dotted, ast.Attribute):
         dotted = dotted.value
-    return isinstance(dotted.ctx, ast.Load)
+    return isinstance(dotted, ast.Name) and isinstance(dotted.ctx, ast.Load)
 
 
 def _nodes(tree: ast.AST) -> Iterator[ast.AST]:

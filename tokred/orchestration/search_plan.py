@@ -64,6 +64,7 @@ class SearchPlan:
         cell = self.cell_of(wildcards)
         files: Inputs = {"train": self._plan.image_table(cell.dataset, "train")}
         files |= self._plan.pretrained_weights(wildcards["backbone"])
+        assert self._study.search is not None  # `cell_of` has checked it
         if self._study.search.select_on == "test":
             files["test"] = self._plan.image_table(cell.dataset, "test")
         tried = self._tried(wildcards)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokred.settings import Hardware
 
 
-class StudyError(WorkflowError):
+class StudyError(WorkflowError):  # type: ignore[misc] # Snakemake has no types
     """A mistake in a study or in what was asked of it; Snakemake prints the message without lines of code."""
 
     # Snakemake reads the lines from here.

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
-from tokred.orchestration import resources
 from tokred.orchestration.plan import Gpus, Inputs, Plan, Wildcards
+from tokred.orchestration.resources import ResourceEstimate
 from tokred.orchestration.snakefile import StudyError, explain_errors
 from tokred.search import plan as search
 from tokred.search.plan import OF_BASELINE, OF_FIRST, Cell
@@ -94,11 +94,11 @@ class SearchPlan:
         cell = self.cell_of(wildcards)
         return {"names": list(self.trials[cell]), "last": search.takes_last(self._study, cell)}
 
-    def trial_load(self, wildcards: Wildcards, inputs: Mapping[str, Any], gpus: Gpus) -> resources.Load:
-        """The work of one trial."""
+    def trial_estimate(self, wildcards: Wildcards, inputs: Mapping[str, Any], gpus: Gpus) -> ResourceEstimate:
+        """Resources of a trial."""
         cell = self.cell_of(wildcards)
         training, run = search.training(self._study, cell), search.run_in_study(self._study, cell)
-        return self._plan.load_of(run, inputs["train"], training.epochs, training.batch_size, gpus)
+        return self._plan.estimate_of(run, inputs["train"], training.epochs, training.batch_size, gpus)
 
     def _tried(self, wildcards: Wildcards) -> Setting | Cell:
         """What a trial tries: a setting, or the one that is chosen for another model."""

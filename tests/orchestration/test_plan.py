@@ -163,7 +163,7 @@ def test_performance_of_another_study_is_found(tmp_path: Path, monkeypatch: pyte
     folder.mkdir(parents=True)
     for name in ("a.parquet", ".b.parquet"):
         (folder / name).touch()
-    compared = job(plan(compare_with="other"), "refer")
+    compared = job(plan(compare_with="other"), "reference_scores")
     assert compared.inputs({}) == {"scores_of_other_study": ["results/other/scores/digits/a.parquet"]}
     assert compared.arguments({})["arguments"] == {"compare_with": "other"}
 

@@ -162,7 +162,11 @@ def test_changed_published_numbers_count_where_they_are_read(copy: Path, changes
 
     # Settings are checked against what was published.
     settings = {"list_settings", "collect_settings"}
-    assert changes(copy / "published/performance.csv", more, of) == {"publish", "refer", *settings}
+    assert changes(copy / "published/performance.csv", more, of) == {
+        "published_scores",
+        "reference_scores",
+        *settings,
+    }
     assert changes(copy / "published/hyperparameters.yaml", more, of) == settings
 
 

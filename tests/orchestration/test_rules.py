@@ -275,7 +275,7 @@ def test_the_code_of_a_job_is_that_of_its_function() -> None:
 
 
 def test_a_registry_that_a_job_looks_into_must_be_named() -> None:
-    with pytest.raises(ValueError, match="looks into METHODS; expected to be told which of its entries'"):
+    with pytest.raises(ValueError, match="it uses the registry METHODS; expected names of the entries"):
         provenance.installed().code("tokred.training.job:train")
 
 

@@ -85,7 +85,7 @@ def make(folder: Path, view: View, *, images: int = 12, size: int = 8, classes: 
 def _images(
     rng: np.random.Generator, dataset: str, task: str, images: int, classes: int, view: View, size: int
 ) -> Iterator[Row]:
-    """Pictures in which every token has a colour of its own, neither dark nor light."""
+    """Pictures in which every token has a distinct color, neither dark nor light."""
     for index in range(images):
         colors = rng.integers(60, 160, (*view.grid, 3), dtype=np.uint8)
         buffer = io.BytesIO()

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from PIL import Image
+
+
+class Framing(TypedDict):
+    """Arguments of `resize_center_crop` for the images of a data set, as JSON has them."""
+
+    size: int
+    crop_pct: float | None
 
 
 def resize_center_crop(image: Image.Image, size: int, crop_pct: float | None) -> Image.Image:

@@ -37,8 +37,7 @@ class Backbone(Strict):
 
     pretrained_on: str | list[str] | None = Field(
         None,
-        description="adapter, or adapters, of data sets whose classes are those of the weights' classifier: it "
-        "is kept for them, and replaced for others",
+        description="adapters of the data sets whose classes the weights' classifier has: it is kept there",
     )
 
     @model_validator(mode="before")

@@ -97,7 +97,11 @@ class Pretrainer:
         blocks = range(self.recipe.guided_from, len(self.vit.blocks))
         totals, started = torch.zeros(2, device=self.device), time.monotonic()
         with observed(self.vit, blocks if self.recipe.attention_guidance else ()) as seen:
-            for batch in tqdm(batches, "pretraining", self.recipe.steps, initial=self.step, leave=False):
+            # No bar where standard error is a log file.
+            steps_left = tqdm(
+                batches, "pretraining", self.recipe.steps, initial=self.step, leave=False, disable=None
+            )
+            for batch in steps_left:
                 rate = self._set_learning_rate()
                 totals += self._update(*self._losses(batch, seen))
                 self.step += 1

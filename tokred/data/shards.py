@@ -154,6 +154,6 @@ def names(file: Path, column: str) -> list[str] | None:
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         pass
     raise ValueError(
-        f"{file}: its metadata 'huggingface' do not say what column {column!r} is: "
+        f"{file}: its metadata 'huggingface' do not describe column {column!r}: "
         f"{shortened(stored.decode(errors='replace'))}"
     )

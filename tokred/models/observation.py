@@ -36,8 +36,7 @@ class Observation:
 
 @contextmanager
 def observed(vit: VisionTransformer, blocks: Iterable[int]) -> Iterator[dict[int, Observation]]:
-    """Context in which each forward pass writes observations of some blocks into a dictionary, by block
-    number.
+    """Context in which each forward pass writes observations of blocks into a dictionary, by block index.
 
     Observations are differentiable, so that a loss can be computed from them.
     """

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tokred.data import registry, synthetic
-from tokred.data.synthetic import PICTURES, SIZE, Box, digit_picture, place
+from tokred.data.synthetic import PICTURES, SIZE, Box, digit_picture, place_box
 
 LUMA = np.array([0.299, 0.587, 0.114])
 NAMES = tuple(PICTURES)
@@ -29,7 +29,7 @@ def test_pictures_are_those_of_the_shipped_weights(name: str, split: str) -> Non
 
 def test_places_are_spread() -> None:
     rng = np.random.default_rng(0)
-    places = np.array([place(rng, (15, 15), []) for _ in range(2000)])
+    places = np.array([place_box(rng, (15, 15), []) for _ in range(2000)])
     row, column, height, width = places.T
     assert set(height) == set(width) == {15}
     for start in (row, column):
@@ -52,7 +52,7 @@ def test_places_share_a_line_of_pixels_at_most() -> None:
     for _ in range(200):
         taken: list[Box] = []
         for shape in ((15, 15), (6, 11), (11, 6), (7, 9)):
-            box = place(rng, shape, taken)
+            box = place_box(rng, shape, taken)
             if box is not None:
                 assert box[2:] == shape
                 for other in taken:
@@ -64,7 +64,7 @@ def test_places_share_a_line_of_pixels_at_most() -> None:
 
 
 def test_no_place_left() -> None:
-    assert place(np.random.default_rng(0), (5, 5), [(0, 0, SIZE, SIZE)]) is None
+    assert place_box(np.random.default_rng(0), (5, 5), [(0, 0, SIZE, SIZE)]) is None
 
 
 def test_strokes_of_both_polarities_are_visible() -> None:

@@ -20,7 +20,7 @@ class BatchShard:
     world_size: int = 1
 
     def slices(self, batch_size: int, even: bool = False) -> list[slice]:
-        """This process's micro-batches; those of all processes cover the batch exactly once.
+        """This process's micro-batches. Together, the processes cover the batch exactly once.
 
         Args:
             even: whether micro-batches must have an even number of images.

@@ -2,8 +2,7 @@
 
 Pillow repeats gray levels, looks palettes up, converts CMYK and drops transparency. As in torchvision, EXIF
 orientation is ignored, and only the first frame of an animation is decoded. Unlike in the default loader,
-16-bit
-gray levels are scaled to 8 bits: Pillow clips them at 255, so that nearly every pixel becomes white.
+16-bit gray levels are scaled to 8 bits: Pillow clips them at 255, so that nearly every pixel becomes white.
 """
 
 from __future__ import annotations

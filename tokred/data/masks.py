@@ -1,9 +1,8 @@
 """Object masks: the pixels, and the tokens, that show the object of an image.
 
 A mask is an image of the same size as its image. The gray level of a pixel is the fraction of it that the
-object
-covers: black for none, white for all, gray at soft edges. Image tables store masks as PNG with one channel of
-8 bits in the column `mask`, which is null for an image without a mask.
+object covers: black for none, white for all, gray at soft edges. Image tables store masks as PNG with one
+channel of 8 bits in the column `mask`, which is null for an image without a mask.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from tokred.validation import Strict
 
-_EXPECTED = "expected number of {}, including those that are left out; null: any"
+_EXPECTED = "expected number of {}, including unreadable ones; null: any"
 TrainCount = Annotated[PositiveInt | None, Field(description=_EXPECTED.format("training images"))]
 TestCount = Annotated[PositiveInt | None, Field(description=_EXPECTED.format("test images"))]
 ClassCount = Annotated[PositiveInt | None, Field(description="expected number of classes; null: any")]
@@ -43,19 +43,19 @@ class FileOptions(AdapterOptions):
     """Options of all adapters that read a user's files."""
 
     root: str = Field(
-        min_length=1, description="folder of the data set; a relative one lies under the study's `data`"
+        min_length=1, description="folder of the data set; a relative path is below the study's `data`"
     )
     store: Literal["reference", "pack"] = Field(
         "reference",
-        description="'reference' leaves images where they are and writes their absolute paths; 'pack' copies "
-        "their encoded bytes into the table",
+        description="'reference' leaves images in their files and stores absolute paths; 'pack' copies their "
+        "encoded bytes into the table",
     )
     verify: Literal["decode", "exists"] = Field(
         "decode",
-        description="'decode' decodes every image once; 'exists' only looks for files that are not empty",
+        description="'decode' decodes every image once; 'exists' only checks that files are not empty",
     )
     max_unreadable: NonNegativeInt = Field(
-        0, description="how many images may be missing or damaged; they are left out and listed"
+        0, description="number of images that may be missing or damaged; they are left out and listed"
     )
     num_train: TrainCount = None
     num_test: TestCount = None
@@ -85,7 +85,7 @@ class ClassedOptions(FileOptions):
 
 
 class ImageNetOptions(ClassedOptions):
-    """The whole ILSVRC2012 (its validation split is our test split), unless other numbers are given."""
+    """By default the whole ILSVRC2012, whose validation split is our test split."""
 
     num_train: TrainCount = 1_281_167
     num_test: TestCount = 50_000
@@ -111,7 +111,7 @@ class ImageFolderOptions(ClassedOptions):
 
 
 class NABirdsOptions(ClassedOptions):
-    """The whole data set, unless other numbers are given."""
+    """By default the whole data set."""
 
     num_train: TrainCount = 23_929
     num_test: TestCount = 24_633
@@ -119,7 +119,7 @@ class NABirdsOptions(ClassedOptions):
 
 
 class COCOOptions(ClassedOptions):
-    """All images with annotations (the validation split is our test split), unless others are given."""
+    """By default all images with annotations; the validation split is our test split."""
 
     num_train: TrainCount = 82_081
     num_test: TestCount = 40_137
@@ -136,14 +136,14 @@ class NUSWideOptions(ClassedOptions):
 
 
 class HuggingFaceOptions(ClassedOptions):
-    """Parquet shards, whose images are packed unless they hold only paths."""
+    """Parquet shards; images are packed unless shards have paths only."""
 
     store: Literal["reference", "pack"] = Field("pack", description="images in Parquet files must be packed")
-    train_split: str = Field("train", description="how names of the training split's shards begin")
+    train_split: str = Field("train", description="prefix of the training split's shards")
     test_split: str | None = Field(
         None,
-        description="how names of the test split's shards begin; null: the first of test, validation, valid "
-        "and val that exists",
+        description="prefix of the test split's shards; null: the first that exists of test, validation, "
+        "valid and val",
     )
     image_column: str = Field("image", description="column of the encoded images")
     label_column: str = Field("label", description="column of the labels")

@@ -133,8 +133,7 @@ def _distinct(file: Path, column: str) -> list[object]:
 
 
 def names(file: Path, column: str) -> list[str] | None:
-    """Class names in the metadata of one shard, of a class label or of a list of them; None if there are
-    none.
+    """Class names in the metadata of one shard, of a label or of a list of labels; None without any.
 
     Raises:
         ValueError: the metadata do not have the format of the library `datasets`.
@@ -154,6 +153,6 @@ def names(file: Path, column: str) -> list[str] | None:
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         pass
     raise ValueError(
-        f"{file}: its metadata 'huggingface' do not say what column {column!r} is: "
+        f"{file}: its metadata 'huggingface' do not describe column {column!r}: "
         f"{shortened(stored.decode(errors='replace'))}"
     )

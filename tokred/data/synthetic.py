@@ -125,7 +125,7 @@ def _compose(rng: Generator, split: str, digits: int, sides: tuple[int, int], cl
     present: set[int] = set()
     for _ in range(digits):
         scan, side = int(rng.integers(len(source.digit))), _count(rng, sides)
-        box = place(rng, (side, side), boxes)
+        box = place_box(rng, (side, side), boxes)
         if box is not None:
             boxes.append(box)
             drawn.append((box, _enlarged(split, scan, side)))
@@ -133,7 +133,7 @@ def _compose(rng: Generator, split: str, digits: int, sides: tuple[int, int], cl
     # Clutter first, so that it never covers a digit.
     for _ in range(clutter):
         ink = _half(rng, _enlarged(split, int(rng.integers(len(source.digit))), _count(rng, CLUTTER_SIDES)))
-        box = place(rng, ink.shape, boxes)
+        box = place_box(rng, ink.shape, boxes)
         if box is not None:
             boxes.append(box)
             stroke(_crop(canvas, box), ink, rng)
@@ -167,7 +167,7 @@ def _enlarged(split: str, scan: int, side: int) -> NDArray[np.float32]:
     return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC)).clip(0, 1)
 
 
-def place(rng: Generator, shape: tuple[int, ...], taken: Iterable[Box]) -> Box | None:
+def place_box(rng: Generator, shape: tuple[int, ...], taken: Iterable[Box]) -> Box | None:
     """A random box that overlaps each taken one by at most one line of pixels; None if none was found."""
     height, width = shape
     others = list(taken)

@@ -14,8 +14,7 @@ def pairwise_distance(x: Tensor) -> Tensor:
 
     Single-precision matrix products, torch's default from 25 rows on, are too imprecise to order near ties.
     On a CPU double-precision products are both more precise and eight times as fast as differences of tokens.
-    Other
-    devices compute differences: double precision is slow or missing there.
+    Other devices compute differences: double precision is slow or missing there.
     """
     if x.device.type != "cpu":
         return torch.cdist(x.float(), x.float(), compute_mode="donot_use_mm_for_euclid_dist")

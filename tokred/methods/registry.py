@@ -1,4 +1,4 @@
-"""The registry of methods: all that the rest of tokred knows about each of them.
+"""The registry of methods: names, labels, styles and capabilities.
 
 A method is one file (a `Reducer` subclass) and one line here. This module does not import torch, so that the
 workflow, metrics and figures can use labels, colors and capabilities at no cost.
@@ -205,12 +205,12 @@ def list_methods(
     >>> list_methods(kept=True, clusters=True)
     ['kmedoids', 'dpcknn']
     """
-    wanted = None if family is None else lookup("family", str(family), {f.value: f for f in Family})
+    selected = None if family is None else lookup("family", str(family), {f.value: f for f in Family})
     return [
         method.name
         for method in METHODS.values()
         if fnmatch.fnmatchcase(method.name, pattern)
-        and wanted in (None, method.family)
+        and selected in (None, method.family)
         and kept in (None, method.kept)
         and clusters in (None, method.clusters)
     ]

@@ -1,1 +1,1 @@
-"""Models: timm Vision Transformers with token reduction, their weights, and what became of every token."""
+"""Models: timm Vision Transformers with token reduction, their weights, and traces."""

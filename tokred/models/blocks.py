@@ -29,7 +29,7 @@ class Inside:
             is computed; returns the (B, R) indices of the tokens to keep, None for all.
         before_mlp: called with the tokens after the attention and its residual; returns the reduced tokens.
         x: the block's input.
-        rows: what `choose_rows` returned.
+        rows: result of `choose_rows`.
     """
 
     num_prefix: int

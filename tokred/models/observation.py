@@ -36,21 +36,22 @@ class Observation:
 
 @contextmanager
 def observed(vit: VisionTransformer, blocks: Iterable[int]) -> Iterator[dict[int, Observation]]:
-    """Context in which each forward pass writes observations of some blocks into a dictionary, by block
-    number.
+    """Context in which each forward pass writes observations of blocks into a dictionary, by block index.
 
     Observations are differentiable, so that a loss can be computed from them.
     """
-    seen: dict[int, Observation] = {}
-    handles = [handle for index in blocks for handle in _watch(vit, index, seen)]
+    observations: dict[int, Observation] = {}
+    handles = [handle for index in blocks for handle in _register(vit, index, observations)]
     try:
-        yield seen
+        yield observations
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _watch(vit: VisionTransformer, index: int, seen: dict[int, Observation]) -> list[RemovableHandle]:
+def _register(
+    vit: VisionTransformer, index: int, observations: dict[int, Observation]
+) -> list[RemovableHandle]:
     block, prefix = cast("Block", vit.blocks[index]), vit.num_prefix_tokens
     attn = cast("Attention", block.attn)
     inputs: list[Tensor] = []
@@ -62,7 +63,7 @@ def _watch(vit: VisionTransformer, index: int, seen: dict[int, Observation]) -> 
         queries, keys = _queries_and_keys(attn, output)
         scores = (queries[:, :, :1] * attn.scale) @ keys.transpose(-2, -1)
         attention = at_least_float32(scores).softmax(dim=-1)[:, :, 0, prefix:].mean(dim=1)
-        seen[index] = Observation(inputs.pop()[:, prefix:], attention, keys[:, :, prefix:])
+        observations[index] = Observation(inputs.pop()[:, prefix:], attention, keys[:, :, prefix:])
 
     return [
         block.register_forward_pre_hook(record_input),

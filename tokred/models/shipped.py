@@ -42,7 +42,7 @@ def check(file: str | Path) -> None:
     file = Path(file)
     if file.resolve().parent != FOLDER.resolve() or not file.exists():
         return
-    found = sha256(file)
+    actual = sha256(file)
     expected = manifest().get(file.stem, {}).get("sha256")
-    if found != expected:
-        raise ValueError(f"{file}: found sha256 {found}, expected {expected}: install tokred again")
+    if actual != expected:
+        raise ValueError(f"{file}: found sha256 {actual}, expected {expected}: install tokred again")

@@ -153,13 +153,15 @@ class ReducedVisionTransformer(VisionTransformer):
         _reject_mask(attn_mask, is_causal)
         if output_fmt not in ("NCHW", "NLC"):
             raise ValueError(f"output_fmt {output_fmt!r}: expected 'NCHW' or 'NLC'")
-        wanted, last = feature_take_indices(len(self.blocks), indices)
+        indices_to_take, last = feature_take_indices(len(self.blocks), indices)
         tracer = Tracer() if output_fmt == "NCHW" else None
-        state = self._state(tracer=tracer, intermediate_blocks=wanted, depth=last + 1 if stop_early else None)
+        state = self._state(
+            tracer=tracer, intermediate_blocks=indices_to_take, depth=last + 1 if stop_early else None
+        )
         final = self._features(x, state)
         return_prefix_tokens = return_prefix_tokens and self.num_prefix_tokens > 0
         prefix, spatial = [], []
-        for index, (tokens, slots) in zip(sorted(set(wanted)), state.intermediates, strict=True):
+        for index, (tokens, slots) in zip(sorted(set(indices_to_take)), state.intermediates, strict=True):
             tokens = self.norm(tokens) if norm else tokens
             prefix.append(tokens[:, : self.num_prefix_tokens])
             spatial.append(self._spatial(tokens) if slots is None else self._on_grid(tokens, slots, index))
@@ -429,7 +431,7 @@ class ReducedVisionTransformer(VisionTransformer):
         """(B, D, rows, columns) slot of each input token, from (B, M, D) tokens after block `index`."""
         if (slots < 0).any():
             raise ValueError(
-                f"method {self.method!r} drops tokens, so that what is left after block {index} is no grid: "
+                f"method {self.method!r} drops tokens, and tokens after block {index} do not form a grid: "
                 f"expected output_fmt='NLC', or blocks before {self.locations[0]}"
             )
         tokens = gather_tokens(self._spatial(x), slots)

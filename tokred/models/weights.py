@@ -96,7 +96,7 @@ def timm_weights(backbone: Backbone) -> dict[str, Tensor]:
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"timm could not give the weights of {backbone.model!r}: {error}\n"
-            "without a network: download them before (HF_HUB_OFFLINE=1 uses what is there), or name a "
+            "without a network: download them before (HF_HUB_OFFLINE=1 uses the cache), or name a "
             "safetensors file as the backbone's `weights`"
         ) from error
 

@@ -41,7 +41,7 @@ def rows(split: str, options: COCOOptions) -> tuple[TableInfo, RowSource]:
     present = _present(stored, _categories(stored, path), labels, path)
     images = entries(stored, "images", {"id": _ID, "file_name": str}, path)
     names = {image["id"]: image["file_name"] for image in images}
-    read = partial(_rows, root / year, [(names[key], found) for key, found in present.items()])
+    read = partial(_rows, root / year, [(names[key], image_labels) for key, image_labels in present.items()])
     return info, RowSource(read, options.count_of(split))
 
 
@@ -57,10 +57,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _categories(stored: dict[str, Any], path: Path) -> dict[int | str, str]:
     """Names of the categories by id; ValueError for duplicate ids."""
-    found = entries(stored, "categories", {"id": _ID, "name": str}, path)
-    named = {entry["id"]: entry["name"] for entry in found}
-    if len(named) != len(found):
-        raise ValueError(f"{path}: {len(found)} categories, but only {len(named)} category ids")
+    categories = entries(stored, "categories", {"id": _ID, "name": str}, path)
+    named = {entry["id"]: entry["name"] for entry in categories}
+    if len(named) != len(categories):
+        raise ValueError(f"{path}: {len(categories)} categories, but only {len(named)} category ids")
     return named
 
 
@@ -81,23 +81,24 @@ def _present(
         labels: labels by name of the category.
     """
     images = entries(stored, "images", {"id": _ID}, path)
-    found: dict[int | str, set[int]] = {image["id"]: set() for image in images}
-    if len(found) != len(images):
-        raise ValueError(f"{path}: {len(images)} images, but only {len(found)} image ids")
+    labels_of: dict[int | str, set[int]] = {image["id"]: set() for image in images}
+    if len(labels_of) != len(images):
+        raise ValueError(f"{path}: {len(images)} images, but only {len(labels_of)} image ids")
     for annotation in entries(stored, "annotations", {"image_id": _ID, "category_id": _ID}, path):
-        for key, known in (("image_id", found), ("category_id", named)):
+        for key, known in (("image_id", labels_of), ("category_id", named)):
             if annotation[key] not in known:
                 raise ValueError(
-                    f"{path}: annotation {annotation.get('id')} has {key} {annotation[key]!r}, found no such"
+                    f"{path}: annotation {annotation.get('id')} has {key} {annotation[key]!r}, "
+                    "which does not exist"
                 )
         name = named[annotation["category_id"]]
         if name not in labels:
             raise ValueError(
-                f"{path}: annotation {annotation.get('id')} is of category {name!r}, which is none of the "
+                f"{path}: annotation {annotation.get('id')} is of category {name!r}, which is not one of the "
                 f"{len(labels)} categories of the training annotations"
             )
-        found[annotation["image_id"]].add(labels[name])
-    return {image: sorted(some) for image, some in found.items() if some}
+        labels_of[annotation["image_id"]].add(labels[name])
+    return {image: sorted(present) for image, present in labels_of.items() if present}
 
 
 def _rows(folder: Path, images: list[tuple[str, list[int]]]) -> Iterator[Row]:

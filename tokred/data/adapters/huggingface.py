@@ -2,9 +2,9 @@
 
 Shards such as `data/train-00000-of-00002.parquet` may be in any folder below `root`. Images are structs of
 encoded `bytes` and `path` (relative to `root`, if the bytes are null); a label is a class, or a list of
-classes. Classes
-are those of the training split: the names in the metadata of its shards, or the sorted values of its label
-column. If the metadata of a shard have the classes in another order, labels are matched by name.
+classes. Classes are those of the training split: the names in the metadata of its shards, or the sorted
+values of its label column. If the metadata of a shard have the classes in another order, labels are matched
+by name.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def _rows(
             for batch in stored.iter_batches(_BATCH, columns=columns):
                 for image, label in zip(*(batch[name].to_pylist() for name in columns), strict=True):
                     image_id = f"{split}-{index:08d}"
-                    found = _label(label, labels, f"{file}, {image_id}", count)
-                    yield _row(image_id, image, found, root, options)
+                    indices = _label(label, labels, f"{file}, {image_id}", count)
+                    yield _row(image_id, image, indices, root, options)
                     index += 1
 
 
@@ -109,10 +109,10 @@ def _row(
 
 
 def _label(value: Any, labels: dict[Any, int | None], where: str, count: int) -> Any:
-    found = [labels.get(one) for one in value] if isinstance(value, list) else labels.get(value)
+    indices = [labels.get(one) for one in value] if isinstance(value, list) else labels.get(value)
     unknown = [one for one in (value if isinstance(value, list) else [value]) if labels.get(one) is None]
     if unknown:
         raise ValueError(
             f"{where}: label {unknown[0]!r}, expected one of the {count} classes of the training split"
         )
-    return found
+    return indices

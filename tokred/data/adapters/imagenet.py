@@ -21,8 +21,7 @@ from tokred.data.options import ImageNetOptions
 from tokred.data.source import RowSource
 
 _FOLDERS = {"train": "train", "test": "val"}
-#: Images of the whole data set, and smallest and largest number of a class (Russakovsky et al., 2015, table
-#: 2).
+#: Images of the whole data set, and smallest and largest number per class (Russakovsky et al. 2015, table 2).
 _WHOLE = {"train": 1_281_167, "test": 50_000}
 _PER_CLASS = {"train": (732, 1300), "test": (50, 50)}
 _WNID = re.compile(r"n[0-9]{8}")

@@ -1,8 +1,8 @@
 """`nuswide`: NUS-WIDE with 81 labels, as the authors of the asymmetric loss (ASL) split it.
 
 A CSV file with columns `filepath` (below `root`), `label` (a Python list of names) and `split_name` ("train",
-or "val" for our "test"). Classes are all names that occur, sorted. How many images there are depends on what
-could still be downloaded: set `num_train` and `num_test` to check it.
+or "val" for our "test"). Classes are all names that occur, sorted. The number of images depends on how
+many could still be downloaded: set `num_train` and `num_test` to check it.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ class Cell:
     keep_rate: str
 
 
-#: By cell: what each of its trials tries, by the trial's name, in the order of preference among equals: a
-#: setting of the grid, or the one that another cell chose.
+#: By cell and name of the trial, its setting, or the cell whose chosen setting it tries. The first of ties is
+#: chosen.
 Plan = dict[Cell, Mapping[str, Setting | Cell]]
 
 

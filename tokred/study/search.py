@@ -92,5 +92,5 @@ class Search(Strict):
         description="criterion: score of the best epoch (with `selection: last`: of the last one) on a "
         "held-out part of the training split, or (as published) on the test split",
     )
-    methods: list[Name] | None = Field(None, min_length=1, description="default: those of the study")
-    keep_rates: list[Rate] | None = Field(None, min_length=1, description="default: those of the study")
+    methods: list[Name] | None = Field(None, min_length=1, description="searched methods; default: all")
+    keep_rates: list[Rate] | None = Field(None, min_length=1, description="searched keep rates; default: all")

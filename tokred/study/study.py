@@ -373,10 +373,10 @@ def _check_published(runs: Iterable[Run]) -> None:
 
 
 def _check_defined(key: str, names: Iterable[str], defined: dict[str, Any]) -> None:
-    place = f"settings.{key.rpartition('.')[2]}"
+    definitions = f"settings.{key.rpartition('.')[2]}"
     for name in names:
         if name not in defined:
             hint = nearest(name, defined)
             raise ValueError(
-                f"{key}: {name!r} is not defined in {place}{hint}; defined: {', '.join(defined)}"
+                f"{key}: {name!r} is not defined in {definitions}{hint}; defined: {', '.join(defined)}"
             )

@@ -48,5 +48,5 @@ rule all:
 
 
 onstart:
-    drop_default_job_rate_limit(workflow)
+    disable_default_job_rate_limit(workflow)
     start_worker()

@@ -1,7 +1,7 @@
 """Patterns and features like those of real methods, made up in seconds.
 
 Scores of tokens are smooth random fields on a 14 x 14 grid; a pruning method keeps the highest, a merging
-method joins each token to the nearest of some centers, in place and in colour. Numbers of tokens are the real
+method joins each token to the nearest of some centers, in place and in color. Numbers of tokens are the real
 ones, `token_budget`.
 """
 
@@ -22,7 +22,7 @@ TOKENS = SIDE * SIDE
 #: Range of the smoothing in tokens, and the part of a score that is not smooth.
 _RANGE, _NOISE = 1.5, 0.3
 #: Smooth fields that tell tokens apart besides their place.
-_COLOURS = 3
+_COLORS = 3
 _CHUNK = 256
 
 
@@ -46,8 +46,8 @@ def clusters(rng: Generator, images: int, rate: str) -> list[NDArray]:
 
 def _clusters(rng: Generator, images: int, rate: str) -> list[NDArray]:
     place = np.stack(np.mgrid[:SIDE, :SIDE], axis=-1).reshape(TOKENS, 2) / SIDE
-    colours = [_fields(rng, images) for _ in range(_COLOURS)]
-    points = np.concatenate([np.broadcast_to(place, (images, TOKENS, 2)), np.stack(colours, axis=-1)], axis=2)
+    colors = [_fields(rng, images) for _ in range(_COLORS)]
+    points = np.concatenate([np.broadcast_to(place, (images, TOKENS, 2)), np.stack(colors, axis=-1)], axis=2)
     slots, found = np.broadcast_to(np.arange(TOKENS), (images, TOKENS)), []
     for stage in range(1, STAGES + 1):
         ranks = rng.random(points.shape[:2]).argsort(axis=1)

@@ -1,4 +1,4 @@
-"""The validated study, and the plan of its jobs: `tokred.orchestration.plan` decides what the rules say."""
+"""The validated study, and the plan of its jobs, from which rules take paths, inputs and arguments."""
 
 from tokred import fingerprint
 from tokred.explorer.page import assets as page_assets
@@ -7,7 +7,7 @@ from tokred.orchestration.messages import Message, Messages
 from tokred.orchestration.plan import Plan
 from tokred.orchestration.rule_code import JOBS, MAKE_TABLE
 from tokred.orchestration.search_plan import CELL, TRIAL, TRIAL_NAME, SearchPlan
-from tokred.orchestration.snakefile import drop_default_job_rate_limit, explain_errors, prepare_environment
+from tokred.orchestration.snakefile import disable_default_job_rate_limit, explain_errors, prepare_environment
 from tokred.settings import parse as parse_config
 from tokred.run import RUN_PATH
 from tokred.study.study import Study
@@ -18,7 +18,7 @@ with explain_errors():
 prepare_environment(workflow.basedir, STUDY.hardware)
 PLAN = Plan(STUDY)
 SEARCH = SearchPlan(PLAN)
-TELL = Messages(STUDY)
+MESSAGES = Messages(STUDY)
 MESSAGE = Message(lambda: workflow.dryrun)
 RESULTS, LOGS = PLAN.results, PLAN.logs
 ENVIRONMENT = f"../envs/{STUDY.environment}.yaml"
@@ -30,10 +30,10 @@ wildcard_constraints:
 
 
 def start_worker():
-    """Load torch once for all jobs of this machine; clusters and conda environments go without."""
+    """Import torch once for all jobs on this machine; clusters and conda environments have no worker."""
     if workflow.local_exec and not workflow.deployment_settings.deployment_method:
         job_runner.start()
 
 
-# Said here and not when its files are needed: an error of an input function comes with more than the message.
+# Checked here, as Snakemake adds further lines to errors of input functions.
 PLAN.scores_to_compare_with()

@@ -13,8 +13,8 @@ rule prepare:
         ENVIRONMENT
     threads: lambda w: 16 if PLAN.reads_files(w) else 1
     resources:
-        mem_mb=lambda w, threads, attempt: PLAN.preparation_load(w, threads).memory(attempt),
-        runtime=lambda w, threads, attempt: PLAN.preparation_load(w, threads).minutes(attempt),
+        mem_mb=lambda w, threads, attempt: PLAN.preparation_estimate(w, threads).memory(attempt),
+        runtime=lambda w, threads, attempt: PLAN.preparation_estimate(w, threads).minutes(attempt),
     params:
         job=JOBS["prepare"],
         takes=["threads"],

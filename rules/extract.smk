@@ -16,7 +16,7 @@ rule extract:
         ENVIRONMENT
     threads: 1 + STUDY.hardware.workers
     resources:
-        **asked(PLAN.extraction_load),
+        **requested(PLAN.extraction_estimate),
         gpus=lambda w: gpus(1),
         gpu=lambda w: gpus(1),
         nodes=1,

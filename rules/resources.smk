@@ -1,65 +1,69 @@
-"""What jobs ask a cluster for, growing with every attempt; a local run is limited by `gpus` alone."""
+"""Resources that jobs request from a cluster, more with every attempt; in a local run only `gpus` limits jobs."""
 
 from tokred.orchestration import resources
 from tokred.orchestration.snakefile import StudyError
 
 
 def on_cluster():
-    """Whether jobs run on a cluster: to Snakemake, and to the Snakemake that starts a job there."""
+    """Whether jobs run on a cluster, as seen by the main Snakemake process and by the one that runs a job there."""
     return workflow.non_local_exec or workflow.remote_exec
 
 
 def shared(group):
-    """The group of jobs that share a cluster's job; none in a dry run, which takes twice as long with groups."""
+    """Input function of `group:`, for jobs that share one cluster job.
+
+    A dry run has no groups: they double its time.
+    """
     return lambda wildcards: group if on_cluster() else None
 
 
 def gpus(processes):
-    """GPUs that a job takes: `--resources gpus=N` limits them in a local run, clusters grant `gpu`.
+    """Number of GPUs of a job: `--resources gpus=N` limits the sum in a local run, clusters allocate `gpu`.
 
-    A study that uses a GPU where there is one (`device: auto`) asks a cluster for it in the GPU environment. A dry
-    run, to which all executors are the same, says what a cluster would be asked for.
+    With `device: auto`, a job requests a GPU from a cluster only in the GPU environment. A dry run, which does not
+    depend on the executor, shows the request for a cluster.
     """
     device = STUDY.hardware.device
-    asks_nothing = STUDY.environment == "cpu" and (on_cluster() or workflow.dryrun)
-    return 0 if device == "cpu" or (device == "auto" and asks_nothing) else processes
+    no_request = STUDY.environment == "cpu" and (on_cluster() or workflow.dryrun)
+    return 0 if device == "cpu" or (device == "auto" and no_request) else processes
 
 
-def asked(load):
-    """Memory and time of jobs.
+def requested(estimate):
+    """Memory and time that jobs request.
 
     Args:
-        load: the work of a job, from its wildcards, its inputs and `gpus`.
+        estimate: function of a job's wildcards, inputs and `gpus` that returns its `ResourceEstimate`.
     """
     return {
-        "mem_mb": lambda wildcards, input, attempt: load(wildcards, input, gpus).memory(attempt),
-        "runtime": lambda wildcards, input, attempt: load(wildcards, input, gpus).minutes(attempt),
+        "mem_mb": lambda wildcards, input, attempt: estimate(wildcards, input, gpus).memory(attempt),
+        "runtime": lambda wildcards, input, attempt: estimate(wildcards, input, gpus).minutes(attempt),
     }
 
 
-def asked_for_training(load):
-    """What a training asks for.
+def requested_by_training(estimate):
+    """Resources that a training requests.
 
-    On several nodes SLURM starts the job on the first, without srun (`mpi`); it starts its parts itself, one task a
-    node, through `hardware.launcher`. GPUs are then asked for by node (`gres`), as their sum may lie anyhow.
+    With several nodes, SLURM starts the job on the first one, without srun (`mpi`). The job itself starts one task
+    per node through `hardware.launcher`. GPUs are then requested per node (`gres`), as SLURM could distribute a total
+    number unevenly.
     """
     hardware = STUDY.hardware
     fixed = {"gpus": lambda wildcards: gpus(hardware.processes * hardware.nodes), "nodes": hardware.nodes}
-    limit = workflow.global_resources.get("nodes").value  # None where there is none
+    limit = workflow.global_resources.get("nodes").value  # None without a limit
     if limit is not None and limit < hardware.nodes:
         raise StudyError(
-            f"hardware.nodes: {hardware.nodes}, but `--resources nodes={limit}` lets a job have fewer: give "
+            f"hardware.nodes: {hardware.nodes}, but `--resources nodes={limit}` allows fewer: pass "
             f"--resources short_jobs=4 nodes={hardware.nodes}"
         )
     if hardware.nodes == 1:
-        return {**fixed, "gpu": fixed["gpus"], **asked(load)}
+        return {**fixed, "gpu": fixed["gpus"], **requested(estimate)}
     gres = lambda wildcards: f"gpu:{hardware.processes}" if gpus(hardware.processes) else ""
     several = {"gres": gres, "tasks": hardware.nodes, "tasks_per_gpu": 0, "mpi": "srun"}
-    return {**fixed, **several, **asked(load)}
+    return {**fixed, **several, **requested(estimate)}
 
 
-#: Of jobs that read tables.
+#: Resources of jobs that read tables.
 SHORT = {
     "short_jobs": 1,
-    **asked(lambda wildcards, input, gpus: resources.Reading(resources.megabytes(input))),
+    **requested(lambda wildcards, input, gpus: resources.ReadingEstimate(resources.megabytes(input))),
 }

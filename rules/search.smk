@@ -12,7 +12,7 @@ rule try_setting:
         ENVIRONMENT
     threads: STUDY.hardware.threads
     resources:
-        **asked_for_training(SEARCH.trial_load),
+        **requested_by_training(SEARCH.trial_estimate),
     params:
         job=JOBS["try_setting"],
         as_one="job",

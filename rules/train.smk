@@ -12,7 +12,7 @@ rule pretrain:
         ENVIRONMENT
     threads: 1 + STUDY.hardware.workers
     resources:
-        **asked(PLAN.pretraining_load),
+        **requested(PLAN.pretraining_estimate),
         gpus=lambda w: gpus(1),
         gpu=lambda w: gpus(1),
         nodes=1,
@@ -43,7 +43,7 @@ rule train:
         ENVIRONMENT
     threads: STUDY.hardware.threads
     resources:
-        **asked_for_training(PLAN.training_load),
+        **requested_by_training(PLAN.training_estimate),
     params:
         job=JOBS["train"],
         as_one="job",

@@ -7,6 +7,7 @@ table, of sorting and of Snakemake's wildcards. Nothing else identifies a run: h
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
 from fractions import Fraction
 from pathlib import PurePath
@@ -67,7 +68,7 @@ class Run:
             raise ValueError(f"seed {self.seed}: expected 0 to {LARGEST_SEED}")
 
     @classmethod
-    def of(cls, wildcards: dict[str, str]) -> Run:
+    def of(cls, wildcards: Mapping[str, str]) -> Run:
         """The run of Snakemake wildcards, which are all text."""
         dataset, backbone, method, keep_rate, seed = (wildcards[field.name] for field in fields(cls))
         return cls(dataset, backbone, method, keep_rate, int(seed))

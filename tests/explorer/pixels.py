@@ -1,4 +1,4 @@
-"""What a browser's page shows, read back from it; and what it should show, read from the tables."""
+"""The patterns that a page shows, read from the browser; and the expected ones, read from the tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _READ = """figures => figures.map(
 
 
 def figures(page: object) -> list[dict[str, str]]:
-    """What each picture of the first view says of itself."""
+    """Data attributes and caption of each picture of the first view."""
     return page.eval_on_selector_all("#cards figure", _READ)
 
 
@@ -31,7 +31,7 @@ def numbers(text: str) -> list[int]:
 
 
 def pixels(page: object, figure: str, grid: tuple[int, int], *, layer: int = 0) -> NDArray:
-    """(P, 4) colours, a pixel of every token, off the marks in the middle and at the edges."""
+    """(P, 4) color of one pixel of every token, away from the marks at centers and edges."""
     canvas = f"{figure} canvas:nth-of-type({layer + 1})"
     uri = page.eval_on_selector(canvas, "canvas => canvas.toDataURL()")
     drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGBA"))
@@ -75,7 +75,7 @@ _patterns = cache(patterns.read)
 
 
 def token_colors(made: Made, dataset: str, image: str) -> NDArray:
-    """(P, 3) colours of a made-up picture's tokens."""
+    """(P, 3) colors of a made-up picture's tokens."""
     table = ImageTable(made.folder / f"datasets/{dataset}/test.parquet")
     picture = np.asarray(table.image(table.image_ids.tolist().index(image)))
     rows, columns = made.view.grid

@@ -1,4 +1,4 @@
-"""Choosing: by mouse, by keyboard and by address."""
+"""Controls: by mouse, by keyboard and by address."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ def test_each_control_changes_what_is_shown(browser: Browser, explorer: Path, st
         before = page.evaluate(CHOSEN)["image"]
         true = truth(study, "several", "large", "topk", "0.70", before)
         assert numbers(figures(page)[2]["kept"]) == true.kept(3)
-        page.get_by_label("Image before").click()
+        page.get_by_label("Previous image").click()
         assert page.evaluate(CHOSEN)["image"] != before
         page.locator(".strip img").nth(9).click()
         settle(page)
         assert page.inner_text(".chooser legend").startswith("Image 10 of 12")
 
 
-def test_images_go_round(browser: Browser, explorer: Path) -> None:
+def test_images_wrap_around(browser: Browser, explorer: Path) -> None:
     with browser.open(explorer) as page:
-        page.get_by_label("Image before").click()
+        page.get_by_label("Previous image").click()
         settle(page)
         assert page.inner_text(".chooser legend").startswith("Image 12 of 12")
-        assert page.evaluate("document.activeElement.ariaLabel") == "Image before"
+        assert page.evaluate("document.activeElement.ariaLabel") == "Previous image"
         page.keyboard.press("Tab")
         page.keyboard.press("ArrowRight")
         settle(page)
@@ -69,7 +69,7 @@ def test_images_go_round(browser: Browser, explorer: Path) -> None:
 
 
 @pytest.mark.parametrize("image", ["one-000", "one-005", "one-009", "one-011"])
-def test_the_chosen_thumbnail_is_in_sight(browser: Browser, explorer: Path, image: str) -> None:
+def test_the_chosen_thumbnail_is_visible(browser: Browser, explorer: Path, image: str) -> None:
     with browser.open(explorer, f"image={image}", size=(375, 740)) as page:
         strip = page.locator(".strip").bounding_box()
         chosen = page.locator(".strip input:checked + img").bounding_box()
@@ -93,9 +93,7 @@ def test_address_holds_the_view(browser: Browser, explorer: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["dataset=none&rate=7&stage=9&image=x&tab=y&sort=z", "%E0%A4%A", "=&&=#"])
-def test_addresses_that_mean_nothing_are_the_first_view(
-    browser: Browser, explorer: Path, address: str
-) -> None:
+def test_invalid_addresses_show_the_first_view(browser: Browser, explorer: Path, address: str) -> None:
     with browser.open(explorer, address) as page:
         chosen = page.evaluate(CHOSEN)
         assert (chosen["tab"], chosen["dataset"], chosen["rate"]) == ("tab-images", "one", "0.40")

@@ -1,4 +1,4 @@
-"""The first view in a browser: it shows the tables' patterns, and lights the right tokens."""
+"""The first view in a browser: it shows the patterns of the tables, and highlights the right tokens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def address(**state: str) -> str:
 
 
 def expected_tint(seen: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """What was laid over tokens of known colours."""
+    """Color of the tint over tokens of known colors."""
     return (seen - (1 - TINT) * own) / TINT
 
 
@@ -78,7 +78,7 @@ def test_dropped_tokens_are_veiled_and_kept_ones_are_not(
 
 
 @pytest.mark.parametrize("method", ["tome", "kmedoids", "sinkhorn"])
-def test_clusters_have_one_colour_and_keep_it(
+def test_clusters_have_one_color_and_keep_it(
     browser: Browser, explorer: Path, study: Made, method: str
 ) -> None:
     own = token_colors(study, "one", "one-003")
@@ -104,7 +104,7 @@ def test_clusters_have_one_colour_and_keep_it(
                 np.testing.assert_allclose(tints[stage][largest], tints[stage + 1][largest], atol=5)
 
 
-def test_neighbouring_clusters_differ(browser: Browser, explorer: Path, study: Made) -> None:
+def test_neighboring_clusters_differ(browser: Browser, explorer: Path, study: Made) -> None:
     own = token_colors(study, "one", "one-000")
     assigned = truth(study, "one", "small", "tome", "0.70", "one-000").clusters[2].reshape(4, 4)
     with browser.open(explorer, address(rate="0.70", stage="3", image="one-000")) as page:
@@ -147,9 +147,9 @@ def check_fate(figure: dict[str, str], true: object, token: int, *, whole: bool)
         size = len(true.lit(stage, token))
         center = ", center" if true.survived is not None and true.survived[token] >= stage else ""
         tokens = f"{size} token{'s' if size > 1 else ''}{center}"
-        what = "region" if figure["method"] == "sinkhorn" else "cluster"
+        kind = "region" if figure["method"] == "sinkhorn" else "cluster"
         number = true.clusters[stage - 1][token] + 1
-        assert figure["caption"] == (f"{what} {number}: {tokens}" if whole else tokens)
+        assert figure["caption"] == (f"{kind} {number}: {tokens}" if whole else tokens)
     elif figure["method"] == "none":
         assert figure["caption"] == "kept"
     elif not whole:
@@ -159,7 +159,7 @@ def check_fate(figure: dict[str, str], true: object, token: int, *, whole: bool)
         assert figure["caption"] == fates[true.survived[token]]
 
 
-def test_what_is_not_lit_lies_in_shade(browser: Browser, explorer: Path, study: Made) -> None:
+def test_other_tokens_are_shaded(browser: Browser, explorer: Path, study: Made) -> None:
     with browser.open(explorer, address(rate="0.70", stage="3", image="one-005")) as page:
         point(page, "topk", 9)
         light = {
@@ -184,16 +184,16 @@ def test_score_and_verdict(browser: Browser, explorer: Path, study: Made, image:
             assert card.locator(".kind span").inner_text() == ("top-1" if dataset == "one" else "mAP")
             logits = np.array(pq.read_table(study.path("predictions", run))["logits"][int(number)].as_py())
             predicted = [int(logits.argmax())] if dataset == "one" else np.flatnonzero(logits > 0).tolist()
-            said, true = (
+            prediction, true = (
                 ", ".join(f"class {c}" for c in classes) or "none" for classes in (predicted, label)
             )
             right = predicted == label
-            text = f"✓ right: {true}" if right else f"✗ wrong: {said} instead of {true}"
+            text = f"✓ correct: {true}" if right else f"✗ wrong: {prediction} instead of {true}"
             assert card.locator(".verdict").inner_text() == text
             assert card.locator(".verdict").get_attribute("data-right") == str(right).lower()
 
 
-def test_method_without_the_keep_rate_says_so(browser: Browser, explorer: Path) -> None:
+def test_a_method_without_the_keep_rate_has_a_notice(browser: Browser, explorer: Path) -> None:
     with browser.open(explorer, address(rate="0.40")) as page:
         assert (
             page.inner_text(".card[data-method=tome] .absent")
@@ -201,15 +201,15 @@ def test_method_without_the_keep_rate_says_so(browser: Browser, explorer: Path) 
         )
 
 
-def test_soft_merging_is_told_apart(browser: Browser, explorer: Path, study: Made) -> None:
+def test_soft_merging_is_explained(browser: Browser, explorer: Path, study: Made) -> None:
     with browser.open(explorer, address(rate="0.70", stage="2", image="one-005")) as page:
         assert "regions, see notes" in page.inner_text(".card[data-method=sinkhorn] figcaption")
         notes = page.inner_text("#images-notes")
     stored = patterns.read(study.path("patterns", Run("one", "small", "sinkhorn", "0.70", 0)))
     margin = stored.margin[stored.image_ids.tolist().index("one-005")][1]
-    assert "Soft merging (Sinkhorn): every slot is a mixture of all tokens" in notes
-    (told,) = re.findall(r"Sinkhorn ([0-9.]+)\.", notes)
-    assert float(told) == pytest.approx(margin, abs=1e-6)
+    assert "Soft merging (Sinkhorn): every output token is a weighted mean of all tokens" in notes
+    (shown,) = re.findall(r"Sinkhorn ([0-9.]+)\.", notes)
+    assert float(shown) == pytest.approx(margin, abs=1e-6)
     assert "seed 0, the first of 0, 1" in notes
     assert "ATS: the number of kept tokens varies" in notes
 

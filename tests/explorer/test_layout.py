@@ -31,16 +31,16 @@ TEXTS = """() => {
 }"""
 #: Texts with less contrast to their ground than WCAG AA asks for.
 FAINT = """() => {
-  const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const light = (colour) => {
+  const parts = (color) => color.match(/[\\d.]+/g).map(Number);
+  const light = (color) => {
     const linear = (v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    const [r, g, b] = parts(colour).map((v) => linear(v / 255));
+    const [r, g, b] = parts(color).map((v) => linear(v / 255));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const ground = (node) => {
     for (let at = node; at; at = at.parentElement) {
-      const colour = getComputedStyle(at).backgroundColor;
-      if ((parts(colour)[3] ?? 1) === 1) return colour;
+      const color = getComputedStyle(at).backgroundColor;
+      if ((parts(color)[3] ?? 1) === 1) return color;
     }
     return "rgb(255, 255, 255)";
   };

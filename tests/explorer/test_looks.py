@@ -11,7 +11,7 @@ import pytest
 from matplotlib.markers import MarkerStyle
 from PIL import Image
 
-from tokred.explorer.looks import plain, scale, symbol
+from tokred.explorer.looks import color_scale, plain_label, svg_path
 from tokred.explorer.pictures import data_uri
 from tokred.methods.registry import METHODS
 
@@ -21,26 +21,26 @@ def decoded(uri: str) -> Image.Image:
 
 
 def test_labels_are_plain_and_different() -> None:
-    labels = [plain(method.label) for method in METHODS.values()]
+    labels = [plain_label(method.label) for method in METHODS.values()]
     assert len(set(labels)) == len(METHODS)
     assert not [label for label in labels if re.search(r"[$\\{}_]", label)]
-    assert plain(METHODS["linf"].label) == "ℓ∞"
-    assert plain(r"a_b $x_{12}$ \5") == r"a_b x₁₂ \5"
+    assert plain_label(METHODS["linf"].label) == "ℓ∞"
+    assert plain_label(r"a_b $x_{12}$ \5") == r"a_b x₁₂ \5"
 
 
 @pytest.mark.parametrize("marker", [*sorted({m.marker for m in METHODS.values()}), "d", "p", "8"])
 def test_symbols_are_those_of_the_figures(marker: str) -> None:
     style = MarkerStyle(marker)
     points = style.get_path().transformed(style.get_transform()).vertices
-    numbers = np.array(re.findall(r"-?\d+\.?\d*(?:e-?\d+)?", symbol(marker)), dtype=float).reshape(-1, 2)
-    assert symbol(marker).startswith("M")
+    numbers = np.array(re.findall(r"-?\d+\.?\d*(?:e-?\d+)?", svg_path(marker)), dtype=float).reshape(-1, 2)
+    assert svg_path(marker).startswith("M")
     assert numbers[:, 0].min() == pytest.approx(points[:, 0].min(), abs=0.01)
     assert -numbers[:, 1].min() == pytest.approx(points[:, 1].max(), abs=0.01)
     assert np.abs(numbers).max() <= 1
 
 
 def test_scale_becomes_lighter() -> None:
-    luma = [int(c[1:3], 16) * 0.3 + int(c[3:5], 16) * 0.59 + int(c[5:], 16) * 0.11 for c in scale(16)]
+    luma = [int(c[1:3], 16) * 0.3 + int(c[3:5], 16) * 0.59 + int(c[5:], 16) * 0.11 for c in color_scale(16)]
     assert len(luma) == 16
     assert (np.diff(luma) > 0).all()
 

@@ -41,7 +41,7 @@ def test_depth_maps_are_those_of_the_table(
         assert page.inner_text("#depth-scale .ticks").split() == ["3", "6", "9", "12"]
 
 
-def test_depth_is_told_in_all_maps_at_once(browser: Browser, explorer: Path, study: Made) -> None:
+def test_depth_is_shown_in_all_maps_at_once(browser: Browser, explorer: Path, study: Made) -> None:
     rows = schemas.read(study.inputs["depth"], schemas.DEPTH)
     rows = rows[(rows["dataset"] == "one") & (rows["backbone"] == "small") & (rows["token"] == 7)]
     rows = rows[rows["method"] != "none"]
@@ -113,7 +113,7 @@ def test_sorting_by_mouse_and_keyboard(browser: Browser, explorer: Path, scores:
         ]
         assert differences == sorted(differences, reverse=True)
         assert shown_rows(page)["difference"].iloc[-8:].tolist() == ["–"] * 8
-        assert page.locator("th[aria-sort=descending]").inner_text().startswith("To unreduced")
+        assert page.locator("th[aria-sort=descending]").inner_text().startswith("Difference")
         assert page.locator("th[aria-sort=ascending]").count() == 0
 
 

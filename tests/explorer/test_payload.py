@@ -19,10 +19,10 @@ import pytest
 from PIL import Image
 
 from tests.explorer.studies import NASTY, Made, make, payload_of, view
-from tokred.data.framing import frame
 from tokred.data.image_table import ImageTable
+from tokred.data.resize import resize_center_crop
 from tokred.explorer import page
-from tokred.explorer.build import build, collect
+from tokred.explorer.build import build, read_content
 from tokred.run import Run
 from tokred.tables import patterns, schemas
 from tokred.tables.patterns import fixed_lists
@@ -71,7 +71,7 @@ def test_patterns_and_predictions_equal_the_tables(grid: tuple[int, int], tmp_pa
 
 def test_dropped_tokens_of_merging_methods_are_told(tmp_path: Path) -> None:
     made = make(tmp_path, view(datasets={"one": "One"}, backbones={"b": "B"}, methods=("tome",)), images=3)
-    content = collect(made.view, {}, made.inputs, 3)
+    content = read_content(made.view, {}, made.inputs, 3)
     (run,) = [run for run in content.runs if run.run.method == "tome"]
     order = content.datasets["one"].order(3)
     run.patterns.clusters[1][order[2], 5] = -1
@@ -121,7 +121,7 @@ def test_as_many_images_as_fit(tmp_path: Path) -> None:
 
 def test_what_is_not_finite_is_null(tmp_path: Path) -> None:
     made = make(tmp_path, view(datasets={"one": "One"}), images=3)
-    content = collect(made.view, {}, made.inputs, 3)
+    content = read_content(made.view, {}, made.inputs, 3)
     content.scores.loc[0, ["score", "loss"]] = np.nan
     row = content.payload(3)["scores"][0]
     assert (row["score"], row["loss"]) == (None, None)
@@ -167,11 +167,11 @@ def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
     made = make(tmp_path, view(), images=4)
     other = make(tmp_path / "other", view(), images=5)
     with pytest.raises(ValueError, match=r"grid \[4, 4\], expected the study's \[2, 8\]"):
-        collect(view(grid=(2, 8)), {}, made.inputs, 4)
+        read_content(view(grid=(2, 8)), {}, made.inputs, 4)
     with pytest.raises(ValueError, match="seed 0, expected the study's first, 7"):
-        collect(view(seeds=(7, 0)), {}, made.inputs, 4)
-    with pytest.raises(ValueError, match=r"has no image '.*-004' of its data set"):
-        collect(view(), {}, {**made.inputs, "datasets": other.inputs["datasets"]}, 5)
+        read_content(view(seeds=(7, 0)), {}, made.inputs, 4)
+    with pytest.raises(ValueError, match=r"image '.*-004' of the data set is missing"):
+        read_content(view(), {}, {**made.inputs, "datasets": other.inputs["datasets"]}, 5)
 
 
 def test_every_asset_is_part_of_the_page() -> None:
@@ -187,10 +187,12 @@ def test_the_job_needs_no_torch() -> None:
 def test_streamed_pictures_are_what_the_backbones_see(tmp_path: Path) -> None:
     made = make(tmp_path, view())
     name = next(iter(made.view.datasets))
-    plain = collect(made.view, {}, made.inputs, 1).datasets[name].pictures[0]
+    plain = read_content(made.view, {}, made.inputs, 1).datasets[name].pictures[0]
     framed = (
-        collect(made.view, {name: {"size": 32, "crop_pct": 0.5}}, made.inputs, 1).datasets[name].pictures[0]
+        read_content(made.view, {name: {"size": 32, "crop_pct": 0.5}}, made.inputs, 1)
+        .datasets[name]
+        .pictures[0]
     )
     decoded = [Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))) for uri in (plain, framed)]
-    expected = frame(decoded[0].convert("RGB"), 32, 0.5)
+    expected = resize_center_crop(decoded[0].convert("RGB"), 32, 0.5)
     np.testing.assert_array_equal(np.asarray(decoded[1].convert("RGB")), np.asarray(expected))

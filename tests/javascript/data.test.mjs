@@ -1,11 +1,11 @@
-/* The data as the page carries them, and what is chosen of them. */
+/* The embedded data, and the state of the page. */
 import "./page.mjs";
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { DROPPED, keyOf, patternOf, SCORES, TOKENS } from "../../tokred/explorer/assets/data.mjs";
-import { addressOf, checked, choose, listeners, state } from "../../tokred/explorer/assets/state.mjs";
+import { addressOf, choose, listeners, state, validState } from "../../tokred/explorer/assets/state.mjs";
 
 test("patterns are unpacked by image, stage and token", () => {
   assert.equal(TOKENS, 6);
@@ -29,28 +29,28 @@ test("scores beside pictures are those of the first seed", () => {
   assert.equal(SCORES.get("one/small/cut/0.50").score, 70.126);
 });
 
-test("a state that is not possible becomes the nearest that is", () => {
-  assert.deepEqual(checked({}), {
+test("an impossible state becomes the nearest possible one", () => {
+  assert.deepEqual(validState({}), {
     tab: "images", dataset: "one", backbone: "small", rate: "0.50", stage: "1", image: "a",
     in: "all", with: "all", at: "all", sort: "", order: "ascending",
   });
-  const found = checked({ dataset: "two", image: "b", stage: "all", rate: "0.1", sort: "score" });
+  const found = validState({ dataset: "two", image: "b", stage: "all", rate: "0.1", sort: "score" });
   assert.deepEqual([found.image, found.stage, found.rate, found.sort], ["c", "all", "0.50", "score"]);
 });
 
-test("an address holds what differs from the defaults, and leads back to it", () => {
-  assert.equal(addressOf(checked({})), "#");
-  const chosen = checked({ dataset: "two", stage: "2", at: "1.00" });
+test("an address holds the values that differ from the defaults, and restores the state", () => {
+  assert.equal(addressOf(validState({})), "#");
+  const chosen = validState({ dataset: "two", stage: "2", at: "1.00" });
   assert.equal(addressOf(chosen), "#dataset=two&stage=2&at=1.00");
-  assert.deepEqual(checked(Object.fromEntries(new URLSearchParams(addressOf(chosen).slice(1)))), chosen);
+  assert.deepEqual(validState(Object.fromEntries(new URLSearchParams(addressOf(chosen).slice(1)))), chosen);
 });
 
-test("a choice is heard, kept in the address, and can be taken back", () => {
-  const heard = [];
-  listeners.push(() => heard.push(state.rate));
+test("listeners are notified of a choice, and the address follows it", () => {
+  const notified = [];
+  listeners.push(() => notified.push(state.rate));
   choose({ rate: "0.70" });
   assert.equal(globalThis.location.hash, "#rate=0.70");
   choose({ rate: "0.50" });
-  assert.deepEqual(heard, ["0.70", "0.50"]);
+  assert.deepEqual(notified, ["0.70", "0.50"]);
   assert.equal(globalThis.location.hash, "#");
 });

@@ -1,19 +1,19 @@
-/* What pictures show of a pattern: colours of clusters, what lights up, what is said. */
+/* Pictures of patterns: colors of clusters, highlighted tokens, captions. */
 import "./page.mjs";
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  clusterColours, depthColour, EDGES, membersOf, PALETTE, PLAIN,
-} from "../../tokred/explorer/assets/colours.mjs";
+  clusterColors, depthColor, EDGES, membersOf, PALETTE, PLAIN,
+} from "../../tokred/explorer/assets/colors.mjs";
 import { DROPPED, patternOf } from "../../tokred/explorer/assets/data.mjs";
 import { stepped } from "../../tokred/explorer/assets/picture.mjs";
-import { fate, keptOf, litBy, planOf, summary } from "../../tokred/explorer/assets/plan.mjs";
+import { fate, keptOf, highlightedWith, planOf, summary } from "../../tokred/explorer/assets/plan.mjs";
 
 const CUT = { name: "cut" };
 
-test("edges join neighbours in rows and columns of the grid", () => {
+test("edges join neighbors in rows and columns of the grid", () => {
   assert.deepEqual(EDGES, [[0, 1], [0, 3], [1, 2], [1, 4], [2, 5], [3, 4], [4, 5]]);
 });
 
@@ -21,17 +21,17 @@ test("members of clusters leave dropped tokens out", () => {
   assert.deepEqual([...membersOf([4, 4, DROPPED, 7, 4, 7])], [[4, [0, 1, 4]], [7, [3, 5]]]);
 });
 
-test("neighbouring clusters differ in colour, single tokens have none", () => {
-  const [colours] = clusterColours([[0, 0, 1, 2, 2, 1]]);
-  assert.equal(colours[0], colours[1]);
-  assert.equal(new Set(colours).size, 3);
-  const [plain] = clusterColours([[0, 0, 1, 0, 2, DROPPED]]);
+test("neighboring clusters differ in color, and single tokens have none", () => {
+  const [colors] = clusterColors([[0, 0, 1, 2, 2, 1]]);
+  assert.equal(colors[0], colors[1]);
+  assert.equal(new Set(colors).size, 3);
+  const [plain] = clusterColors([[0, 0, 1, 0, 2, DROPPED]]);
   assert.deepEqual([plain[2], plain[4], plain[5]], [PLAIN, PLAIN, PLAIN]);
   assert.ok(plain[0] >= 0 && plain[0] < PALETTE.length);
 });
 
-test("a cluster that grows keeps its colour, and its largest part has it before", () => {
-  const [first, second] = clusterColours([[0, 0, 0, 1, 1, 2], [0, 0, 0, 0, 0, 2]]);
+test("a cluster that grows keeps its color, and its largest part has it before", () => {
+  const [first, second] = clusterColors([[0, 0, 0, 1, 1, 2], [0, 0, 0, 0, 0, 2]]);
   assert.equal(first[0], second[0]);
   assert.notEqual(first[3], first[0]);
   assert.equal(second[3], second[0]);
@@ -39,16 +39,16 @@ test("a cluster that grows keeps its colour, and its largest part has it before"
 
 test("the scale of depths ends where the network does", () => {
   assert.deepEqual(
-    [1, 3, 6, 12, 99].map(depthColour), ["#000000", "#000000", "#555555", "#ffffff", "#ffffff"],
+    [1, 3, 6, 12, 99].map(depthColor), ["#000000", "#000000", "#555555", "#ffffff", "#ffffff"],
   );
 });
 
 test("a plan of pruning veils what is gone by the stage", () => {
   const plan = planOf(patternOf("one/small/cut/0.50", 1), 2);
   assert.deepEqual(keptOf(plan), [2, 5]);
-  assert.equal(plan.colour, null);
+  assert.equal(plan.color, null);
   assert.equal(summary(CUT, plan), "2 of 6 tokens kept");
-  assert.deepEqual(litBy(plan, 2), [2]);
+  assert.deepEqual(highlightedWith(plan, 2), [2]);
   assert.equal(fate(CUT, plan, 2, false), "kept to the end");
   assert.equal(fate(CUT, plan, 3, false), "kept until stage 1");
   assert.equal(fate(CUT, plan, 0, false), "dropped in stage 1");
@@ -57,9 +57,9 @@ test("a plan of pruning veils what is gone by the stage", () => {
 
 test("a plan of merging lights a token's whole cluster", () => {
   const plan = planOf(patternOf("one/small/join/0.50", 1), 1);
-  assert.deepEqual(litBy(plan, 3), [0, 1, 3]);
-  assert.deepEqual(litBy(plan, 5), [5]);
-  assert.deepEqual(litBy(plan, null), []);
+  assert.deepEqual(highlightedWith(plan, 3), [0, 1, 3]);
+  assert.deepEqual(highlightedWith(plan, 5), [5]);
+  assert.deepEqual(highlightedWith(plan, null), []);
   assert.deepEqual([summary({ name: "join" }, plan), fate({ name: "join" }, plan, 0, false)],
     ["3 clusters", "cluster 1: 3 tokens"]);
   assert.equal(fate({ name: "join" }, plan, 2, true), "1 token");

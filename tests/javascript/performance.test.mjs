@@ -1,10 +1,10 @@
-/* The table of scores: its rows, their order, and what cells say. */
+/* The table of scores: rows, their order, and text of cells. */
 import "./page.mjs";
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { percent, place, plural } from "../../tokred/explorer/assets/dom.mjs";
+import { percent, plural, positionOf } from "../../tokred/explorer/assets/dom.mjs";
 import { cellText, chosenRuns } from "../../tokred/explorer/assets/performance.mjs";
 import { choose } from "../../tokred/explorer/assets/state.mjs";
 
@@ -13,19 +13,19 @@ const shown = (changes) => {
   return chosenRuns().map((row) => `${row.dataset} ${row.method} ${row.keep_rate} ${row.seed}`);
 };
 
-test("rows stand in the study's order", () => {
+test("rows are in the study's order", () => {
   assert.deepEqual(shown({}), [
     "one none 1.00 0", "one none 1.00 1", "one cut 0.50 0", "one cut 0.50 1", "one cut 0.70 0",
     "one join 0.50 0", "two cut 0.50 0",
   ]);
 });
 
-test("filters hold together", () => {
+test("filters combine", () => {
   assert.deepEqual(shown({ in: "one", at: "0.50" }), ["one cut 0.50 0", "one cut 0.50 1", "one join 0.50 0"]);
   assert.deepEqual(shown({ with: "large" }), []);
 });
 
-test("numbers sort as numbers, and what has none comes last either way", () => {
+test("numbers sort as numbers, and missing ones come last in either order", () => {
   const scores = (order) => {
     shown({ sort: "score", order });
     return chosenRuns().map((row) => row.score);
@@ -52,9 +52,9 @@ test("cells are rounded and labeled", () => {
   assert.equal(cellText(unknown, "score"), "\u2013");
 });
 
-test("texts of rates, counts and places", () => {
+test("text of rates, counts and positions", () => {
   const rates = ["0.505", "1.00", "0.07", "all"];
   assert.deepEqual(rates.map(percent), ["50.5\u202f%", "100\u202f%", "7\u202f%", "All"]);
   assert.deepEqual([plural(1, "run"), plural(0, "run")], ["1 run", "0 runs"]);
-  assert.equal(place(4), "row 2, column 2");
+  assert.equal(positionOf(4), "row 2, column 2");
 });

@@ -1,4 +1,4 @@
-"""What a study costs: multiply-accumulates as torch counts them, bytes as they are stored."""
+"""Estimated cost of a study: multiply-accumulates as torch counts them, bytes as they are stored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.workflow.conftest import ROOT
 from tokred.models.factory import build_vit
 from tokred.models.macs import BlockTokens, Shape, forward_macs
 from tokred.models.reduce import reduce
-from tokred.orchestration.cost import Network, block_tokens, pattern_bytes, run_costs, scale_table
+from tokred.orchestration.cost import Network, block_tokens, cost_table, pattern_bytes, run_costs
 from tokred.settings import Backbone, parse
 from tokred.study.study import Study
 from tokred.tables import batch_writer
@@ -78,7 +78,7 @@ def test_pattern_bytes_bound_what_is_stored(tmp_path) -> None:
     }
     lists = {"survived": survived, "cluster_1": clusters}
     columns = {name: pa.FixedSizeListArray.from_arrays(v.reshape(-1), tokens) for name, v in lists.items()}
-    with batch_writer.stream(tmp_path / "p.parquet", schema, {}) as writer:
+    with batch_writer.open_writer(tmp_path / "p.parquet", schema, {}) as writer:
         writer.add({**texts, "seed": pa.array([0] * images), **columns})
     stored = (tmp_path / "p.parquet").stat().st_size / images
     random = pattern_bytes(tokens, "topk", "0.50", 3) + tokens * np.log2(98) / 8
@@ -98,7 +98,7 @@ def test_costs_of_the_default_study() -> None:
     macs = forward_macs(shape, shape.unreduced()).total
     assert unreduced["macs"] == macs * (3 * 1280 + 1000)  # `selection: last` validates nothing
     assert unreduced["features"] == 1000 * 4 * 48 * 4
-    table = scale_table(study())
+    table = cost_table(study())
     assert list(table.values.index) == ["Digits", "Scenes", "all"]
     counts = [runs.count("digits"), runs.count("scenes"), len(runs)]
     assert table.values["", "models"].tolist() == list(map(str, counts))
@@ -117,5 +117,5 @@ def test_unknown_numbers_of_images() -> None:
     settings = yaml.safe_load((ROOT / "config.yaml").read_text())["settings"]
     mine = {"adapter": "image_folder", "options": {"root": "x"}, "images": {"source": "stream"}}
     changed = study(datasets=["mine"], settings={**settings, "datasets": {"mine": mine}})
-    with pytest.raises(ValueError, match="'mine': how many images it has is not known before it is prepared"):
+    with pytest.raises(ValueError, match="'mine': its number of images is not known before it is prepared"):
         list(run_costs(changed))

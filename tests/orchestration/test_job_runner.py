@@ -27,7 +27,7 @@ WORKFLOW = "import os, sys; from tokred.orchestration import job_runner; job_run
 WORKFLOW += "os.write(1, os.environb[job_runner.VARIABLE.encode()] + b'\\n'); sys.stdin.read()"
 #: What Snakemake's script of a job does, with less patience.
 JOB = "import json, sys; from tokred.orchestration import job_runner; "
-JOB += "job_runner.PATIENCE = float(sys.argv[2]); "
+JOB += "job_runner.WORKER_TIMEOUT = float(sys.argv[2]); "
 JOB += "job_runner.run_job(**json.loads(sys.argv[1]))"
 
 
@@ -104,7 +104,7 @@ def runs_by_itself(address: str, tmp_path: Path, reason: str, patience: float = 
     log = (tmp_path / "logs" / "job.log").read_text().splitlines()
     told = [line for line in log if "worker" in line]
     assert len(told) == 1
-    assert "WARNING not in the worker" in told[0]
+    assert "WARNING no worker" in told[0]
     assert reason in told[0]
     assert "INFO telling" in log[-1]
 
@@ -199,7 +199,7 @@ def test_what_one_client_does_holds_up_no_other(address: str, tmp_path: Path) ->
             socket.send_fds(dying, [half], [1, 2])
         began = time.monotonic()
         assert parent_of_job(address, tmp_path) == worker_pid
-        assert time.monotonic() - began < fork_server.REQUEST_TIME
+        assert time.monotonic() - began < fork_server.REQUEST_TIMEOUT
         used = seconds_of_processor(worker_pid)
         time.sleep(1)
         assert seconds_of_processor(worker_pid) - used < 0.2
@@ -222,7 +222,7 @@ def test_work_without_a_worker(address: str, tmp_path: Path) -> None:
     stale = tmp_path / "stale"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(stale))
-    runs_by_itself(f"/another/python:{pid}:{stale}", tmp_path, "it is of another Python: /another/python")
+    runs_by_itself(f"/another/python:{pid}:{stale}", tmp_path, "it runs another Python: /another/python")
     runs_by_itself(f"{python}:{pid}:{tmp_path}/nothing", tmp_path, "No such file")
     runs_by_itself(f"{python}:{pid}:{stale}", tmp_path, "Connection refused")
     runs_by_itself(f"{python}:{pid}:{tmp_path}/{'x' * 120}", tmp_path, "No such file")
@@ -234,7 +234,7 @@ def test_worker_of_another_user_is_not_used(address: str, tmp_path: Path) -> Non
     path = address.split(":")[2]
     os.chown(path, 12345, 12345)
     try:
-        runs_by_itself(address, tmp_path, f"{path} is another user's")
+        runs_by_itself(address, tmp_path, f"{path} belongs to another user")
     finally:
         os.chown(path, 0, 0)
 
@@ -244,7 +244,7 @@ def test_worker_that_cannot_fork(patched: Callable[[str], str], tmp_path: Path) 
         "import os\ndef fork(): raise BlockingIOError(11, 'Resource temporarily unavailable')\nos.fork = fork"
     )
     with running(PYTHONPATH=patched(code)) as workflow:
-        runs_by_itself(workflow.stdout.readline().strip(), tmp_path, "it could not take the job")
+        runs_by_itself(workflow.stdout.readline().strip(), tmp_path, "it could not start the job")
 
 
 def test_worker_that_cannot_load_its_libraries(patched: Callable[[str], str], tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_worker_that_dies_with_a_job(tmp_path: Path) -> None:
         assert (process.returncode, printed) == (0, "")
         assert wait_for(lambda: not alive(first))
         assert int((tmp_path / "pid.again").read_text()) == process.pid
-        assert "not in the worker (it ended before the job did)" in (tmp_path / "logs/job.log").read_text()
+        assert "no worker (it ended before the job did)" in (tmp_path / "logs/job.log").read_text()
 
 
 @pytest.mark.parametrize("name", ["x" * 120, "a:b", "with space", "caf\udce9", "a file"])

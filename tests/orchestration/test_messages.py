@@ -65,7 +65,7 @@ def messages() -> Messages:
 )
 def test_a_job_says_what_it_does(messages: Messages, rule: str, wildcards: dict[str, str], told: str) -> None:
     assert messages.of(rule, wildcards) == told
-    given = {"TELL": messages, "rule": rule, "wildcards": Wildcards(fromdict=wildcards)}
+    given = {"MESSAGES": messages, "rule": rule, "wildcards": Wildcards(fromdict=wildcards)}
     assert format_as_snakemake(Message(lambda: False), **given) == told
 
 

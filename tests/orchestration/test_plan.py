@@ -163,7 +163,7 @@ def test_performance_of_another_study_is_found(tmp_path: Path, monkeypatch: pyte
     folder.mkdir(parents=True)
     for name in ("a.parquet", ".b.parquet"):
         (folder / name).touch()
-    compared = job(plan(compare_with="other"), "refer")
+    compared = job(plan(compare_with="other"), "reference_scores")
     assert compared.inputs({}) == {"scores_of_other_study": ["results/other/scores/digits/a.parquet"]}
     assert compared.arguments({})["arguments"] == {"compare_with": "other"}
 
@@ -187,16 +187,16 @@ def test_names_of_wildcards(small: Plan) -> None:
     assert not re.fullmatch(allowed["keep_rate"], "0.5")
 
 
-def test_work_of_jobs(small: Plan) -> None:
+def test_resources_of_jobs(small: Plan) -> None:
     inputs = {"train": "none.parquet", "test": "none.parquet"}
     many = plan(hardware={"processes": 2, "nodes": 3, "workers": 1})
-    training = many.training_load(RUN, inputs, lambda processes: processes)
+    training = many.training_estimate(RUN, inputs, lambda processes: processes)
     assert (training.gpus, training.hardware.processes) == (6, 2)
     assert training.epochs == many.training_of(many.run_of(RUN)).epochs
-    extraction = many.extraction_load(RUN, inputs, lambda processes: processes)
+    extraction = many.extraction_estimate(RUN, inputs, lambda processes: processes)
     assert (extraction.gpus, extraction.epochs, extraction.hardware) == (1, 1, Hardware(workers=1))
     assert extraction.batch_size == many.study.evaluation_batch_size
-    assert [small.preparation_load({"dataset": "digits"}, 2).memory(n) for n in (1, 2)] == [3000, 6000]
+    assert [small.preparation_estimate({"dataset": "digits"}, 2).memory(n) for n in (1, 2)] == [3000, 6000]
 
 
 def test_a_study_without_training_has_published_scores() -> None:

@@ -1,4 +1,4 @@
-"""What jobs ask a cluster for: in proportion to their work, more with each attempt, never without end."""
+"""Resource estimates: in proportion to a job's work, more with each attempt, up to a maximum."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tokred.orchestration import resources
 from tokred.settings import Backbone, Hardware
 
 SMALL = Backbone(model="vit_small_patch16_224", image_size=224, patch_size=16)
-LOAD = resources.Load(
+JOB = resources.ResourceEstimate(
     images=100_000, epochs=2, batch_size=128, backbone=SMALL, streamed=True, hardware=Hardware(), gpus=1
 )
 
@@ -51,10 +51,10 @@ def test_planning_a_study_imports_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_time_follows_work_and_means() -> None:
+def test_time_follows_work_and_hardware() -> None:
     def more(**changes: object) -> int:
         """Minutes beyond those of a job without images."""
-        return replace(LOAD, **changes).minutes(1) - replace(LOAD, images=0).minutes(1)
+        return replace(JOB, **changes).minutes(1) - replace(JOB, images=0).minutes(1)
 
     one = more()
     assert 10 < one < 120  # to read 200,000 images in one process
@@ -70,34 +70,36 @@ def test_time_follows_work_and_means() -> None:
 
 
 def test_attempts_get_more_up_to_a_day() -> None:
-    assert [LOAD.minutes(n) for n in (1, 2, 3)] == [LOAD.minutes(1) * n for n in (1, 2, 3)]
-    assert [LOAD.memory(n) for n in (1, 2, 3)] == [LOAD.memory(1) * n for n in (1, 2, 3)]
-    assert replace(LOAD, epochs=10_000).minutes(1) == resources.LONGEST
-    assert resources.Reading(1e6).minutes(1) == resources.LONGEST
-    assert resources.Reading(10).memory(2) == 2 * resources.Reading(10).memory(1)
-    assert resources.Reading(1000).memory(1) - resources.Reading(0).memory(1) > 1000  # tables are compressed
+    assert [JOB.minutes(n) for n in (1, 2, 3)] == [JOB.minutes(1) * n for n in (1, 2, 3)]
+    assert [JOB.memory(n) for n in (1, 2, 3)] == [JOB.memory(1) * n for n in (1, 2, 3)]
+    assert replace(JOB, epochs=10_000).minutes(1) == resources.MAX_MINUTES
+    assert resources.ReadingEstimate(1e6).minutes(1) == resources.MAX_MINUTES
+    assert resources.ReadingEstimate(10).memory(2) == 2 * resources.ReadingEstimate(10).memory(1)
+    assert (
+        resources.ReadingEstimate(1000).memory(1) - resources.ReadingEstimate(0).memory(1) > 1000
+    )  # tables are compressed
 
 
-def test_memory_follows_what_is_held() -> None:
-    four, eight = (replace(LOAD, hardware=Hardware(workers=n)).memory(1) for n in (4, 8))
-    assert eight - four == four - LOAD.memory(1) > 0
-    assert replace(LOAD, hardware=Hardware(processes=2), gpus=2).memory(1) == 2 * LOAD.memory(1)
-    held = replace(LOAD, streamed=False).memory(1) - LOAD.memory(1)
+def test_memory_follows_images_processes_and_batches() -> None:
+    four, eight = (replace(JOB, hardware=Hardware(workers=n)).memory(1) for n in (4, 8))
+    assert eight - four == four - JOB.memory(1) > 0
+    assert replace(JOB, hardware=Hardware(processes=2), gpus=2).memory(1) == 2 * JOB.memory(1)
+    held = replace(JOB, streamed=False).memory(1) - JOB.memory(1)
     assert held > 3 * 100_000 * 224**2 / 1e6  # at least as bytes
-    twice = replace(LOAD, streamed=False, images=200_000).memory(1) - LOAD.memory(1)
+    twice = replace(JOB, streamed=False, images=200_000).memory(1) - JOB.memory(1)
     assert twice == pytest.approx(2 * held, abs=1)
     small_steps = Hardware(micro_batch_size=8)
-    on_cores = replace(LOAD, gpus=0)
+    on_cores = replace(JOB, gpus=0)
     assert replace(on_cores, hardware=small_steps).memory(1) < on_cores.memory(1)
     assert replace(on_cores, hardware=Hardware(nodes=2)).memory(1) < on_cores.memory(1)  # of each node
 
 
-def test_unwritten_tables_count_as_some(tmp_path: Path) -> None:
+def test_tables_that_do_not_exist_have_an_assumed_size(tmp_path: Path) -> None:
     table = tmp_path / "train.parquet"
     assert resources.rows(str(table)) is None
     table.write_text("no table")
     assert resources.rows(str(table)) is None
-    assert replace(LOAD, images=None).minutes(1) == replace(LOAD, images=resources.UNKNOWN_IMAGES).minutes(1)
+    assert replace(JOB, images=None).minutes(1) == replace(JOB, images=resources.ASSUMED_IMAGES).minutes(1)
     pd.DataFrame({"x": range(7)}).to_parquet(table)
     assert resources.rows(str(table)) == 7
     assert resources.megabytes([str(table), str(tmp_path / "none")]) == table.stat().st_size / 1e6

@@ -162,7 +162,11 @@ def test_changed_published_numbers_count_where_they_are_read(copy: Path, changes
 
     # Settings are checked against what was published.
     settings = {"list_settings", "collect_settings"}
-    assert changes(copy / "published/performance.csv", more, of) == {"publish", "refer", *settings}
+    assert changes(copy / "published/performance.csv", more, of) == {
+        "published_scores",
+        "reference_scores",
+        *settings,
+    }
     assert changes(copy / "published/hyperparameters.yaml", more, of) == settings
 
 
@@ -271,7 +275,7 @@ def test_the_code_of_a_job_is_that_of_its_function() -> None:
 
 
 def test_a_registry_that_a_job_looks_into_must_be_named() -> None:
-    with pytest.raises(ValueError, match="looks into METHODS; expected to be told which of its entries'"):
+    with pytest.raises(ValueError, match="it uses the registry METHODS; expected names of the entries"):
         provenance.installed().code("tokred.training.job:train")
 
 

@@ -13,13 +13,13 @@ import pytest
 from snakemake.settings.types import MaxJobsPerTimespan, SchedulingSettings
 
 from tokred.orchestration.job_runner import HARDWARE
-from tokred.orchestration.snakefile import drop_default_job_rate_limit, prepare_environment
+from tokred.orchestration.snakefile import disable_default_job_rate_limit, prepare_environment
 from tokred.settings import Hardware
 
 ROOT = Path(__file__).parents[2]
 #: A workflow with jobs that are ready while others run.
 SNAKEFILE = """
-from tokred.orchestration.snakefile import drop_default_job_rate_limit
+from tokred.orchestration.snakefile import disable_default_job_rate_limit
 
 rule all:
     input:
@@ -33,7 +33,7 @@ rule touched:
 
 onstart:
     before = workflow.scheduler.job_rate_limiter
-    drop_default_job_rate_limit(workflow)
+    disable_default_job_rate_limit(workflow)
     after = workflow.scheduler.job_rate_limiter
     print("LIMIT", type(before).__name__, before.max_jobs, before.timespan, after is before, after)
 """
@@ -71,7 +71,7 @@ def test_another_limit_stays(tmp_path: Path) -> None:
 )
 def test_a_snakemake_without_the_limiter_needs_nothing(settings: object) -> None:
     scheduler = SimpleNamespace()
-    drop_default_job_rate_limit(SimpleNamespace(scheduling_settings=settings, scheduler=scheduler))
+    disable_default_job_rate_limit(SimpleNamespace(scheduling_settings=settings, scheduler=scheduler))
     assert vars(scheduler) == {}
 
 

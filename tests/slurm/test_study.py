@@ -44,10 +44,10 @@ def test_short_jobs_share_few_slurm_jobs(slurm: Slurm, finished: str) -> None:
     compared = ["Compare features", "Compare methods", "Correlate similarity", "Summarize patterns"]
     assert [did for did in sorted(inside) if did in compared] == compared
     assert sorted(did.split()[0] for did in inside if did not in compared) == ["Draw", "Draw", "Make", "Make"]
-    shared = {
+    shared = {  # by the first word of their name
         job.comment.split("_")[1]: job.fields for job in slurm.jobs("rule_") if "wildcards" not in job.comment
     }
-    assert sorted(shared) == ["artifacts", "compare", "refer"]
+    assert sorted(shared) == ["artifacts", "compare", "reference"]
     # Three of the comparisons at a time, then the fourth: times add up, CPUs and memory stand side by side.
     assert {name: shared[name]["NumCPUs"] for name in ("compare", "artifacts")} == {
         "compare": "3",

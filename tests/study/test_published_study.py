@@ -120,7 +120,7 @@ def test_default_study_has_none_below() -> None:
         (
             at("settings.datasets.scenes.training", {"epochs": 0}),
             "scenes/vit_nano/none/1.00/0: epochs: found 0, expected more, as the backbone's classifier has "
-            "other classes (pretrained_on 'digits')",
+            "other classes (pretrained_on ['digits', 'scenes'])",
         ),
         (at("hardware.processes", 0), "hardware.processes: "),
         (at("hardware.device", "tpu"), "hardware.device: "),

@@ -22,7 +22,7 @@ from tokred.methods import registry
 from tokred.models.trace import StageTrace, Trace
 from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.run import RUN_COLUMNS, Run
-from tokred.runtime.device import autocast, enough_memory
+from tokred.runtime.device import autocast, explain_oom
 from tokred.settings import Backbone
 from tokred.tables import batch_writer, parquet, schemas
 from tokred.tables.patterns import numbered_clusters, pattern_schema, survived_stages
@@ -67,10 +67,10 @@ def extract(
     metric, loss = PerformanceMetric(images.task), 0.0
     with ExitStack() as stack:
         writers = {
-            name: stack.enter_context(batch_writer.stream(getattr(outputs, name), schema, metadata))
+            name: stack.enter_context(batch_writer.open_writer(getattr(outputs, name), schema, metadata))
             for name, schema in _schemas(model, run, images).items()
         }
-        stack.enter_context(enough_memory(run.key, batch_size, "evaluation_batch_size"))
+        stack.enter_context(explain_oom(run.key, batch_size, "evaluation_batch_size"))
         for ids, pixels, labels in _batches(images, batch_size):
             logits, trace = _forward(model, images, pixels, backbone, precision)
             metric.update(logits, labels)

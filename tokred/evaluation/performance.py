@@ -53,7 +53,7 @@ class PerformanceMetric:
 
     def _gather(self) -> tuple[int, int, list[NDArray[Any]]]:
         """Of all processes: numbers of correct and of all images, and the stored logits and labels."""
-        parts = distributed.gather((self.num_correct, self.num_images, self.num_not_finite, self.stored))
+        parts = distributed.all_gather((self.num_correct, self.num_images, self.num_not_finite, self.stored))
         num_correct, num_images = sum(part[0] for part in parts), sum(part[1] for part in parts)
         num_not_finite = sum(part[2] for part in parts)
         if num_not_finite:

@@ -1,1 +1,1 @@
-"""The explorer: one web page with a study's images, patterns, depth maps and scores, all inside one file."""
+"""The explorer: a self-contained web page with a study's images, patterns, depth maps and scores."""

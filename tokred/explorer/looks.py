@@ -1,4 +1,4 @@
-"""How the page shows methods and numbers: plain labels, and the symbols and colours of the figures."""
+"""Appearance of methods and depths on the page: plain labels, and the markers and colors of the figures."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _LETTERS = {
 }
 
 
-def plain(label: str) -> str:
+def plain_label(label: str) -> str:
     """A label without matplotlib's mathtext.
 
-    >>> plain(r"$\\ell_2$"), plain(r"$\\ell_\\infty$"), plain("Top-K")
+    >>> plain_label(r"$\\ell_2$"), plain_label(r"$\\ell_\\infty$"), plain_label("Top-K")
     ('ℓ₂', 'ℓ∞', 'Top-K')
     """
 
@@ -34,18 +34,18 @@ def plain(label: str) -> str:
     return re.sub(r"\$([^$]*)\$", unicode, label)
 
 
-def symbol(marker: str) -> str:
-    """Path data (SVG) of a matplotlib marker, within a unit square around the origin, y downwards."""
+def svg_path(marker: str) -> str:
+    """SVG path data of a matplotlib marker, within a unit square around the origin, with y pointing down."""
     style = MarkerStyle(marker)
     path = style.get_path().transformed(style.get_transform())
     parts = []
     for points, code in path.iter_segments(simplify=False):
         letter = _LETTERS[code]
-        upright = points.reshape(-1, 2) * [1, -1]
-        parts.append(letter + ("" if letter == "Z" else " ".join(f"{v:.3g}" for v in upright.ravel())))
+        flipped = points.reshape(-1, 2) * [1, -1]
+        parts.append(letter + ("" if letter == "Z" else " ".join(f"{v:.3g}" for v in flipped.ravel())))
     return "".join(parts)
 
 
-def scale(steps: int = 32) -> list[str]:
-    """Colours of the scale of depth maps, from low to high."""
+def color_scale(steps: int = 32) -> list[str]:
+    """Color scale of depth maps, from low to high."""
     return [to_hex(colormaps["viridis"](step / (steps - 1))) for step in range(steps)]

@@ -1,4 +1,4 @@
-"""The page around the data: one HTML file with style and script inside, which can load nothing else."""
+"""The HTML page around the data: style and script are inline, and it can load nothing else."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pathlib import Path
 from string import Template
 
 _FOLDER = Path(__file__).parent / "assets"
-#: Modules of the one script, in order: each imports only from modules before it.
-_SCRIPTS = ("data", "state", "dom", "colours", "plan", "picture", "images", "depth", "performance", "main")
+#: Modules of the script, in order: each imports only from modules before it.
+_SCRIPTS = ("data", "state", "dom", "colors", "plan", "picture", "images", "depth", "performance", "main")
 
 
 def assets() -> list[Path]:
-    """The files that the page is made of, besides its data."""
+    """Files of the page: template, style and script modules."""
     return sorted(_FOLDER.iterdir())
 
 
 def render(study: str, payload: Mapping[str, object]) -> bytes:
-    """The page of a study, in UTF-8."""
+    """The complete page of a study, in UTF-8."""
     style = (_FOLDER / "page.css").read_text(encoding="utf-8")
     script = bundle()
     values = {
@@ -37,9 +37,9 @@ def render(study: str, payload: Mapping[str, object]) -> bytes:
 
 
 def bundle() -> str:
-    """The modules as one classic script, since browsers load no modules from files on disk.
+    """All modules as one classic script, since browsers load no modules from local files.
 
-    All of them share one scope there, so that imports and exports go: top-level names differ (a test).
+    Imports and exports are removed: the modules share one scope, so their top-level names must differ.
     """
     modules = [(_FOLDER / f"{name}.mjs").read_text(encoding="utf-8") for name in _SCRIPTS]
     parts = [re.sub(r"^import [^;]*;\n|^export ", "", text, flags=re.MULTILINE) for text in modules]
@@ -47,7 +47,7 @@ def bundle() -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """A content security policy: this script, this style and embedded images, nothing from anywhere."""
+    """Content security policy that allows only this script, this style and embedded images."""
     return (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
@@ -59,6 +59,6 @@ def _hash(text: str) -> str:
 
 
 def _json(payload: Mapping[str, object]) -> str:
-    """JSON that cannot end the element that it stands in."""
+    """JSON that cannot close the script element that contains it."""
     text = json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.translate({ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"})

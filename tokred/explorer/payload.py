@@ -1,21 +1,22 @@
-"""What the page carries: images, patterns, predictions, scores and depth maps of a study, packed.
+"""The data that the page embeds: images, patterns, predictions, scores and depth maps of a study.
 
-Patterns are base64 of unsigned integers (one byte, or two where the grid has more than 254 tokens; the
-highest value stands for -1): `survived` as (image, token), `clusters` as (image, stage, token).
+Patterns are base64 of unsigned integers (of one byte, or of two if the grid has more than 254 tokens; the
+highest value encodes -1): `survived` as (image, token), `clusters` as (image, stage, token).
 """
 
 from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tokred.explorer.looks import plain, scale, symbol
+from tokred.explorer.looks import color_scale, plain_label, svg_path
 from tokred.explorer.selection import first_class
 from tokred.methods.registry import METHODS, Family
 from tokred.run import UNREDUCED, Run
@@ -24,14 +25,14 @@ from tokred.tables.patterns import Patterns
 
 
 @dataclass(frozen=True)
-class Shown:
-    """Images of a data set, in the order in which they are chosen.
+class ShownDataset:
+    """Images of a data set, in order of preference.
 
     Attributes:
-        name: of the data set.
+        name: name of the data set.
         task: "single" or "multi".
         classes: class names.
-        total: number of test images that there are.
+        total: number of all test images.
         ids: ids of the images.
         labels: (n,) classes, or (n, C) multi-hot.
         pictures: data URIs.
@@ -42,27 +43,27 @@ class Shown:
     classes: tuple[str, ...]
     total: int
     ids: list[str]
-    labels: NDArray
+    labels: NDArray[Any]
     pictures: list[str]
 
-    def order(self, count: int) -> NDArray:
-        """The first `count` images, as the page lists them: by class, then by id."""
+    def order(self, count: int) -> NDArray[Any]:
+        """Indices of the `count` most preferred images in the page's order: by class, then by id."""
         first = np.arange(min(count, len(self.ids)))
         return np.lexsort((np.array(self.ids)[first], first_class(self.labels)[first]))
 
 
 @dataclass(frozen=True)
 class ShownRun:
-    """What a run made of the images of its data set: patterns, and (n, C) logits, in the order of `Shown`."""
+    """Patterns and (n, C) logits of a run for the shown images of its data set, in their order."""
 
     run: Run
     patterns: Patterns
-    logits: NDArray
+    logits: NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Content:
-    """All that the page can show.
+    """Everything that the page can show.
 
     Attributes:
         view: the study.
@@ -73,13 +74,13 @@ class Content:
     """
 
     view: View
-    datasets: dict[str, Shown]
+    datasets: dict[str, ShownDataset]
     runs: list[ShownRun]
     scores: pd.DataFrame
     depth: pd.DataFrame
 
     def payload(self, count: int) -> dict[str, object]:
-        """The page's data with `count` images a data set, as JSON has it."""
+        """The page's data with at most `count` images per data set, as JSON values."""
         view = self.view
         orders = {name: shown.order(count) for name, shown in self.datasets.items()}
         return {
@@ -90,8 +91,8 @@ class Content:
             "seeds": list(view.seeds),
             "rates": list(view.keep_rates),
             "unreduced": UNREDUCED,
-            "bytes": _cell(view).itemsize,
-            "scale": scale(),
+            "bytes": _dtype(view).itemsize,
+            "scale": color_scale(),
             "methods": [_method(name) for name in (UNREDUCED, *view.methods)],
             "backbones": [{"name": name, "label": label} for name, label in view.backbones.items()],
             "datasets": [_dataset(self.datasets[name], view, order) for name, order in orders.items()],
@@ -100,14 +101,14 @@ class Content:
             "maps": _maps(self.depth),
         }
 
-    def _run(self, shown: ShownRun, order: NDArray) -> dict[str, object]:
-        patterns, cell = shown.patterns, _cell(self.view)
+    def _run(self, shown: ShownRun, order: NDArray[Any]) -> dict[str, object]:
+        patterns, dtype = shown.patterns, _dtype(self.view)
         task = self.datasets[shown.run.dataset].task
         entry: dict[str, object] = {"predicted": _predicted(shown.logits[order], task)}
         if patterns.survived is not None:
-            entry["survived"] = _pack(patterns.survived[order], cell)
+            entry["survived"] = _pack(patterns.survived[order], dtype)
         if patterns.clusters is not None:
-            entry["clusters"] = _pack(np.stack(patterns.clusters, axis=1)[order], cell)
+            entry["clusters"] = _pack(np.stack(patterns.clusters, axis=1)[order], dtype)
         if patterns.margin is not None:
             entry["margin"] = [[_number(value, 6) for value in row] for row in patterns.margin[order]]
         return entry
@@ -117,17 +118,17 @@ def _key(run: Run) -> str:
     return f"{run.dataset}/{run.backbone}/{run.method}/{run.keep_rate}"
 
 
-def _cell(view: View) -> np.dtype:
+def _dtype(view: View) -> np.dtype:
     return np.dtype("u1" if math.prod(view.grid) < 255 else "<u2")
 
 
-def _pack(values: NDArray, cell: np.dtype) -> str:
-    """Base64 of integers from -1; -1 becomes the highest value."""
-    return base64.b64encode(values.astype(cell).tobytes()).decode()
+def _pack(values: NDArray[Any], dtype: np.dtype) -> str:
+    """Base64 of integers from -1 upwards; -1 becomes the highest value."""
+    return base64.b64encode(values.astype(dtype).tobytes()).decode()
 
 
-def _predicted(logits: NDArray, task: str) -> list[list[int]]:
-    """Classes predicted for each image: the likeliest, or all of a probability above one half."""
+def _predicted(logits: NDArray[Any], task: str) -> list[list[int]]:
+    """Predicted classes of each image: the most probable one, or all with a probability above one half."""
     if task == "single":
         return [[int(value)] for value in logits.argmax(axis=1)]
     return [np.flatnonzero(row > 0).tolist() for row in logits]
@@ -137,17 +138,17 @@ def _method(name: str) -> dict[str, object]:
     method = METHODS[name]
     return {
         "name": name,
-        "label": plain(method.label),
+        "label": plain_label(method.label),
         "family": str(method.family),
         "color": method.color,
-        "symbol": symbol(method.marker),
+        "symbol": svg_path(method.marker),
         "dynamic": method.dynamic,
         "soft": method.family is Family.SOFT,
         "least": method.min_keep_rate,
     }
 
 
-def _dataset(shown: Shown, view: View, order: Sequence[int]) -> dict[str, object]:
+def _dataset(shown: ShownDataset, view: View, order: NDArray[Any]) -> dict[str, object]:
     labels = shown.labels
     images = [
         {
@@ -162,21 +163,21 @@ def _dataset(shown: Shown, view: View, order: Sequence[int]) -> dict[str, object
 
 
 def _scores(rows: pd.DataFrame) -> list[dict[str, object]]:
-    named = ["dataset", "backbone", "method", "keep_rate", "seed", "metric", "n"]
+    columns = ["dataset", "backbone", "method", "keep_rate", "seed", "metric", "n"]
     measured = zip(rows["score"], rows["std_error"], rows["loss"], strict=True)
     return [
         {**identity, "score": _number(score), "std_error": _number(error), "loss": _number(loss)}
-        for identity, (score, error, loss) in zip(rows[named].to_dict("records"), measured, strict=True)
+        for identity, (score, error, loss) in zip(rows[columns].to_dict("records"), measured, strict=True)
     ]
 
 
 def _maps(rows: pd.DataFrame) -> dict[str, list[float | None]]:
     """Depth of every token in raster order, by run."""
     names = ["dataset", "backbone", "method", "keep_rate"]
-    groups: Iterable = rows.sort_values("token").groupby(names)["depth"]
+    groups: Iterable[tuple[tuple[str, ...], pd.Series]] = rows.sort_values("token").groupby(names)["depth"]
     return {"/".join(identity): [_number(value, 3) for value in depth] for identity, depth in groups}
 
 
 def _number(value: float, digits: int = 12) -> float | None:
-    """Rounded; None (JSON has no NaN) where it is not finite."""
+    """Rounded value; None if it is not finite, since JSON has no NaN."""
     return round(float(value), digits) if math.isfinite(value) else None

@@ -1,23 +1,25 @@
-"""Which images of a data set the explorer shows: the same ones every time, evenly over the classes."""
+"""Deterministic choice of the images that the explorer shows, evenly over the classes."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-def preference(image_ids: NDArray, labels: NDArray) -> NDArray:
-    """Rows of a table in the order in which images are chosen.
+def preference_order(image_ids: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
+    """Rows of a table in order of preference.
 
-    However many of the first rows are taken, they are spread over the classes: first an image of every
-    class, then another of every class, and so on; within a class by id. Classes follow each other in an
-    order in which a few of many are far apart (ImageNet's first classes are all fish).
+    Any number of first rows is spread evenly over the classes: first one image of every class, then a second
+    one of every class, and so on, within a class by id. The order of classes is bit-reversed, so that the
+    first few of many are far apart (ImageNet's first classes are all fish).
 
     Args:
         image_ids: (n,) ids.
-        labels: (n,) classes, or (n, C) multi-hot: an image counts for its first class.
+        labels: (n,) classes, or (n, C) multi-hot, of which an image's first class counts.
 
-    >>> preference(np.array(["b", "a", "c", "d"]), np.array([0, 0, 1, 1]))
+    >>> preference_order(np.array(["b", "a", "c", "d"]), np.array([0, 0, 1, 1]))
     array([1, 2, 0, 3])
     """
     classes = first_class(labels)
@@ -31,14 +33,14 @@ def preference(image_ids: NDArray, labels: NDArray) -> NDArray:
     return by_id[np.lexsort((spread[by_id], rank[by_id]))]
 
 
-def first_class(labels: NDArray) -> NDArray:
-    """(n,) the class of each image, or its first one; one above the last for images without any."""
+def first_class(labels: NDArray[Any]) -> NDArray[Any]:
+    """(n,) class of each image, the first one of several; C for images without a class."""
     if labels.ndim == 1:
         return labels.astype(int)
     return np.where(labels.any(axis=1), labels.argmax(axis=1), labels.shape[1])
 
 
-def _reversed_bits(values: NDArray) -> NDArray:
-    """Integers with their bits in reverse: counting up, they halve the largest gap again and again."""
+def _reversed_bits(values: NDArray[Any]) -> NDArray[Any]:
+    """Integers with reversed bits: any first few are spread over the range (van der Corput sequence)."""
     width = int(values.max()).bit_length()
     return sum(((values >> bit) & 1) << (width - 1 - bit) for bit in range(width)) + np.zeros_like(values)

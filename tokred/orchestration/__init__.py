@@ -1,1 +1,1 @@
-"""What carries a study out: resources, costs, provenance of code, and how jobs are started."""
+"""Execution of a study: plan of its jobs, resources, costs, provenance of code, and how jobs are started."""

@@ -1,10 +1,10 @@
-"""The worker: one process per workflow that has loaded the slow libraries, and forks for each job.
+"""The worker: one process per workflow that has imported the slow libraries, and forks for each job.
 
-`tokred.orchestration.job_runner` starts it and sends it jobs. On a connection of its own a client reads the
-line "ready", and sends its standard output and error as file descriptors, with a request: eight bytes with
-its length, then JSON. It is answered with two more lines: "started <process id>" and, when the job has ended,
-its exit status (negative: the number of a signal). A connection that is closed before the job was started
-means that the client has to run the job itself.
+`tokred.orchestration.job_runner` starts it and submits jobs. Protocol, one connection per job: the client
+reads the line "ready", then sends its standard output and error as file descriptors with a request (eight
+bytes with its length, then JSON). The worker answers with the lines "started <process id>" and, at the end of
+the job, its exit status (negative: the number of a signal). If the connection closes before the job has
+started, the client has to run the job itself.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tokred.orchestration import job_runner
+from tokred.orchestration.job_runner import Request
 
-#: What jobs load first; most of the time that a job needs to start goes here.
+#: Modules that the worker imports: most of the time to start a job is their import.
 LIBRARIES = (
     "tokred.training.job",
     "tokred.evaluation.job",
@@ -34,16 +35,16 @@ LIBRARIES = (
     "matplotlib.backends.backend_agg",
 )
 #: Seconds in which a client has to send its request.
-REQUEST_TIME = 10.0
-#: A longer request is a mistake.
-LONGEST_REQUEST = 1 << 28
+REQUEST_TIMEOUT = 10.0
+#: Maximum size of a request in bytes.
+MAX_REQUEST_SIZE = 1 << 28
 _HEADER = 8
 _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(eq=False)
 class _Client:
-    """A connection: first a request that arrives in pieces, then a job.
+    """A connection: first a request, which arrives in pieces, then a job.
 
     Attributes:
         connection: non-blocking socket.
@@ -65,8 +66,8 @@ class _Client:
             return _HEADER - len(self.received)
         return _HEADER + int.from_bytes(self.received[:_HEADER]) - len(self.received)
 
-    def request(self) -> dict[str, object] | None:
-        """The complete request; None where it is not one."""
+    def request(self) -> Request | None:
+        """The complete request; None if it is not valid."""
         try:
             request = json.loads(self.received[_HEADER:])
         except ValueError:
@@ -84,12 +85,12 @@ class _Client:
             return True
 
     def answer(self, text: str) -> None:
-        """Send a line; a client that is gone is noticed when its connection is read."""
+        """Send a line; a closed connection is noticed when it is read."""
         with suppress(OSError):
             self.connection.sendall(f"{text}\n".encode())
 
     def close(self) -> None:
-        """Close the connection and what was received with it."""
+        """Close the connection and the file descriptors received with it."""
         for descriptor in self.descriptors:
             os.close(descriptor)
         self.descriptors.clear()
@@ -97,12 +98,12 @@ class _Client:
 
 
 class Server:
-    """Single-threaded, so that its forks are safe; nothing that one client does holds up the others.
+    """Forks for each job. It is single-threaded, so that forks are safe, and no client can block the others.
 
     Args:
-        listener: bound and listening socket; connections wait in it until the libraries are loaded.
-        address: its path, in a folder of its own that the server removes at its end.
-        workflow: process id of the workflow, whose end is the server's.
+        listener: listening socket; connections wait in its backlog until the libraries are imported.
+        address: its path, in a separate folder that the server removes at its end.
+        workflow: process id of the workflow, with which the server ends.
     """
 
     def __init__(self, listener: socket.socket, address: str, workflow: int) -> None:
@@ -115,11 +116,13 @@ class Server:
         self.ended, self.wake = socket.socketpair()
 
     def serve(self, libraries: Sequence[str]) -> None:
-        """Load the libraries, then answer until the workflow is gone, or clients have given the server up."""
+        """Import the libraries, then serve until the workflow ends or a client removes the socket."""
         job_runner.import_frozen(*libraries)
         for end in (self.listener, self.ended, self.wake):
             end.setblocking(False)
-        signal.signal(signal.SIGCHLD, lambda number, frame: None)  # a signal without handler wakes nobody
+        signal.signal(
+            signal.SIGCHLD, lambda number, frame: None
+        )  # without a handler, the signal does not wake `select`
         signal.set_wakeup_fd(self.wake.fileno())
         self.selector.register(self.ended, selectors.EVENT_READ, self._reap)
         self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
@@ -136,19 +139,19 @@ class Server:
     def _accept(self) -> None:
         try:
             connection, _ = self.listener.accept()
-        except BlockingIOError:  # a client that has given up
+        except BlockingIOError:  # the client has disconnected
             return
-        except OSError:  # too many open files: some are closed when a job ends
+        except OSError:  # too many open files: wait until jobs end
             time.sleep(0.1)
             return
         connection.setblocking(False)
-        client = _Client(connection, time.monotonic() + REQUEST_TIME)
+        client = _Client(connection, time.monotonic() + REQUEST_TIMEOUT)
         client.answer("ready")
         self.clients.add(client)
         self.selector.register(connection, selectors.EVENT_READ, partial(self._read, client))
 
     def _read(self, client: _Client) -> None:
-        if client not in self.clients:  # dropped since it became readable
+        if client not in self.clients:  # dropped after it became readable
             return
         try:
             data, descriptors, _, _ = socket.recv_fds(client.connection, 1 << 16, 2)
@@ -161,20 +164,19 @@ class Server:
             self._drop(client)
         elif client.job is None:
             client.received += data
-            if len(client.received) > LONGEST_REQUEST or client.missing() < 0:
+            if len(client.received) > MAX_REQUEST_SIZE or client.missing() < 0:
                 self._drop(client)
             elif client.missing() == 0:
                 self._start(client)
 
     def _start(self, client: _Client) -> None:
         request = client.request()
-        job = None if request is None or client.is_gone() else _fork()
-        if job is None:
+        if request is None or client.is_gone() or (job := _fork()) is None:
             self._drop(client)
             return
         if job == 0:
             self._run(client, request)
-        with suppress(OSError):  # the child does the same; whoever comes second may be refused
+        with suppress(OSError):  # the child does the same, and the second call may fail
             os.setpgid(job, job)
         client.job = job
         self.jobs[job] = client
@@ -183,20 +185,23 @@ class Server:
             os.close(client.descriptors.pop())
         client.answer(f"started {job}")
 
-    def _run(self, client: _Client, request: dict[str, object]) -> None:
-        """The child: runs the job and never returns."""
+    def _run(self, client: _Client, request: Request) -> None:
+        """Run the job in the child process; never returns."""
         status = 1
         try:
             os.setpgid(0, 0)
-            # The job ends with the server, however that ends.
+            # The job is killed if the server ends for any reason.
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for target, descriptor in zip((1, 2), client.descriptors, strict=True):
                 os.dup2(descriptor, target)
-            # Nothing of the server stays open here: clients must see that it has ended.
-            for end in (self.selector, self.listener, self.ended, self.wake, *self.clients):
+            # Close the server's sockets, so that clients notice when the server ends.
+            self.selector.close()
+            for end in (self.listener, self.ended, self.wake):
                 end.close()
+            for other in self.clients:
+                other.close()
             os.chdir(request["folder"])
             status = job_runner.execute(request)
         except OSError as error:
@@ -208,31 +213,31 @@ class Server:
                 os._exit(status)
 
     def _drop(self, client: _Client) -> None:
-        """End a connection, and the job behind it: its own process is gone, or never asked for anything."""
+        """Close a connection and kill its job: the client is gone, or has sent no valid request."""
         if client.job is not None:
             with suppress(ProcessLookupError):
                 os.killpg(client.job, signal.SIGKILL)
-        self._hang_up(client)
+        self._close(client)
 
     def _reap(self) -> None:
-        """Tell the clients of all jobs that have ended how they went."""
+        """Send exit statuses to the clients of all jobs that have ended."""
         self.ended.recv(4096)
         for job, client in list(self.jobs.items()):
-            found, status = os.waitpid(job, os.WNOHANG)
-            if found:
+            ended, status = os.waitpid(job, os.WNOHANG)
+            if ended:
                 del self.jobs[job]
                 if client in self.clients:
                     client.answer(str(os.waitstatus_to_exitcode(status)))
-                    self._hang_up(client)
+                    self._close(client)
 
-    def _hang_up(self, client: _Client) -> None:
+    def _close(self, client: _Client) -> None:
         self.clients.discard(client)
         self.selector.unregister(client.connection)
         client.close()
 
 
 def _fork() -> int | None:
-    """Like `os.fork`, but None where the system has no process to give."""
+    """Like `os.fork`, but returns None if the system cannot create a process."""
     try:
         return os.fork()
     except OSError:
@@ -243,8 +248,8 @@ def main(descriptor: str, address: str, workflow: str) -> None:
     """Serve on an inherited listening socket; see `Server`."""
     try:
         Server(socket.socket(fileno=int(descriptor)), address, int(workflow)).serve(LIBRARIES)
-    except ImportError as error:  # the jobs that need it say more
-        print(f"tokred: no worker ({error}): each job loads its libraries itself", file=sys.stderr)
+    except ImportError as error:  # the jobs that need the module report it
+        print(f"tokred: no worker ({error}): each job imports its libraries itself", file=sys.stderr)
     finally:
         shutil.rmtree(os.path.dirname(address), ignore_errors=True)
 

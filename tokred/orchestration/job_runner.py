@@ -1,10 +1,10 @@
-"""Run a job's function, in a process that has the slow libraries loaded already where there is one.
+"""Run a job's function, if possible in a fork of a process that has already imported the slow libraries.
 
-Importing torch and timm takes longer than many of the built-in study's jobs. While the workflow runs on one
-machine, a *worker* (`tokred.orchestration.fork_server`) imports them once; a job asks it to fork, and the
-copy runs the job's function. Each job is still a process of its own with its own outputs and log; it dies
-with the job's own process, and the worker dies with the workflow's. Without a worker (clusters, conda
-environments), and where anything is wrong with it, the job's own process runs the function.
+Importing torch and timm takes longer than many jobs of the built-in study. While the workflow runs on one
+machine, a *worker* (`tokred.orchestration.fork_server`) imports them once. Each job asks the worker to fork,
+and the child process runs the job's function, with outputs and log of its own. The child ends with the
+job's process, and the worker ends with the workflow. Without a worker (on clusters, in conda environments),
+or if it fails, the job's own process runs the function.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, NotRequired, TypedDict
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -34,46 +34,57 @@ VARIABLE = "TOKRED_WORKER"
 WORKFLOW_VARIABLE = "TOKRED_WORKFLOW"
 #: Environment variable with the study's hardware (`tokred.study.Hardware`) as JSON.
 HARDWARE = "TOKRED_HARDWARE"
-#: One thread a job, as Snakemake tells libraries.
+#: One thread per job, as Snakemake sets it for jobs.
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
-#: Seconds that a job waits for the worker to take it: the worker may still be loading its libraries.
-PATIENCE = 60.0
+#: Seconds that a job waits for the worker, which may still be importing libraries.
+WORKER_TIMEOUT = 60.0
+
+
+class Request(TypedDict):
+    """A job as JSON: the arguments of `run_job`, and the working folder for the worker."""
+
+    target: str
+    arguments: Mapping[str, Any]
+    log: str
+    threads: int
+    folder: NotRequired[str]
 
 
 class NoWorkerError(Exception):
-    """The job cannot run in the worker; the message says why."""
+    """The job cannot run in the worker; the message gives the reason."""
 
 
 def run_job(target: str, arguments: Mapping[str, object], log: str | Path, threads: int) -> None:
-    """Call `module:function` with JSON-like arguments; exits with a nonzero status where it fails.
+    """Call a function with JSON-like arguments; exits with a nonzero status if it fails.
 
     Args:
-        target: what to call.
+        target: "module:function".
         arguments: its keyword arguments.
-        log: file that gets the job's log messages, and the traceback of an error.
+        log: file for the job's log messages and the traceback of an error.
         threads: threads that the job may use.
     """
-    request = {"target": target, "arguments": arguments, "log": str(log), "threads": threads}
+    request: Request = {"target": target, "arguments": arguments, "log": str(log), "threads": threads}
     address = os.environ.get(VARIABLE)
     try:
         status = execute(request) if address is None else _delegate(address, request)
     except NoWorkerError as reason:
         if _workflow_is_gone():
             sys.exit(f"{target}: the workflow has ended")
-        status = execute(request, note=f"not in the worker ({reason}): this job loads its libraries itself")
+        status = execute(request, note=f"no worker ({reason}): this job imports its libraries itself")
     if status:
         sys.exit(status)
 
 
-def start(python: str = sys.executable) -> Popen | None:
-    """Start a worker in the background and tell this process's children about it; returns the worker.
+def start(python: str = sys.executable) -> Popen[bytes] | None:
+    """Start a worker in the background, and pass its address to child processes in the environment.
 
-    Where there can be none, this says so on stderr and returns None. Only on Linux: elsewhere a process that
-    has loaded such libraries cannot be relied on to fork.
+    Returns:
+        The worker's process; None, with a message on stderr, if it cannot start. None on other systems than
+        Linux, where forking is not reliable once such libraries are loaded.
     """
     if sys.platform != "linux":
         return None
@@ -82,7 +93,7 @@ def start(python: str = sys.executable) -> Popen | None:
         with listener:
             process = _serve(python, listener, address)
     except OSError as error:
-        print(f"tokred: no worker ({error}): each job loads its libraries itself", file=sys.stderr)
+        print(f"tokred: no worker ({error}): each job imports its libraries itself", file=sys.stderr)
         return None
     os.environ[VARIABLE] = f"{python}:{process.pid}:{address}"
     os.environ[WORKFLOW_VARIABLE] = str(os.getpid())
@@ -90,7 +101,7 @@ def start(python: str = sys.executable) -> Popen | None:
 
 
 def _workflow_is_gone() -> bool:
-    """Whether the worker ended because the workflow did, for which nobody needs to work any more."""
+    """Whether the workflow has ended, and with it the worker: then the job must not run any more."""
     try:
         os.kill(int(os.environ.get(WORKFLOW_VARIABLE, os.getpid())), 0)
     except ProcessLookupError:
@@ -101,11 +112,11 @@ def _workflow_is_gone() -> bool:
 
 
 def _listen() -> tuple[socket.socket, str]:
-    """A listening socket, and its path in a new folder that other users cannot enter.
+    """A listening Unix socket, and its path in a new folder without access for other users.
 
     Raises:
-        OSError: there is no place for one: such paths have at most 107 bytes, and not every file system
-            has sockets.
+        OSError: no socket could be made. Paths have at most 107 bytes, and not all file systems support
+            sockets.
     """
     for parent in (tempfile.gettempdir(), "/tmp"):
         folder = tempfile.mkdtemp(prefix="tokred-", dir=parent)
@@ -117,15 +128,15 @@ def _listen() -> tuple[socket.socket, str]:
         except OSError as error:
             listener.close()
             shutil.rmtree(folder)
-            refused = OSError(f"{address}: {error}")
-    raise refused
+            failure = OSError(f"{address}: {error}")
+    raise failure
 
 
-def _serve(python: str, listener: socket.socket, address: str) -> Popen:
-    """Start the process that serves on a socket."""
+def _serve(python: str, listener: socket.socket, address: str) -> Popen[bytes]:
+    """Start the worker process, which listens on a socket."""
     import subprocess
 
-    # -P: modules of the working folder must not stand in for the libraries.
+    # -P: modules in the working folder must not shadow the libraries.
     command = [
         python,
         "-P",
@@ -140,16 +151,16 @@ def _serve(python: str, listener: socket.socket, address: str) -> Popen:
         env={**os.environ, **ONE_THREAD},
         stdin=subprocess.DEVNULL,
         pass_fds=[listener.fileno()],
-        # A session of its own: an interrupt from the keyboard is for the workflow, which ends the worker.
+        # In a separate session: a keyboard interrupt is for the workflow, which then ends the worker.
         start_new_session=True,
     )
 
 
 def import_frozen(*modules: str) -> None:
-    """Import modules with the cyclic garbage collector off, which would take a seventh of the time.
+    """Import modules with the cyclic garbage collector disabled, then call `gc.freeze()`.
 
-    Then `gc.freeze()`: collections leave the imported objects alone, so that forked children go on sharing
-    their memory pages.
+    Collections during imports take a seventh of the time and free nothing. Frozen objects are not touched by
+    later collections, so that forked children keep sharing their memory pages (copy-on-write).
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -162,21 +173,21 @@ def import_frozen(*modules: str) -> None:
             gc.enable()
 
 
-def _delegate(worker: str, request: Mapping[str, object]) -> int:
-    """Have the worker run the request on this process's terminal; returns its exit status.
+def _delegate(worker: str, request: Request) -> int:
+    """Run a request in the worker, with this process's standard output and error; returns the exit status.
 
     Args:
-        worker: value of the environment variable.
+        worker: value of the environment variable `VARIABLE`.
 
     Raises:
-        NoWorkerError: nothing of the request has been run, or what ran has been ended.
+        NoWorkerError: the request was not run, or its process has been killed.
     """
     prefix = f"{sys.executable}:"
     if not worker.startswith(prefix):
-        raise NoWorkerError(f"it is of another Python: {worker}")
+        raise NoWorkerError(f"it runs another Python: {worker}")
     _, _, address = worker.removeprefix(prefix).partition(":")
     with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rb") as answers:
-        job = _hand_over(request, address, connection, answers)
+        job = _submit(request, address, connection, answers)
         connection.settimeout(None)
         status = answers.readline()
     if not status:
@@ -188,38 +199,40 @@ def _delegate(worker: str, request: Mapping[str, object]) -> int:
     return abs(int(status))
 
 
-def _hand_over(
-    request: Mapping[str, object], address: str, connection: socket.socket, answers: IO[bytes]
-) -> int:
-    """Send the worker a request; returns the process group that runs it."""
+def _submit(request: Request, address: str, connection: socket.socket, answers: IO[bytes]) -> int:
+    """Send a request to the worker; returns the process group that runs it."""
     message = json.dumps({**request, "folder": os.getcwd()}).encode()
-    connection.settimeout(PATIENCE)
+    connection.settimeout(WORKER_TIMEOUT)
     try:
         if os.stat(address).st_uid != os.getuid():
-            raise NoWorkerError(f"{address} is another user's")
+            raise NoWorkerError(f"{address} belongs to another user")
         connection.connect(address)
-        if not answers.readline():  # "ready": until then the worker may be loading, and holds nothing of ours
-            raise NoWorkerError("it ended before it took the job")
+        if (
+            not answers.readline()
+        ):  # "ready": before, the worker may still be importing and has received nothing
+            raise NoWorkerError("it ended before it accepted the job")
         socket.send_fds(connection, [len(message).to_bytes(8)], [1, 2])
         connection.sendall(message)
         started = answers.readline()
     except TimeoutError:
         with suppress(OSError):
-            os.unlink(address)  # no other job shall wait for it; the worker ends when it sees that
-        raise NoWorkerError(f"{address}: no answer in {PATIENCE:g} s") from None
+            os.unlink(address)  # no other job should wait; the worker ends when its socket is gone
+        raise NoWorkerError(f"{address}: no answer in {WORKER_TIMEOUT:g} s") from None
     except OSError as error:
         raise NoWorkerError(f"{address}: {error}") from None
     if not started:
-        raise NoWorkerError("it could not take the job")
+        raise NoWorkerError("it could not start the job")
     return int(started.removeprefix(b"started "))
 
 
-def execute(request: Mapping[str, object], note: str | None = None) -> int:
-    """Run a request in this process; errors go to the log in full and to stderr in one line.
+def execute(request: Request, note: str | None = None) -> int:
+    """Run a request in this process; returns the exit status.
+
+    The traceback of an error goes to the log, its message to stderr.
 
     Args:
         request: the arguments of `run_job`.
-        note: first line of the log.
+        note: a warning for the first line of the log.
     """
     log = Path(request["log"])
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What Snakemake prints when a job starts: a sentence with the labels that figures use."""
+"""Messages that Snakemake prints when a job starts: a phrase with the labels of figures."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ _SPLITS = {"train": "training", "test": "test"}
 
 
 class Message(str):
-    """The `message:` of every rule; the name `TELL` of the Snakefile must be the study's `Messages`.
+    """The `message:` of every rule; the name `MESSAGES` of the Snakefile must be the study's `Messages`.
 
-    Snakemake takes no function there. It formats this text when a job starts, with the rule's name and its
-    wildcards ("name=value,name=value"). Instead of a rule's message, a dry run shows its files and resources.
+    Snakemake accepts no function there. It formats this text when a job starts, with the rule's name and
+    wildcards ("name=value,name=value"). In a dry run it counts as empty, so that Snakemake shows files and
+    resources instead.
 
     Args:
-        is_dry_run: says whether this is a dry run, which is not known yet when rules are read.
+        is_dry_run: returns whether this is a dry run, which is not known yet when rules are parsed.
     """
 
+    _is_dry_run: Callable[[], bool]
+
     def __new__(cls, is_dry_run: Callable[[], bool]) -> Message:
-        message = super().__new__(cls, "{TELL:{rule}({wildcards})}")
+        message = super().__new__(cls, "{MESSAGES:{rule}({wildcards})}")
         message._is_dry_run = is_dry_run
         return message
 
@@ -62,53 +65,54 @@ class Messages:
         if table is None:
             return _OF_RULES[rule](self, wildcards)
         names = [part.strip("{}") for part in table.slice.split("/") if part]
-        told = ", ".join(self._label(name, wildcards[name]) for name in names)
-        return f"{table.does}: {told}" if told else f"{table.does} of study {self._study.study}"
+        slice_ = ", ".join(self._label(name, wildcards[name]) for name in names)
+        return f"{table.does}: {slice_}" if slice_ else f"{table.does} of study {self._study.study}"
 
     def _label(self, wildcard: str, value: str) -> str:
         labels = {"dataset": self._datasets, "backbone": self._backbones}
         return labels[wildcard][value] if wildcard in labels else f"{wildcard.replace('_', ' ')} {value}"
 
-    def _model(self, given: Mapping[str, str]) -> str:
+    def _model(self, wildcards: Mapping[str, str]) -> str:
         """The method and keep rate, the data set and the backbone of a run."""
         model = "the unreduced model"
-        if given["method"] != UNREDUCED:
-            percent = float(Fraction(given["keep_rate"]) * 100)
-            model = f"{METHODS[given['method']].plain_label} at {percent:g} %"
-        where = self._label("dataset", given["dataset"]), self._label("backbone", given["backbone"])
-        return f"{model} on {', '.join(where)}"
+        if wildcards["method"] != UNREDUCED:
+            percent = float(Fraction(wildcards["keep_rate"]) * 100)
+            model = f"{METHODS[wildcards['method']].plain_label} at {percent:g} %"
+        labels = self._label("dataset", wildcards["dataset"]), self._label("backbone", wildcards["backbone"])
+        return f"{model} on {', '.join(labels)}"
 
-    def _train(self, given: Mapping[str, str]) -> str:
-        return f"Fine-tune {self._model(given)}, seed {given['seed']}"
+    def _train(self, wildcards: Mapping[str, str]) -> str:
+        return f"Fine-tune {self._model(wildcards)}, seed {wildcards['seed']}"
 
-    def _extract(self, given: Mapping[str, str]) -> str:
-        return f"Extract patterns and features of {self._model(given)}, seed {given['seed']}"
+    def _extract(self, wildcards: Mapping[str, str]) -> str:
+        return f"Extract patterns and features of {self._model(wildcards)}, seed {wildcards['seed']}"
 
-    def _prepare(self, given: Mapping[str, str]) -> str:
-        return f"Prepare the {_SPLITS[given['split']]} split of {self._label('dataset', given['dataset'])}"
+    def _prepare(self, wildcards: Mapping[str, str]) -> str:
+        dataset = self._label("dataset", wildcards["dataset"])
+        return f"Prepare the {_SPLITS[wildcards['split']]} split of {dataset}"
 
-    def _pretrain(self, given: Mapping[str, str]) -> str:
-        return f"Pretrain {self._label('backbone', given['backbone'])} from scratch"
+    def _pretrain(self, wildcards: Mapping[str, str]) -> str:
+        return f"Pretrain {self._label('backbone', wildcards['backbone'])} from scratch"
 
-    def _try(self, given: Mapping[str, str]) -> str:
-        known = {OF_FIRST: "the setting of the first data set", OF_BASELINE: "the unreduced model's setting"}
-        setting = known.get(given["trial"], f"setting {given['trial']}")
-        return f"Try {setting} for {self._model(given)}"
+    def _try(self, wildcards: Mapping[str, str]) -> str:
+        named = {OF_FIRST: "the setting of the first data set", OF_BASELINE: "the unreduced model's setting"}
+        setting = named.get(wildcards["trial"], f"setting {wildcards['trial']}")
+        return f"Try {setting} for {self._model(wildcards)}"
 
-    def _choose(self, given: Mapping[str, str]) -> str:
-        return f"Choose the setting of {self._model(given)}"
+    def _choose(self, wildcards: Mapping[str, str]) -> str:
+        return f"Choose the setting of {self._model(wildcards)}"
 
     def _of_study(self, does: str) -> str:
         return f"{does} of study {self._study.study}"
 
 
-def _draw(messages: Messages, given: Mapping[str, str]) -> str:
-    ((kind, name),) = given.items()
+def _draw(messages: Messages, wildcards: Mapping[str, str]) -> str:
+    ((kind, name),) = wildcards.items()
     return f"{'Draw' if kind == 'figure' else 'Make'} {ARTIFACTS[name].label}"
 
 
 def _study(does: str) -> Callable[[Messages, Mapping[str, str]], str]:
-    return lambda messages, given: messages._of_study(does)
+    return lambda messages, wildcards: messages._of_study(does)
 
 
 _OF_RULES: dict[str, Callable[[Messages, Mapping[str, str]], str]] = {
@@ -120,12 +124,12 @@ _OF_RULES: dict[str, Callable[[Messages, Mapping[str, str]], str]] = {
     "table": _draw,
     "try_setting": Messages._try,
     "choose_setting": Messages._choose,
-    "claims": _study("Check the paper's findings in the results"),
-    "lineage": _study("List the code behind the results"),
+    "claims": _study("Check the findings of the paper in the results"),
+    "lineage": _study("List the code that made the results"),
     "scale": _study("Estimate the cost"),
     "explorer": _study("Build the explorer"),
-    "collect_settings": _study("Collect the settings that were found by the search"),
+    "collect_settings": _study("Collect the settings that the search has chosen"),
     "search": _study("Finish the search"),
     "all": _study("Finish all results"),
-    "benchmarks": lambda messages, given: "Measure speed, memory and storage",
+    "benchmarks": lambda messages, wildcards: "Measure speed, memory and storage",
 }

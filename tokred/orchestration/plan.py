@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tokred import fingerprint
 from tokred.artifacts.registry import ARTIFACTS
@@ -19,8 +19,8 @@ from tokred.data.layout import check_root
 from tokred.files import visible_files
 from tokred.methods.registry import METHODS
 from tokred.models import shipped
-from tokred.orchestration import resources
 from tokred.orchestration.provenance import facts, installed
+from tokred.orchestration.resources import PreparationEstimate, ResourceEstimate, rows
 from tokred.orchestration.rule_code import LOOKS, RuleCode, facts_of_methods, facts_of_metrics
 from tokred.orchestration.snakefile import StudyError, explain_errors
 from tokred.run import UNREDUCED, Run
@@ -32,6 +32,9 @@ from tokred.study.hyperparameters import OWN, PUBLISHED
 from tokred.study.parts import Dataset
 from tokred.study.study import Study
 from tokred.tables.registry import HYPERPARAMETERS, OTHER_STUDY, TABLES, TEST_IMAGES, ResultTable
+
+if TYPE_CHECKING:
+    from tokred.data.resize import Framing
 
 Wildcards = Mapping[str, str]
 #: Paths of a job's inputs: a file, or a list of files, by name.
@@ -64,7 +67,9 @@ class Plan:
         self.logs = f"{self.results}/logs"
         self.config = study.model_dump(mode="json", exclude_unset=True, exclude=_NO_RESULTS)
         self.code = RuleCode(installed())
-        self.artifacts = [name for name, entry in ARTIFACTS.items() if entry.obstacle(self.view) is None]
+        self.artifacts = [
+            name for name, entry in ARTIFACTS.items() if entry.unavailable_reason(self.view) is None
+        ]
         self.image_size = max(study.settings.backbones[name].image_size for name in study.backbones)
         self._runs = sorted(study.runs())
         self._known_runs = set(self._runs)
@@ -74,7 +79,7 @@ class Plan:
     def wildcard_constraints(self) -> dict[str, str]:
         """Regular expression of each wildcard."""
         kinds = {kind: [a.name for a in ARTIFACTS.values() if a.kind == kind] for kind in ("figure", "table")}
-        names = {
+        names: dict[str, Iterable[str]] = {
             "dataset": self.study.settings.datasets,
             "backbone": self.study.settings.backbones,
             "method": METHODS,
@@ -128,7 +133,7 @@ class Plan:
                 check_root(options["root"])
         return []
 
-    def framing_of(self, dataset: str) -> dict[str, float | None]:
+    def framing_of(self, dataset: str) -> Framing:
         """The part of an image that backbones see: "size" in pixels, and "crop_pct".
 
         Images in memory have the backbones' size, and are never cropped.
@@ -137,7 +142,7 @@ class Plan:
         crops = [access.crop_pct for access in accesses if access.source == "stream"]
         return {"size": self.image_size, "crop_pct": crops[0] if crops else None}
 
-    def framings(self) -> dict[str, dict[str, float | None]]:
+    def framings(self) -> dict[str, Framing]:
         """`framing_of` the data sets with images of other sizes than the backbones'."""
         names, backbones = self.study.datasets, self.study.backbones
         streamed = [n for n in names if any(self.images_of(n, b).source == "stream" for b in backbones)]
@@ -324,9 +329,9 @@ class Plan:
 
     def artifact_inputs(self, name: str) -> Inputs:
         """Files of each table that an artifact needs; StudyError where the study cannot have it."""
-        obstacle = ARTIFACTS[name].obstacle(self.view)
-        if obstacle is not None:
-            raise StudyError(obstacle)
+        reason = ARTIFACTS[name].unavailable_reason(self.view)
+        if reason is not None:
+            raise StudyError(reason)
         return {table: self.files(table) for table in ARTIFACTS[name].needs}
 
     def drawing(self, name: str) -> dict[str, Any]:
@@ -392,18 +397,22 @@ class Plan:
         adapters = sorted({self.dataset_of(name).adapter for name in self.study.datasets})
         return self.code.scale([UNREDUCED, *self.view.methods], adapters)
 
-    # Requirements
+    # Resources
 
-    def training_load(self, wildcards: Wildcards, inputs: Mapping[str, Any], gpus: Gpus) -> resources.Load:
-        """The work of one training."""
+    def training_estimate(
+        self, wildcards: Wildcards, inputs: Mapping[str, Any], gpus: Gpus
+    ) -> ResourceEstimate:
+        """Resources of a training."""
         run = self.run_of(wildcards)
         training = self.training_of(run)
-        return self.load_of(run, inputs["train"], training.epochs, training.batch_size, gpus)
+        return self.estimate_of(run, inputs["train"], training.epochs, training.batch_size, gpus)
 
-    def pretraining_load(self, wildcards: Wildcards, inputs: Mapping[str, Any], gpus: Gpus) -> resources.Load:
-        """The work of training a backbone from scratch, in one process, on images made as they are needed."""
+    def pretraining_estimate(
+        self, wildcards: Wildcards, inputs: Mapping[str, Any], gpus: Gpus
+    ) -> ResourceEstimate:
+        """Resources of training a backbone from scratch: one process, and images generated on demand."""
         recipe = self.recipe_of(wildcards["backbone"])
-        return resources.Load(
+        return ResourceEstimate(
             images=recipe.steps * recipe.batch_size,
             epochs=1,
             batch_size=recipe.batch_size,
@@ -413,24 +422,26 @@ class Plan:
             gpus=gpus(1),
         )
 
-    def extraction_load(self, wildcards: Wildcards, inputs: Mapping[str, Any], gpus: Gpus) -> resources.Load:
-        """The work of one pass over the test split, in one process."""
+    def extraction_estimate(
+        self, wildcards: Wildcards, inputs: Mapping[str, Any], gpus: Gpus
+    ) -> ResourceEstimate:
+        """Resources of one pass over the test split, in one process."""
         run, batch_size = self.run_of(wildcards), self.study.evaluation_batch_size
-        return self.load_of(run, inputs["test"], 1, batch_size, gpus, alone=True)
+        return self.estimate_of(run, inputs["test"], 1, batch_size, gpus, alone=True)
 
-    def load_of(
+    def estimate_of(
         self, run: Run, table: str, epochs: int, batch_size: int, gpus: Gpus, *, alone: bool = False
-    ) -> resources.Load:
-        """The work of a job that passes the images of a table through the network of a run.
+    ) -> ResourceEstimate:
+        """Resources of a job that passes the images of a table through the network of a run.
 
         Args:
-            alone: in one process, whatever the study's hardware is.
+            alone: whether it has one process, whatever the study's hardware is.
         """
         hardware = self.study.hardware
         if alone:
             hardware = hardware.model_copy(update={"processes": 1, "nodes": 1})
-        return resources.Load(
-            images=resources.rows(table),
+        return ResourceEstimate(
+            images=rows(table),
             epochs=epochs,
             batch_size=batch_size,
             backbone=self.study.settings.backbones[run.backbone],
@@ -439,12 +450,12 @@ class Plan:
             gpus=gpus(hardware.processes * hardware.nodes),
         )
 
-    def preparation_load(self, wildcards: Wildcards, threads: int) -> resources.Preparation:
-        """The work of preparing a split of a data set."""
-        return resources.Preparation(self.reads_files(wildcards), threads)
+    def preparation_estimate(self, wildcards: Wildcards, threads: int) -> PreparationEstimate:
+        """Resources of preparing a split of a data set."""
+        return PreparationEstimate(self.reads_files(wildcards), threads)
 
     def reads_files(self, wildcards: Wildcards) -> bool:
-        """Whether a data set's images are files of the user's; otherwise they are generated."""
+        """Whether the images of a data set are files of the user; otherwise they are generated."""
         return "root" in self.study.options_of(self.dataset_of(wildcards["dataset"]))
 
 

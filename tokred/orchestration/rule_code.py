@@ -1,9 +1,9 @@
-"""What each rule of the workflow runs, and the fingerprint of that code (`tokred.orchestration.provenance`).
+"""The function that each rule of the workflow runs, and fingerprints of its code.
 
-A stage is a rule, or the part of it that is one method's or one data set adapter's own: a method that changes
-has its own models trained anew. Registries are declared here once: whose code a rule runs (`METHODS=[...]`;
-empty where it only reads what the registry says, which the rule has among its `params`).
-"""
+Fingerprints (`tokred.orchestration.provenance`) are by stage: a rule, or the part of a rule's code that
+belongs to one method or one data set adapter, so that a changed method retrains only its own models. This
+module also declares for each rule the registries' entries whose code it runs (`METHODS=[...]`; empty if the
+rule only reads other fields of entries, which are then in its `params`)."""
 
 from __future__ import annotations
 
@@ -35,69 +35,69 @@ JOBS = {
     "scale": "tokred.orchestration.cost:write",
     "benchmarks": "benchmarks.job:measure",
 }
-#: The function that makes result tables by calling that of their entry in `tokred.tables.registry`.
+#: The function that makes result tables, by calling the target of their entry in `tokred.tables.registry`.
 MAKE_TABLE = "tokred.comparison.job:make"
-#: What the registries say for figures and tables alone.
+#: Fields of registries' entries that only figures and tables show.
 LOOKS = ("label", "color", "marker")
-#: Names of the metrics that are computed for each table of comparisons.
+#: Names of the metrics in each table of comparisons.
 TABLE_METRICS = {name: table.metrics for name, table in TABLES.items() if table.metrics}
 
 
 class RuleCode:
-    """The code behind the rules.
+    """Fingerprints of the rules' code.
 
     Args:
-        package: where it is.
+        package: the package with the code.
     """
 
     def __init__(self, package: Package) -> None:
         self._package = package
 
     def prepare(self, adapter: str) -> Stages:
-        """Of a data set's preparation."""
+        """Code that prepares a data set."""
         own = self._package.code(*ADAPTERS[adapter].code, ADAPTERS=[])
         return {"prepare": self._of("prepare", ADAPTERS=[]), f"prepare {adapter}": own}
 
     def run(self, stage: str, method: str) -> Stages:
-        """Of what a model goes through: "pretrain", "train", "extract" or "try_setting"."""
+        """Code of a stage of one model: "pretrain", "train", "extract" or "try_setting"."""
         own = self._package.code(*METHODS[method].code, METHODS=[])
         return {stage: self._of(stage, METHODS=[]), f"{stage} {method}": own}
 
     def make(self, rule: str) -> Stages:
-        """Of the result tables that a rule makes."""
+        """Code that makes the result tables of a rule."""
         made = {name: table for name, table in TABLES.items() if table.rule == rule}
         first = next(iter(made.values()))
         registries = {"METHODS": [], "ADAPTERS": [], "METRICS": first.metrics, "TABLES": list(made)}
         return {rule: self._package.code(MAKE_TABLE, first.target, **registries)}
 
     def collect_settings(self) -> Stages:
-        """Of the result of a search."""
+        """Code that collects the settings of a search."""
         return {"collect_settings": self._of("collect_settings", METHODS=[], ADAPTERS=[])}
 
     def choose_setting(self) -> str:
-        """Of the choice among trials."""
+        """Code that chooses among trials."""
         return self._of("choose_setting")
 
     def render(self, artifact: str) -> str:
-        """Of a figure or table."""
+        """Code that draws a figure or makes a table."""
         entry = ARTIFACTS[artifact]
         read = {"ARTIFACTS": [artifact], "TABLES": entry.needs}
         return self._of(entry.kind, METHODS=[], METRICS=[], **read)
 
     def claims(self) -> str:
-        """Of the verdicts on all claims."""
+        """Code that decides all claims."""
         return self._of("claims", METHODS=[], METRICS=[], TABLES=CLAIMED)
 
     def explorer(self) -> str:
-        """Of the explorer's data; its page is made of other files besides."""
+        """Code of the explorer's data; the page consists of further files."""
         return self._of("explorer", METHODS=[])
 
     def lineage(self) -> str:
-        """Of the page that says which code made what."""
+        """Code that lists which code made which tables."""
         return self._of("lineage")
 
     def scale(self, methods: Iterable[str], adapters: Iterable[str]) -> str:
-        """Of the costs of a study with some methods and data sets."""
+        """Code that estimates the cost of a study with some methods and data set adapters."""
         return self._of("scale", METHODS=methods, ADAPTERS=adapters)
 
     def _of(self, rule: str, **entries: Iterable[str]) -> str:
@@ -105,11 +105,11 @@ class RuleCode:
 
 
 def facts_of_methods(names: Iterable[str], without: Iterable[str] = ()) -> dict[str, dict[str, object]]:
-    """What the registry says of some methods."""
+    """Registry entries of some methods, as plain values."""
     return {name: facts(METHODS[name], without) for name in names}
 
 
 def facts_of_metrics(tables: Iterable[str], without: Iterable[str] = ()) -> dict[str, dict[str, object]]:
-    """What the registry says of the metrics in some tables."""
+    """Registry entries of the metrics in some tables, as plain values."""
     names = dict.fromkeys(name for table in tables for name in metrics_in(TABLES[table]))
     return {name: facts(METRICS[name], without) for name in names}

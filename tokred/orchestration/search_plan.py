@@ -1,4 +1,4 @@
-"""What the workflow does for a hyperparameter search: trials, paths, inputs and parameters of its jobs."""
+"""The jobs of a hyperparameter search: paths, inputs and arguments."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
-from tokred.orchestration import resources
 from tokred.orchestration.plan import Gpus, Inputs, Plan, Wildcards
+from tokred.orchestration.resources import ResourceEstimate
 from tokred.orchestration.snakefile import StudyError, explain_errors
 from tokred.search import plan as search
 from tokred.search.plan import OF_BASELINE, OF_FIRST, Cell
 from tokred.study.search import SEARCHED, Setting
 
-#: Path of a model whose settings are searched, and of a trial of it.
+#: Path of a model whose settings are searched, and of one of its trials.
 CELL = "{dataset}/{backbone}/{method}/{keep_rate}"
 TRIAL = f"{CELL}/{{trial}}"
 #: Regular expression of a trial's name.
@@ -25,7 +25,7 @@ class SearchPlan:
     """The jobs of a study's search.
 
     Attributes:
-        folder: of its results.
+        folder: folder of its results.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -34,9 +34,9 @@ class SearchPlan:
 
     @cached_property
     def trials(self) -> search.Plan:
-        """The trials by model; StudyError where the study has no search, or cannot make it.
+        """The trials by model; StudyError if the study has no search, or an impossible one.
 
-        Checked only here: whoever runs a part of a study shall not have to fit its search to the part.
+        It is checked only on use, so that a part of a study can run without adapting its search.
         """
         if self._study.search is None:
             raise StudyError(f"study {self._study.study!r} has no key `search`: see docs/search.md")
@@ -45,14 +45,14 @@ class SearchPlan:
         return search.plan(self._study)
 
     def cell_of(self, wildcards: Wildcards) -> Cell:
-        """The model of the search that wildcards name; StudyError where it has no such model."""
+        """The model of the search that wildcards name; StudyError if the search has no such model."""
         cell = Cell(wildcards["dataset"], wildcards["method"], wildcards["keep_rate"])
         if cell not in self.trials or wildcards["backbone"] != search.backbone(self._study):
             raise StudyError(f"the search of study {self._study.study!r} has no model {_path(wildcards)}")
         return cell
 
     def files_of(self, cell: Cell) -> list[str]:
-        """Histories of all trials of a model, in the order of preference among equals."""
+        """Histories of all trials of a model; of equally good trials, the first one is chosen."""
         return [self._file(cell, f"history/{TRIAL}.parquet", trial=name) for name in self.trials[cell]]
 
     def all_files(self) -> list[str]:
@@ -60,10 +60,11 @@ class SearchPlan:
         return [file for cell in self.trials for file in self.files_of(cell)]
 
     def trial_inputs(self, wildcards: Wildcards) -> Inputs:
-        """Tables and weights of a trial, and the setting that it takes from another model."""
+        """Tables and weights of a trial, and the file of a setting that was chosen for another model."""
         cell = self.cell_of(wildcards)
         files: Inputs = {"train": self._plan.image_table(cell.dataset, "train")}
         files |= self._plan.pretrained_weights(wildcards["backbone"])
+        assert self._study.search is not None  # `cell_of` has checked it
         if self._study.search.select_on == "test":
             files["test"] = self._plan.image_table(cell.dataset, "test")
         tried = self._tried(wildcards)
@@ -72,7 +73,7 @@ class SearchPlan:
         return files
 
     def trial(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Values of a `TrialJob`, but for files and hardware."""
+        """Values of a `TrialJob` except files and hardware."""
         cell, tried = self.cell_of(wildcards), self._tried(wildcards)
         run = search.run_in_study(self._study, cell)
         return {
@@ -86,21 +87,21 @@ class SearchPlan:
         }
 
     def choice(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Arguments of `tokred.search.choice.choose`, but for its files.
+        """Arguments of `tokred.search.choice.choose` except files.
 
-        The names are in order, which decides between equals; to Snakemake the inputs are a set.
+        The order of the names decides between equally good trials; Snakemake treats inputs as a set.
         """
         cell = self.cell_of(wildcards)
         return {"names": list(self.trials[cell]), "last": search.takes_last(self._study, cell)}
 
-    def trial_load(self, wildcards: Wildcards, inputs: Mapping[str, Any], gpus: Gpus) -> resources.Load:
-        """The work of one trial."""
+    def trial_estimate(self, wildcards: Wildcards, inputs: Mapping[str, Any], gpus: Gpus) -> ResourceEstimate:
+        """Resources of a trial."""
         cell = self.cell_of(wildcards)
         training, run = search.training(self._study, cell), search.run_in_study(self._study, cell)
-        return self._plan.load_of(run, inputs["train"], training.epochs, training.batch_size, gpus)
+        return self._plan.estimate_of(run, inputs["train"], training.epochs, training.batch_size, gpus)
 
     def _tried(self, wildcards: Wildcards) -> Setting | Cell:
-        """What a trial tries: a setting, or the one that is chosen for another model."""
+        """The setting of a trial, or the model whose chosen setting it takes."""
         options = self.trials[self.cell_of(wildcards)]
         if wildcards["trial"] not in options:
             raise StudyError(f"the search of study {self._study.study!r} has no trial {_path(wildcards)}")

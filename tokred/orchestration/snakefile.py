@@ -1,4 +1,4 @@
-"""Small things that the Snakefile needs and Snakemake does not have."""
+"""Functions for the Snakefile: errors without tracebacks, the environment of jobs, a scheduler setting."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from tokred.settings import Hardware
 
 
-class StudyError(WorkflowError):
-    """A mistake in a study or in what was asked of it; Snakemake prints the message without lines of code."""
+class StudyError(WorkflowError):  # type: ignore[misc] # Snakemake has no types
+    """An error in a study or in a requested target; Snakemake prints the message without lines of code."""
 
-    # Snakemake reads the lines from here.
+    # Snakemake takes the lines of code from the traceback.
     __traceback__ = property(lambda self: None, lambda self, value: None)
 
 
 @contextmanager
 def explain_errors() -> Iterator[None]:
-    """Turn a ValueError into a message without a traceback."""
+    """Context that turns a ValueError into a StudyError, which is printed without a traceback."""
     try:
         yield
     except ValueError as error:
@@ -34,25 +34,25 @@ def explain_errors() -> Iterator[None]:
 
 
 def prepare_environment(folder: str, hardware: Hardware) -> None:
-    """Set the environment variables of all jobs; called wherever the Snakefile is read, on clusters as well.
+    """Set environment variables for all jobs; called whenever the Snakefile is read, also on cluster nodes.
 
     Args:
-        folder: its package is imported, in whatever environment a job runs.
-        hardware: of the study. A parameter of the rules would rerun jobs where it changes.
+        folder: the repository; jobs import its package in any conda environment.
+        hardware: of the study. As a parameter of rules, it would rerun jobs when it changes.
     """
     os.environ[HARDWARE] = hardware.model_dump_json()
-    # Text, names of files and messages are UTF-8 in every job, whatever the locale.
+    # Text, file names and messages are UTF-8 in every job, independent of the locale.
     os.environ["PYTHONUTF8"] = "1"
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, before]))
 
 
-def drop_default_job_rate_limit(workflow: Workflow) -> None:
-    """Run without the command line's default limit of 100 started jobs per second; another limit stays.
+def disable_default_job_rate_limit(workflow: Workflow) -> None:
+    """Remove the command line's default limit of 100 started jobs per second; other limits stay.
 
-    With a limit, Snakemake 9 selects jobs once per second for every job that has ended, as long as any are
-    ready: docs/snakemake-scheduler.md. To be called at the workflow's start (`onstart`). A Snakemake without
-    this limit, or whose scheduler keeps it elsewhere, is left as it is.
+    With a limit, Snakemake 9 runs the scheduler once per second for every job that has ended, as long as
+    jobs are ready (docs/snakemake-scheduler.md). To be called when the workflow starts (`onstart`).
+    Versions of Snakemake without this attribute are left unchanged.
     """
     limit = getattr(workflow.scheduling_settings, "max_jobs_per_timespan", None)
     if limit is None or (limit.max_jobs, limit.timespan) != (100, 1):

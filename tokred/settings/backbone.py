@@ -35,8 +35,8 @@ class Backbone(Strict):
         "(downloaded once; offline with HF_HUB_OFFLINE=1); or a safetensors file with timm's names",
     )
 
-    pretrained_on: str | None = Field(
-        None, description="adapter of the data set whose classes the classifier predicts"
+    pretrained_on: str | list[str] | None = Field(
+        None, description="adapters of the data sets whose classes the pretrained classifier predicts"
     )
 
     @model_validator(mode="before")

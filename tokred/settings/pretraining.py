@@ -36,7 +36,7 @@ class Recipe(Strict):
         3, description="first block (counted from 0) whose attention is guided, with all later ones"
     )
     squared_distance: PositiveFloat | None = Field(
-        0.01,
+        0.05,
         description="scale of the residual stream after training: the mean squared distance from an object "
         "token to its five nearest tokens, divided by D; null: as trained",
     )

@@ -28,7 +28,7 @@ from tokred.files import atomic_path, set_aside
 from tokred.models.factory import build_vit
 from tokred.models.observation import Observation, observed
 from tokred.models.weights import round_to_half, save_weights
-from tokred.runtime.device import keep_freed_memory, resolve
+from tokred.runtime.device import raise_malloc_thresholds, resolve
 from tokred.settings import Backbone, Hardware
 from tokred.settings.jobs import PretrainJob, takes
 from tokred.settings.pretraining import Recipe
@@ -97,7 +97,11 @@ class Pretrainer:
         blocks = range(self.recipe.guided_from, len(self.vit.blocks))
         totals, started = torch.zeros(2, device=self.device), time.monotonic()
         with observed(self.vit, blocks if self.recipe.attention_guidance else ()) as observations:
-            for batch in tqdm(batches, "pretraining", self.recipe.steps, initial=self.step, leave=False):
+            # No bar where standard error is a log file.
+            steps_left = tqdm(
+                batches, "pretraining", self.recipe.steps, initial=self.step, leave=False, disable=None
+            )
+            for batch in steps_left:
                 rate = self._set_learning_rate()
                 totals += self._update(*self._losses(batch, observations))
                 self.step += 1
@@ -188,7 +192,7 @@ def pretrain(job: PretrainJob) -> None:
     Raises:
         ValueError: the backbone's image size is not that of `digits`.
     """
-    keep_freed_memory()
+    raise_malloc_thresholds()
     run, backbone = job.run, job.model.backbone
     if backbone.image_size != synthetic.SIZE:
         raise ValueError(

@@ -1,15 +1,15 @@
-/* The study's data, as the page carries them. */
+/* The study's data, embedded in the page. */
 export const DATA = JSON.parse(document.getElementById("data").textContent);
 export const [ROWS, COLUMNS] = DATA.grid;
 export const TOKENS = ROWS * COLUMNS;
 export const STAGES = DATA.locations.length;
-/* What stands for -1: a token that was dropped. */
+/* Value that encodes -1: a dropped token. */
 export const DROPPED = DATA.bytes === 1 ? 255 : 65535;
 export const METHODS = new Map(DATA.methods.map((method) => [method.name, method]));
 export const DATASETS = new Map(DATA.datasets.map((dataset) => [dataset.name, dataset]));
 export const BACKBONES = new Map(DATA.backbones.map((backbone) => [backbone.name, backbone]));
 const METRICS = { top1: "top-1", map: "mAP" };
-export const measure = (metric) => METRICS[metric] ?? metric;
+export const metricLabel = (metric) => METRICS[metric] ?? metric;
 
 const unpacked = new Map();
 
@@ -22,7 +22,7 @@ export function unpack(text) {
   return unpacked.get(text);
 }
 
-/* The unreduced model has a keep rate of its own. */
+/* The unreduced model always has keep rate 1.00. */
 function rateOf(method, rate) {
   return method === DATA.unreduced ? "1.00" : rate;
 }
@@ -31,8 +31,8 @@ export function keyOf(dataset, backbone, method, rate) {
   return [dataset, backbone, method, rateOf(method, rate)].join("/");
 }
 
-/* What a run made of an image: survived (token), clusters (stage, token), margin (stage), predicted; parts
-   that the run does not have are null. Null where there is no such run. */
+/* Pattern and prediction of a run for an image: survived (token), clusters (stage, token), margin (stage),
+   predicted; parts that the run does not have are null. Null if there is no such run. */
 export function patternOf(key, image) {
   const run = DATA.runs[key];
   if (!run) return null;
@@ -46,7 +46,7 @@ export function patternOf(key, image) {
   };
 }
 
-/* The scores of the seed whose patterns are shown. */
+/* Scores of the seed whose patterns are shown, by run. */
 export const SCORES = new Map(
   DATA.scores
     .filter((row) => row.seed === DATA.seeds[0])

@@ -1,25 +1,25 @@
-/* The second view: through how many blocks the token at each place goes, as a mean over the data set. */
+/* The second view: depth maps, the mean number of blocks that the token at each position passes. */
 import { BACKBONES, DATA, DATASETS, keyOf } from "./data.mjs";
 import { state } from "./state.mjs";
-import { byId, element, headOf, labelled, listNotes, percent, place, selectFor } from "./dom.mjs";
-import { depthColour } from "./colours.mjs";
-import { DARK, sheet, stroke, tokenPicture } from "./picture.mjs";
+import { byId, element, headOf, labelOf, listNotes, percent, positionOf, selectFor } from "./dom.mjs";
+import { depthColor } from "./colors.mjs";
+import { clearedCanvas, DARK, stroke, tokenPicture } from "./picture.mjs";
 
 let maps = [];
-let mapsDrawnAgain = 0;
-let mapPointedAt = null;
+let pendingMapFrame = 0;
+let pointedMapToken = null;
 
 export function startDepth() {
   byId("depth-controls").append(
-    selectFor("dataset", "Data set", labelled(DATASETS)),
-    selectFor("backbone", "Backbone", labelled(BACKBONES)),
+    selectFor("dataset", "Data set", labelOf(DATASETS)),
+    selectFor("backbone", "Backbone", labelOf(BACKBONES)),
   );
   const low = DATA.locations[0];
   const ticks = [...new Set([...DATA.locations, DATA.depth])];
   const canvas = element("canvas", { width: 256, height: 1, "aria-hidden": "true" });
   const context = canvas.getContext("2d");
   for (let x = 0; x < 256; x += 1) {
-    context.fillStyle = depthColour(low + ((DATA.depth - low) * x) / 255);
+    context.fillStyle = depthColor(low + ((DATA.depth - low) * x) / 255);
     context.fillRect(x, 0, 1, 1);
   }
   const marks = ticks.map((tick) => {
@@ -44,16 +44,16 @@ export function showDepth() {
   }
   byId("depth-cards").replaceChildren(...cards);
   listNotes("depth-notes", [
-    cards.length === 0 && "No method of this study keeps tokens: there are no depth maps.",
-    without.length && `No maps: ${without.join(", ")}. They keep no input tokens: all are merged.`,
-    "Over all test images. A token that a stage removes has passed the blocks up to that stage's; a kept " +
-      `one passes all ${DATA.depth}.`,
+    cards.length === 0 && "No method of this study keeps tokens, so there are no depth maps.",
+    without.length && `No maps: ${without.join(", ")}. These methods merge all tokens and keep none.`,
+    "Means over all test images. A token that a stage removes passes the blocks up to that of the stage; a " +
+      `token that is kept to the end passes all ${DATA.depth}.`,
     DATA.seeds.length > 1 && `Seed ${DATA.seeds[0]}, the first of ${DATA.seeds.join(", ")}.`,
   ]);
   pointAt(null);
 }
 
-/* Depth of every token, undefined where the method has none at the rate. */
+/* Depth of every token; undefined if the method has no depth map at the keep rate. */
 const mapOf = (method, rate) => DATA.maps[keyOf(state.dataset, state.backbone, method.name, rate)];
 
 function depthCard(method, rates) {
@@ -62,7 +62,8 @@ function depthCard(method, rates) {
     const shown = `${method.label} at ${percent(rate)}: ${range(values)} blocks`;
     const picture = tokenPicture(`${shown}. Arrow keys move over the tokens.`, (token, spoken) => {
       pointAt(token);
-      if (token !== null && spoken) byId("spoken").textContent = `${place(token)}: ${values[token]} blocks`;
+      if (token === null || !spoken) return;
+      byId("spoken").textContent = `${positionOf(token)}: ${values[token]} blocks`;
     });
     const line = element("span", {});
     const data = { "data-method": method.name, "data-rate": rate, "data-values": values.join() };
@@ -76,11 +77,11 @@ function depthCard(method, rates) {
 
 const range = (values) => `${Math.min(...values).toFixed(1)}\u2013${Math.max(...values).toFixed(1)}`;
 
-/* Frame a token in all maps, and tell its depth in each. */
+/* Outline a token in all maps, and show its depth in each. */
 function pointAt(token) {
-  mapPointedAt = token;
+  pointedMapToken = token;
   for (const { values, picture, line } of maps) {
-    const { context, cell, ratio } = sheet(picture.over);
+    const { context, cell, ratio } = clearedCanvas(picture.over);
     line.textContent = token === null ? range(values) : values[token].toFixed(2);
     if (token === null) continue;
     const frame = new Path2D();
@@ -90,19 +91,19 @@ function pointAt(token) {
   }
   byId("depth-pointed").textContent = token === null
     ? "Point at a token, or focus a map and use the arrow keys, to read its depth in every map."
-    : `Token in ${place(token)}`;
+    : `Token in ${positionOf(token)}`;
 }
 
 function redrawMaps() {
-  cancelAnimationFrame(mapsDrawnAgain);
-  mapsDrawnAgain = requestAnimationFrame(() => {
+  cancelAnimationFrame(pendingMapFrame);
+  pendingMapFrame = requestAnimationFrame(() => {
     for (const { values, picture } of maps) {
-      const { context, cell } = sheet(picture.base);
+      const { context, cell } = clearedCanvas(picture.base);
       values.forEach((depth, token) => {
-        context.fillStyle = depthColour(depth);
+        context.fillStyle = depthColor(depth);
         context.fillRect(...cell(token));
       });
     }
-    pointAt(mapPointedAt);
+    pointAt(pointedMapToken);
   });
 }

@@ -1,4 +1,4 @@
-/* Elements, and the native controls that the views share. Text is only ever set as text. */
+/* Elements, and the native controls that the views share. Text is never parsed as HTML. */
 import { COLUMNS, DATA } from "./data.mjs";
 import { ALL, choices, choose, listeners, state } from "./state.mjs";
 
@@ -16,7 +16,7 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/* The symbol that a method has in the figures; of all markers of matplotlib the star is the largest. */
+/* A method's marker in the figures; the view box fits the star, the largest marker of matplotlib. */
 export function symbolOf(method) {
   const svg = document.createElementNS(SVG, "svg");
   const path = document.createElementNS(SVG, "path");
@@ -27,16 +27,16 @@ export function symbolOf(method) {
   return svg;
 }
 
-/* The top of a method's card, with a number and what it measures on the right. */
-export function headOf(method, number, measured) {
+/* The head of a method's card, with a score and its metric on the right. */
+export function headOf(method, score, metric) {
   const kind = method.name === DATA.unreduced ? "all tokens" : method.family;
   return [
-    element("h2", {}, symbolOf(method), method.label, element("span", { class: "score" }, number)),
-    element("p", { class: "kind" }, kind, element("span", {}, measured)),
+    element("h2", {}, symbolOf(method), method.label, element("span", { class: "score" }, score)),
+    element("p", { class: "kind" }, kind, element("span", {}, metric)),
   ];
 }
 
-/* A labelled list of choices for a key of the state. */
+/* A labeled select element for a key of the state. */
 export function selectFor(key, caption, labels) {
   const id = `choose-${key}-${document.querySelectorAll("select").length}`;
   const options = choices(key, state).map((value) => element("option", { value }, labels(value)));
@@ -47,7 +47,7 @@ export function selectFor(key, caption, labels) {
   return element("div", { class: "control" }, element("label", { for: id }, caption), select);
 }
 
-/* Buttons side by side of which one is chosen: native radio buttons. */
+/* A row of radio buttons for a key of the state. */
 export function radiosFor(key, caption, labels) {
   const inputs = choices(key, state).map((value) =>
     element("input", { type: "radio", name: key, value, onchange: () => choose({ [key]: value }) }));
@@ -59,11 +59,12 @@ export function radiosFor(key, caption, labels) {
   return element("fieldset", { class: "control" }, element("legend", {}, caption), set);
 }
 
-export const labelled = (entries) => (name) => (name === ALL ? "All" : entries.get(name).label);
-/* "0.505" as "50.5 %", without the noise of floating point. */
+export const labelOf = (entries) => (name) => (name === ALL ? "All" : entries.get(name).label);
+/* "0.505" as "50.5 %", without rounding errors. */
 export const percent = (rate) => (rate === ALL ? "All" : `${+(100 * rate).toFixed(6)}\u202f%`);
 export const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
-export const place = (token) => `row ${Math.floor(token / COLUMNS) + 1}, column ${(token % COLUMNS) + 1}`;
+export const positionOf = (token) =>
+  `row ${Math.floor(token / COLUMNS) + 1}, column ${(token % COLUMNS) + 1}`;
 
 export function listNotes(id, notes) {
   byId(id).replaceChildren(...notes.filter(Boolean).map((note) => element("li", {}, note)));

@@ -1,30 +1,32 @@
-/* The first view: one image, seen by all methods side by side. */
+/* The first view: patterns of all methods for one image, side by side. */
 import {
-  BACKBONES, COLUMNS, DATA, DATASETS, DROPPED, keyOf, measure, patternOf, ROWS, SCORES,
+  BACKBONES, COLUMNS, DATA, DATASETS, DROPPED, keyOf, metricLabel, patternOf, ROWS, SCORES,
 } from "./data.mjs";
 import { ALL, choose, state } from "./state.mjs";
-import { byId, element, headOf, labelled, listNotes, percent, place, radiosFor, selectFor } from "./dom.mjs";
-import { fate, keptOf, litBy, planOf, summary } from "./plan.mjs";
-import { drawLight, drawPattern, tokenPicture } from "./picture.mjs";
+import {
+  byId, element, headOf, labelOf, listNotes, percent, positionOf, radiosFor, selectFor,
+} from "./dom.mjs";
+import { fate, highlightedWith, keptOf, planOf, summary } from "./plan.mjs";
+import { drawHighlight, drawPattern, tokenPicture } from "./picture.mjs";
 
 let panels = [];
-let shownImage = new Image();
-let pointedAt = null;
-let drawnAgain = 0;
+let currentImage = new Image();
+let pointedToken = null;
+let pendingFrame = 0;
 
 const datasetNow = () => DATASETS.get(state.dataset);
 const imageNow = () => datasetNow().images.findIndex((image) => image.id === state.image);
 
 export function startImages() {
   const controls = [
-    selectFor("dataset", "Data set", labelled(DATASETS)),
-    selectFor("backbone", "Backbone", labelled(BACKBONES)),
+    selectFor("dataset", "Data set", labelOf(DATASETS)),
+    selectFor("backbone", "Backbone", labelOf(BACKBONES)),
     radiosFor("rate", "Keep rate", percent),
-    radiosFor("stage", "Stage", (stage) => (stage === ALL ? "all in a row" : stage)),
+    radiosFor("stage", "Stage", (stage) => (stage === ALL ? "all" : stage)),
   ];
   byId("images-controls").append(...controls);
   const keys = [
-    ["dropped", "dropped token"], ["cluster", "cluster of several tokens"], ["single", "token on its own"],
+    ["dropped", "dropped token"], ["cluster", "cluster of several tokens"], ["single", "single token"],
     ["center", "cluster center"],
   ];
   const signs = keys.map(([name, text]) => element("li", {}, element("i", { class: name }), text));
@@ -32,7 +34,7 @@ export function startImages() {
   new ResizeObserver(redraw).observe(byId("cards"));
 }
 
-/* The chosen image, and all others to choose from. */
+/* The strip of images to choose from. */
 function showChooser() {
   const { images, classes } = datasetNow();
   const now = imageNow();
@@ -42,34 +44,35 @@ function showChooser() {
     onchange: () => choose({ image: image.id }),
   }));
   const thumbnails = images.map(({ id, src, labels }, index) => element("label", { title: id }, inputs[index],
-    element("img", { src, alt: `${id}, label ${named(labels, classes)}` })));
-  /* Their widths are known before the images are: the strip can be scrolled at once. */
+    element("img", { src, alt: `${id}, label ${classNames(labels, classes)}` })));
+  /* With known aspect ratios the strip can be scrolled before the images are loaded. */
   thumbnails.forEach((label) => { label.lastChild.style.aspectRatio = `${COLUMNS} / ${ROWS}`; });
   const strip = element("div", { class: "strip" }, ...thumbnails);
   const button = (name, label, sign, by) =>
     element("button", { type: "button", "data-step": name, "aria-label": label, onclick: step(by) }, sign);
-  const before = button("before", "Image before", "\u2039", -1);
+  const before = button("before", "Previous image", "\u2039", -1);
   const after = button("after", "Next image", "\u203a", 1);
   const { name, dataset } = document.activeElement;
   byId("chosen").replaceChildren(element("fieldset", { class: "chooser" },
     element("legend", {}, `Image ${now + 1} of ${images.length} `,
-      element("span", { class: "faint" }, `${images[now].id}, label ${named(images[now].labels, classes)}`)),
+      element("span", { class: "faint" },
+        `${images[now].id}, label ${classNames(images[now].labels, classes)}`)),
     before, strip, after));
-  /* What had the focus was replaced. */
+  /* The focused element was replaced. */
   const focused = name === "image" ? inputs[now] : { before, after }[dataset.step];
   focused?.focus({ preventScroll: true });
   strip.scrollLeft = thumbnails[now].offsetLeft - strip.clientWidth / 2;
 }
 
-const named = (labels, classes) => labels.map((label) => classes[label]).join(", ") || "none";
+const classNames = (labels, classes) => labels.map((label) => classes[label]).join(", ") || "none";
 
-/* A method's card: what it is, how well it does, what it says about the image, its pictures. */
-function cardOf(method, stages) {
+/* A method's card: name, score, prediction for the image, and a picture per stage. */
+function methodCard(method, stages) {
   const key = keyOf(state.dataset, state.backbone, method.name, state.rate);
   const pattern = patternOf(key, imageNow());
   const score = SCORES.get(key);
   const known = score && score.score !== null;
-  const shown = known ? [`${score.score.toFixed(2)}\u202f%`, measure(score.metric)] : ["", ""];
+  const shown = known ? [`${score.score.toFixed(2)}\u202f%`, metricLabel(score.metric)] : ["", ""];
   const head = headOf(method, ...shown);
   if (!pattern) {
     const low = Number(state.rate) < Number(method.least);
@@ -82,14 +85,14 @@ function cardOf(method, stages) {
     element("div", { class: "row" }, ...figures));
 }
 
-/* Whether the image is classified rightly, with a sign and in words, not by colour alone. */
+/* Whether the image is classified correctly, with a sign and in words, as color alone is not accessible. */
 function verdict(pattern) {
   const { classes, images } = datasetNow();
   const { labels } = images[imageNow()];
   const { predicted } = pattern;
   const right = labels.length === predicted.length && labels.every((label) => predicted.includes(label));
-  const text = right ? `\u2713 right: ${named(labels, classes)}`
-    : `\u2717 wrong: ${named(predicted, classes)} instead of ${named(labels, classes)}`;
+  const text = right ? `\u2713 correct: ${classNames(labels, classes)}`
+    : `\u2717 wrong: ${classNames(predicted, classes)} instead of ${classNames(labels, classes)}`;
   return element("p", { class: `verdict ${right ? "right" : "wrong"}`, "data-right": String(right) }, text);
 }
 
@@ -111,20 +114,20 @@ function figureOf(method, plan) {
   return figure;
 }
 
-/* Light a token, and its cluster, in all pictures. */
+/* Highlight a token and its cluster in all pictures. */
 function light(token, spokenFor, spokenPlan) {
-  pointedAt = token;
+  pointedToken = token;
   for (const { method, plan, picture, line, figure, short } of panels) {
-    const lit = litBy(plan, token);
-    drawLight(picture.over, lit, token, plan.pattern.clusters !== null);
+    const lit = highlightedWith(plan, token);
+    drawHighlight(picture.over, lit, token, plan.pattern.clusters !== null);
     figure.dataset.lit = lit.join();
     line.textContent = token === null ? summary(method, plan) : fate(method, plan, token, short);
   }
   byId("pointed").textContent = token === null
     ? "Point at a token, or focus a picture and use the arrow keys, to follow it through all methods."
-    : `Token in ${place(token)}`;
+    : `Token in ${positionOf(token)}`;
   if (token !== null && spokenFor) {
-    byId("spoken").textContent = `${place(token)}: ${fate(spokenFor, spokenPlan, token, false)}`;
+    byId("spoken").textContent = `${positionOf(token)}: ${fate(spokenFor, spokenPlan, token, false)}`;
   }
 }
 
@@ -136,11 +139,11 @@ export function showImages() {
   const stages = state.stage === ALL ? every : [Number(state.stage)];
   const cards = byId("cards");
   cards.classList.toggle("wide", stages.length > 1);
-  cards.replaceChildren(...DATA.methods.map((method) => cardOf(method, stages)));
+  cards.replaceChildren(...DATA.methods.map((method) => methodCard(method, stages)));
   cards.setAttribute("aria-busy", "true");
   const image = new Image();
-  shownImage = image;
-  image.addEventListener("load", () => { if (shownImage === image) redraw(); });
+  currentImage = image;
+  image.addEventListener("load", () => { if (currentImage === image) redraw(); });
   image.src = datasetNow().images[imageNow()].src;
   light(null);
   showImageNotes();
@@ -156,14 +159,14 @@ function showImageNotes() {
   });
   const dynamic = present((method) => method.dynamic);
   listNotes("images-notes", [
-    soft && `Soft merging (${soft}): every slot is a mixture of all tokens, none is kept and there are no ` +
-      "clusters. The regions only show which slot each token has its largest weight in. How much larger " +
-      "than the second largest, as a mean over the image's tokens (near 0: hardly at all): " +
-      `${margins.join("; ") || "no run"}.`,
-    dynamic && `${dynamic}: the number of kept tokens varies from image to image; the keep rate is its ` +
+    soft && `Soft merging (${soft}): every output token is a weighted mean of all tokens, so there are ` +
+      "neither kept tokens nor clusters. The regions show the output token in which each token has its " +
+      "largest weight. Margin between the largest and the second largest weight, mean over the image's " +
+      `tokens (near 0: the regions mean little): ${margins.join("; ") || "no run"}.`,
+    dynamic && `${dynamic}: the number of kept tokens varies from image to image; the keep rate is an ` +
       "upper bound.",
-    task === "multi" && "Several labels an image: predicted is every class with a probability above one " +
-      "half; right means exactly the image's labels.",
+    task === "multi" && "Images have several labels: all classes with a probability above one half are " +
+      "predicted; correct means exactly the labels of the image.",
     `${images.length} of ${total} test images of ${label}, chosen evenly over the classes, then by id. ` +
       "Percentages are of all test images.",
     DATA.seeds.length > 1 && "Patterns, predictions and percentages are of seed " +
@@ -171,13 +174,13 @@ function showImageNotes() {
   ]);
 }
 
-/* Draw all pictures again, once a frame at most: for a new image or another size. */
+/* Redraw all pictures, at most once per frame, after a change of image or size. */
 function redraw() {
-  cancelAnimationFrame(drawnAgain);
-  drawnAgain = requestAnimationFrame(() => {
-    if (!shownImage.complete || !shownImage.naturalWidth) return;
-    for (const { plan, picture } of panels) drawPattern(picture.base, shownImage, plan);
-    light(pointedAt);
+  cancelAnimationFrame(pendingFrame);
+  pendingFrame = requestAnimationFrame(() => {
+    if (!currentImage.complete || !currentImage.naturalWidth) return;
+    for (const { plan, picture } of panels) drawPattern(picture.base, currentImage, plan);
+    light(pointedToken);
     byId("cards").setAttribute("aria-busy", "false");
   });
 }

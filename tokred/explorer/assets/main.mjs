@@ -1,4 +1,4 @@
-/* The page as a whole: its heading, its tabs, and the first look. */
+/* The page as a whole: heading, tabs, and the first rendering. */
 import { COLUMNS, DATA, ROWS, STAGES } from "./data.mjs";
 import { choose, listeners, state, TABS } from "./state.mjs";
 import { byId, element, plural } from "./dom.mjs";
@@ -20,7 +20,7 @@ function startHeading() {
   byId("facts").append(...facts.map((fact) => element("span", {}, fact)));
 }
 
-/* Tabs: one is in the order of focus, arrow keys go to the others. */
+/* Tabs: only the selected one is in the tab order, arrow keys move between them. */
 function startTabs() {
   const tabs = TABS.map((name) => byId(`tab-${name}`));
   tabs.forEach((tab, index) => {

@@ -1,24 +1,24 @@
-/* The third view: how well every run does, to sort and to filter. */
-import { BACKBONES, DATA, DATASETS, measure, METHODS } from "./data.mjs";
-import { addressOf, ALL, checked, choose, state } from "./state.mjs";
-import { byId, element, labelled, listNotes, percent, plural, selectFor, symbolOf } from "./dom.mjs";
+/* The third view: performance of every run, as a table to sort and filter. */
+import { BACKBONES, DATA, DATASETS, METHODS, metricLabel } from "./data.mjs";
+import { addressOf, ALL, choose, state, validState } from "./state.mjs";
+import { byId, element, labelOf, listNotes, percent, plural, selectFor, symbolOf } from "./dom.mjs";
 
 const HEADS = [
-  ["method", "Method"], ["keep_rate", "Keep rate"], ["score", "Score (%)"], ["difference", "To unreduced"],
+  ["method", "Method"], ["keep_rate", "Keep rate"], ["score", "Score (%)"], ["difference", "Difference"],
   ["dataset", "Data set"], ["backbone", "Backbone"], ["seed", "Seed"], ["family", "Family"], ["loss", "Loss"],
   ["n", "Images"],
 ];
 const NUMERIC = new Set(["keep_rate", "seed", "score", "difference", "loss", "n"]);
-const NOTHING = "\u2013";
+const MISSING = "\u2013";
 
-const sameModel = (row) => [row.dataset, row.backbone, row.seed].join("/");
-const BASES = new Map(
-  DATA.scores.filter((row) => row.method === DATA.unreduced).map((row) => [sameModel(row), row.score]),
+const unreducedKey = (row) => [row.dataset, row.backbone, row.seed].join("/");
+const UNREDUCED_SCORES = new Map(
+  DATA.scores.filter((row) => row.method === DATA.unreduced).map((row) => [unreducedKey(row), row.score]),
 );
 
-/* A row for every run, with what its columns sort by. */
+/* One row per run, with the values that its columns sort by. */
 const RUNS = DATA.scores.map((row) => {
-  const base = BASES.get(sameModel(row));
+  const base = UNREDUCED_SCORES.get(unreducedKey(row));
   const known = row.score !== null && base !== undefined && base !== null && row.method !== DATA.unreduced;
   return { ...row, family: METHODS.get(row.method).family, difference: known ? row.score - base : null };
 });
@@ -35,13 +35,13 @@ RUNS.sort((a, b) => {
 
 export function startPerformance() {
   byId("performance-controls").append(
-    selectFor("in", "Data set", labelled(DATASETS)),
-    selectFor("with", "Backbone", labelled(BACKBONES)),
+    selectFor("in", "Data set", labelOf(DATASETS)),
+    selectFor("with", "Backbone", labelOf(BACKBONES)),
     selectFor("at", "Keep rate", percent),
   );
 }
 
-/* What a column of a row shows as text. */
+/* Text of a table cell. */
 export function cellText(row, column) {
   const value = row[column];
   switch (column) {
@@ -49,16 +49,16 @@ export function cellText(row, column) {
     case "backbone": return BACKBONES.get(value).label;
     case "method": return METHODS.get(value).label;
     case "keep_rate": return percent(value);
-    case "difference": return value === null ? NOTHING : signed(value);
-    case "score": return value === null ? NOTHING : value.toFixed(2);
-    case "loss": return value === null ? NOTHING : value.toFixed(3);
+    case "difference": return value === null ? MISSING : signed(value);
+    case "score": return value === null ? MISSING : value.toFixed(2);
+    case "loss": return value === null ? MISSING : value.toFixed(3);
     default: return String(value);
   }
 }
 
 const signed = (value) => `${value < 0 ? "\u2212" : "+"}${Math.abs(value).toFixed(2)}`;
 
-/* Rows that pass the filters, sorted; what has no number comes last either way. */
+/* Rows that pass the filters, sorted; missing values come last in either order. */
 export function chosenRuns() {
   const passes = (value, filter) => filter === ALL || value === filter;
   const rows = RUNS.filter((row) =>
@@ -86,16 +86,16 @@ export function showPerformance() {
   byId("performance-table").replaceChildren(element("table", {}, caption,
     element("thead", {}, element("tr", {}, ...columns.map(tableHead))), element("tbody", {}, ...body)));
   if (again) document.querySelector(`[data-sort=${again}]`).focus({ preventScroll: true });
-  const metrics = [...new Set(rows.map((row) => measure(row.metric)))];
+  const metrics = [...new Set(rows.map((row) => metricLabel(row.metric)))];
   listNotes("performance-notes", [
     `Score: ${metrics.join(" or ")} in percent, over all test images (top-1: accuracy; mAP: mean average ` +
-      "precision). To unreduced: the difference to the unreduced model of the same data set, backbone and " +
-      "seed, in percentage points.",
-    metrics.length > 1 && "Scores of different measures cannot be compared: choose one data set.",
+      "precision). Difference: to the unreduced model of the same data set, backbone and seed, in " +
+      "percentage points.",
+    metrics.length > 1 && "Scores in different metrics are not comparable: choose one data set.",
   ]);
 }
 
-/* Numbers sort from the best or highest first, text from A. */
+/* On the first click, numbers sort from the highest, text from A. */
 function tableHead([name, caption]) {
   const now = state.sort === name ? state.order : null;
   const first = NUMERIC.has(name) ? "descending" : "ascending";
@@ -114,7 +114,7 @@ function tableCell(row, name) {
   if (name !== "method") return element("td", { class: kind, "data-column": name }, text);
   const rate = row.method === DATA.unreduced ? state.rate : row.keep_rate;
   const symbol = symbolOf(METHODS.get(row.method));
-  const view = checked({ ...state, tab: "images", dataset: row.dataset, backbone: row.backbone, rate });
+  const view = validState({ ...state, tab: "images", dataset: row.dataset, backbone: row.backbone, rate });
   return element("th", { scope: "row", "data-column": name },
     element("a", { href: addressOf(view), title: "Show its patterns" }, symbol, text));
 }

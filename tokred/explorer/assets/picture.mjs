@@ -1,14 +1,14 @@
-/* A picture of tokens on canvas: one layer for the pattern, one for what the pointer or the keys are at. */
+/* A picture of tokens on canvas: one layer for the pattern, one for the token under the pointer or cursor. */
 import { COLUMNS, ROWS, TOKENS } from "./data.mjs";
 import { element } from "./dom.mjs";
-import { EDGES, PALETTE, PLAIN } from "./colours.mjs";
+import { EDGES, PALETTE, PLAIN } from "./colors.mjs";
 
 const VEIL = "rgba(255, 255, 255, 0.78)";
 const HATCH = "rgba(71, 85, 105, 0.45)";
 const SHADE = "rgba(15, 23, 42, 0.6)";
 export const DARK = "#0f172a";
 
-/* A focusable box with two canvases; `move` hears of the token that is pointed at, null for none. */
+/* A focusable box with two canvases; `move` is called with the token under the pointer or cursor, or null. */
 export function tokenPicture(label, move) {
   const layers = [element("canvas", { class: "layer" }), element("canvas", { class: "layer" })];
   const roles = { role: "application", "aria-roledescription": "token picture", "aria-label": label };
@@ -21,11 +21,11 @@ export function tokenPicture(label, move) {
     const row = Math.floor(((event.clientY - frame.top) / frame.height) * ROWS);
     return row >= 0 && row < ROWS && column >= 0 && column < COLUMNS ? row * COLUMNS + column : null;
   };
-  let told;
+  let reported;
   const go = (token, spoken) => {
     cursor = token ?? cursor;
-    if (token !== told || spoken) move(token, spoken);
-    told = token;
+    if (token !== reported || spoken) move(token, spoken);
+    reported = token;
   };
   box.addEventListener("pointermove", (event) => go(at(event), false));
   box.addEventListener("pointerdown", (event) => go(at(event), false));
@@ -43,7 +43,7 @@ export function tokenPicture(label, move) {
 
 const middle = () => Math.floor(ROWS / 2) * COLUMNS + Math.floor(COLUMNS / 2);
 
-/* The token that a key leads to; undefined for other keys. */
+/* The token to which a key moves the cursor; undefined for other keys. */
 export function stepped(token, key) {
   const row = Math.floor(token / COLUMNS);
   const column = token % COLUMNS;
@@ -58,12 +58,12 @@ export function stepped(token, key) {
   }
 }
 
-/* An empty canvas as fine as the screen, with the place of each token. */
-export function sheet(canvas) {
+/* A cleared canvas at screen resolution, with the rectangle of each token. */
+export function clearedCanvas(canvas) {
   const ratio = Math.min(window.devicePixelRatio || 1, 2);
   canvas.width = Math.max(1, Math.round(canvas.clientWidth * ratio));
   canvas.height = Math.max(1, Math.round(canvas.clientHeight * ratio));
-  /* Whole pixels, or seams would show between tokens. */
+  /* Whole pixels, to avoid seams between tokens. */
   const x = (column) => Math.round((column * canvas.width) / COLUMNS);
   const y = (row) => Math.round((row * canvas.height) / ROWS);
   const cell = (token) => {
@@ -74,18 +74,18 @@ export function sheet(canvas) {
 }
 
 export function drawPattern(canvas, image, plan) {
-  const { context, cell, ratio, size } = sheet(canvas);
+  const { context, cell, ratio, size } = clearedCanvas(canvas);
   context.imageSmoothingEnabled = image.naturalWidth > 64; /* pixels of small images as they are */
   context.imageSmoothingQuality = "high";
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
   for (let token = 0; token < TOKENS; token += 1) {
     if (plan.veiled[token]) veil(context, cell(token), ratio);
-    else if (plan.colour && plan.colour[token] !== PLAIN) tint(context, cell(token), plan.colour[token]);
+    else if (plan.color && plan.color[token] !== PLAIN) tint(context, cell(token), plan.color[token]);
   }
   const border = borders(cell, EDGES.filter(([a, b]) => plan.region[a] !== plan.region[b]));
   stroke(context, border, "#ffffff", Math.min(2.6 * ratio, size / 4));
   stroke(context, border, DARK, Math.min(1.1 * ratio, size / 8));
-  plan.centers.forEach((token) => mark(context, cell(token), size, plan.colour[token] === PLAIN));
+  plan.centers.forEach((token) => mark(context, cell(token), size, plan.color[token] === PLAIN));
 }
 
 function veil(context, [x, y, width, height], ratio) {
@@ -99,14 +99,14 @@ function veil(context, [x, y, width, height], ratio) {
   context.stroke();
 }
 
-function tint(context, frame, colour) {
+function tint(context, frame, color) {
   context.globalAlpha = 0.55;
-  context.fillStyle = PALETTE[colour];
+  context.fillStyle = PALETTE[color];
   context.fillRect(...frame);
   context.globalAlpha = 1;
 }
 
-/* Lines between tokens that have a common edge. */
+/* Lines between pairs of adjacent tokens. */
 function borders(cell, edges) {
   const path = new Path2D();
   for (const [first, second] of edges) {
@@ -118,14 +118,14 @@ function borders(cell, edges) {
   return path;
 }
 
-export function stroke(context, path, colour, width) {
-  context.strokeStyle = colour;
+export function stroke(context, path, color, width) {
+  context.strokeStyle = color;
   context.lineWidth = width;
   context.lineCap = "square";
   context.stroke(path);
 }
 
-/* The mark of a cluster's center: small where the cluster is this one token. */
+/* The mark of a cluster center, smaller if the cluster has a single token. */
 export function mark(context, [x, y, width, height], size, single) {
   context.beginPath();
   context.arc(x + width / 2, y + height / 2, size * (single ? 0.08 : 0.2), 0, 2 * Math.PI);
@@ -136,10 +136,9 @@ export function mark(context, [x, y, width, height], size, single) {
   context.stroke();
 }
 
-/* Everything but the lit tokens in shade where there are clusters, an outline around them, and a frame around
-   the token itself. */
-export function drawLight(canvas, lit, token, shade) {
-  const { context, cell, ratio } = sheet(canvas);
+/* Outline highlighted tokens, shade all others (with clusters only), and frame the token itself. */
+export function drawHighlight(canvas, lit, token, shade) {
+  const { context, cell, ratio } = clearedCanvas(canvas);
   if (token === null) return;
   const inside = new Set(lit);
   context.fillStyle = SHADE;

@@ -1,4 +1,4 @@
-/* What is chosen: kept in the address after "#", so that a view can be shared and found again. */
+/* The state of the page: kept in the URL fragment, so that a view can be shared and bookmarked. */
 import { DATA, DATASETS, STAGES } from "./data.mjs";
 
 export const TABS = ["images", "depth", "performance"];
@@ -7,7 +7,7 @@ const SORTS = [
   "method", "keep_rate", "score", "difference", "dataset", "backbone", "seed", "family", "loss", "n",
 ];
 
-/* Values that each key may have; the first is the default. */
+/* Allowed values of each key; the first is the default. */
 export function choices(key, state) {
   const names = (entries) => entries.map((entry) => entry.name);
   const numbers = DATA.locations.map((_, index) => String(index + 1));
@@ -26,10 +26,10 @@ export function choices(key, state) {
   }
 }
 
-/* In an order in which a key's choices depend on earlier keys only. */
+/* In this order, a key's choices depend only on earlier keys. */
 const KEYS = ["tab", "dataset", "backbone", "rate", "stage", "image", "in", "with", "at", "sort", "order"];
 
-export function checked(values) {
+export function validState(values) {
   const state = {};
   for (const key of KEYS) {
     const allowed = choices(key, state);
@@ -39,10 +39,10 @@ export function checked(values) {
 }
 
 function readAddress() {
-  return checked(Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
+  return validState(Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
 }
 
-/* The address of a state: only what differs from the defaults. */
+/* The URL fragment of a state: the values that differ from the defaults. */
 export function addressOf(state) {
   const parameters = new URLSearchParams();
   for (const key of KEYS) {
@@ -54,9 +54,9 @@ export function addressOf(state) {
 export let state = readAddress();
 export const listeners = [];
 
-/* Choose something: all parts of the page hear of it, and the address follows. */
+/* Change the state, notify all parts of the page, and update the address. */
 export function choose(changes) {
-  state = checked({ ...state, ...changes });
+  state = validState({ ...state, ...changes });
   listeners.forEach((listener) => listener());
   if ((location.hash || "#") !== addressOf(state)) location.replace(addressOf(state));
 }

@@ -79,7 +79,7 @@ def a_training(folder: Path) -> dict[str, object]:
         "keep_head": True,
         "train_table": str(table),
         "test_table": None,
-        "checkpoint": str(folder / "checkpoint.safetensors"),
+        "weights": str(folder / "checkpoint.safetensors"),
         "history": str(folder / "history.parquet"),
     }
 

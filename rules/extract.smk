@@ -3,7 +3,7 @@
 
 rule extract:
     input:
-        checkpoint=rules.train.output.checkpoint,
+        weights=rules.train.output.weights,
         test=PLAN.image_table("{dataset}", "test"),
     output:
         predictions=f"{RESULTS}/predictions/{RUN_PATH}.parquet",
@@ -26,7 +26,7 @@ rule extract:
         takes=["hardware"],
         arguments=PLAN.extraction,
         files=lambda w, input, output: {
-            "checkpoint": input.checkpoint,
+            "weights": input.weights,
             "test_table": input.test,
             **dict(output.items()),
         },

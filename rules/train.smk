@@ -3,7 +3,7 @@
 
 rule pretrain:
     output:
-        checkpoint=f"{RESULTS}/pretrained/{{backbone}}.safetensors",
+        weights=f"{RESULTS}/pretrained/{{backbone}}.safetensors",
         history=f"{RESULTS}/pretrained/{{backbone}}.history.parquet",
         properties=f"{RESULTS}/pretrained/{{backbone}}.json",
     log:
@@ -35,7 +35,7 @@ rule train:
         # split that was prepared anew is no reason to train again.
         prepared=ancient(PLAN.image_table("{dataset}", "test")),
     output:
-        checkpoint=f"{RESULTS}/checkpoints/{RUN_PATH}.safetensors",
+        weights=f"{RESULTS}/checkpoints/{RUN_PATH}.safetensors",
         history=f"{RESULTS}/history/{RUN_PATH}.parquet",
     log:
         f"{LOGS}/train/{RUN_PATH}.log",

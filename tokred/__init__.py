@@ -14,7 +14,7 @@ __all__ = ["list_methods", "load", "reduce"]
 
 
 def __getattr__(name: str) -> object:
-    # Lazy: metrics and figures use this package without torch.
+    # Lazy, as metrics and figures do not need torch.
     if name == "list_methods":
         return importlib.import_module("tokred.methods.registry").list_methods
     if name == "load":

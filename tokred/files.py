@@ -1,4 +1,4 @@
-"""Files that are complete or absent, also after a crash, and what readers may take for a file."""
+"""Files that are complete or absent, even after a crash, and reading of text files."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-#: A partial file of another machine, whose processes cannot be looked up here, is a leftover after this many
-#: seconds: a job's longest time limit on a cluster.
+#: Seconds after which a partial file of another machine, whose processes are unknown here, is stale: the
+#: longest time limit of a job on a cluster.
 _LONGEST_JOB = 24 * 3600
-#: What `os.fsync` raises for a folder on file systems that cannot flush folders.
+#: Errors of `os.fsync` on file systems that cannot flush folders.
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
 
 
@@ -24,8 +24,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
     The file and its folder are flushed to the disk, so that a power failure leaves the old file or the new
     one. The temporary name is hidden and ends in ".part", whatever the suffix of `path`, so that no reader
-    takes it for a result. When the block raises, nothing is left; what a killed process left is deleted when
-    the same file is written again.
+    takes it for a result. It is deleted when the block raises, and that of a killed process when the same
+    file is written again.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def remove_stale_parts(path: Path) -> None:
-    """Delete the partial files of `path` that killed processes left."""
+    """Delete partial files of `path` from killed processes."""
     start = f".{path.name}."
     if not path.parent.is_dir():
         return
@@ -51,9 +51,9 @@ def remove_stale_parts(path: Path) -> None:
 
 
 def visible_files(folder: Path, suffix: str) -> Iterator[Path]:
-    """Files below a folder whose names end in `suffix`, in the order of their paths; links are followed.
+    """Files below a folder whose names end in `suffix`, sorted by path; links are followed.
 
-    Hidden files and folders, such as partial files, are left out.
+    Hidden files and folders, such as partial files, are skipped.
 
     Raises:
         OSError: a folder cannot be read.
@@ -73,11 +73,11 @@ def read_text(path: str | Path, expected: str) -> str:
     """A UTF-8 text file.
 
     Args:
-        expected: what messages say should have been there, such as "a JSON file of settings".
+        expected: the expected content in messages, such as "a JSON file of settings".
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be read, or is not UTF-8.
+        ValueError: the file cannot be read, or is not UTF-8.
     """
     try:
         return Path(path).read_text(encoding="utf-8")
@@ -93,16 +93,16 @@ def read_json(path: str | Path, expected: str) -> dict[str, object]:
     """A JSON object; errors as for `read_text`, and ValueError for anything else."""
     text = read_text(path, expected)
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except ValueError as error:
         raise ValueError(f"{path}: is not JSON ({error}); expected {expected}") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{path}: holds a {type(found).__name__}; expected {expected}")
-    return found
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: found a JSON {type(value).__name__}, expected {expected}")
+    return value
 
 
 def _is_stale(part: Path, start: str) -> bool:
-    """Whether no process is writing a partial file any more."""
+    """Whether the process that wrote a partial file has ended."""
     host, _, process = part.name.removeprefix(start).removesuffix(".part").rpartition(".")
     if host == socket.gethostname() and process.isdecimal():
         return int(process) != os.getpid() and not _is_running(int(process))
@@ -117,7 +117,7 @@ def _is_running(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # another user's
+    except PermissionError:  # the process of another user
         return True
     return True
 
@@ -142,8 +142,8 @@ def _walk(folder: Path, suffix: str, above: tuple[str, ...]) -> Iterator[Path]:
     real = os.path.realpath(folder)
     if real in above:
         raise ValueError(f"{folder}: expected a folder of files, found a link to a folder above it, {real}")
-    with os.scandir(folder) as found:
-        entries = sorted((entry for entry in found if entry.name[0] != "."), key=lambda entry: entry.name)
+    with os.scandir(folder) as iterator:
+        entries = sorted((entry for entry in iterator if entry.name[0] != "."), key=lambda entry: entry.name)
     for entry in entries:
         if entry.name.endswith(suffix):
             yield Path(entry.path)

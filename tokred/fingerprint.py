@@ -1,4 +1,4 @@
-"""Hashes of files and tensors, from which a result was made, and seeds from texts."""
+"""Hashes of files and tensors, and seeds from text."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def file(path: str | Path) -> str:
-    """Hash of a file's bytes, read piece by piece."""
+    """Hash of the bytes of a file."""
     with Path(path).open("rb") as stored:
         return hashlib.file_digest(stored, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
 
 
 def seed(text: str, size: int = 8) -> int:
-    """A seed below 256^size for a text: the same on every machine, unrelated to those of other texts.
+    """A seed below 256^size from text, equal on all machines and independent of the seeds of other texts.
 
     >>> seed("digits/train/0") == seed("digits/train/0") != seed("digits/train/1")
     True
@@ -27,7 +27,7 @@ def seed(text: str, size: int = 8) -> int:
 
 
 def tensors(named: Mapping[str, Tensor]) -> str:
-    """Hash of tensors' names and values."""
+    """Hash of the names and values of tensors."""
     digest = hashlib.blake2b(digest_size=8)
     for name in sorted(named):
         digest.update(name.encode())

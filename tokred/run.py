@@ -1,4 +1,4 @@
-"""Identity of a run: which model, trained on what, with which seed.
+"""Identity of a run: data set, backbone, method, keep rate and seed of a trained model.
 
 The order of the fields of :class:`Run` is the order of path components, of the first columns of every
 table, of sorting and of Snakemake's wildcards. Nothing else identifies a run: hyperparameters do not.
@@ -18,9 +18,9 @@ from tokred import fingerprint
 UNREDUCED_RATE = "1.00"
 #: Method name of the unreduced model.
 UNREDUCED = "none"
-#: In place of a data set in the identity of a pretraining.
+#: Takes the place of the data set in the identity of a pretraining.
 PRETRAINING = "pretraining"
-#: Tables hold seeds in 64 bits.
+#: Tables store seeds in 64 bits.
 LARGEST_SEED = 2**63 - 1
 
 
@@ -69,13 +69,13 @@ class Run:
 
     @classmethod
     def of(cls, wildcards: Mapping[str, str]) -> Run:
-        """The run that a set of Snakemake wildcards (all text) names."""
+        """The run of Snakemake wildcards, which are all text."""
         dataset, backbone, method, keep_rate, seed = (wildcards[field.name] for field in fields(cls))
         return cls(dataset, backbone, method, keep_rate, int(seed))
 
     @classmethod
     def of_path(cls, path: str | PurePath, folder: str) -> Run | None:
-        """The run whose file a path names where it ends in `folder` and `RUN_PATH`; None for other paths.
+        """The run of a path that ends with `folder` and `RUN_PATH`; None for other paths.
 
         >>> Run.of_path("results/x/scores/digits/small/topk/0.50/3.parquet", "scores").key
         'digits/small/topk/0.50/3'
@@ -87,12 +87,12 @@ class Run:
 
     @property
     def source(self) -> str:
-        """Data set whose images it uses: trials of a search have a data set's name after a slash."""
+        """Data set whose images the run uses; in trials of a search, its name follows a slash."""
         return self.dataset.rpartition("/")[2]
 
     @property
     def key(self) -> str:
-        """Path-like text, unique for the run."""
+        """Unique text of the run, such as "digits/vit_nano/topk/0.50/0"."""
         return "/".join(map(str, astuple(self)))
 
     def seed_for(self, *purpose: object) -> int:

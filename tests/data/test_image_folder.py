@@ -98,13 +98,13 @@ def test_unknown_split(root: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"root": ""}, "root: String should have at least 1 character, found ''"),
+        ({"root": ""}, "root: expected text of at least 1 characters, found ''"),
         ({}, "root: missing"),
-        ({"root": "x", "store": "copy"}, "store: Input should be 'reference' or 'pack', found 'copy'"),
-        ({"root": "x", "verify": False}, "verify: Input should be 'decode' or 'exists', found False"),
-        ({"root": "x", "max_unreadable": -1}, "max_unreadable: Input should be .* equal to 0, found -1"),
-        ({"root": "x", "num_train": 0}, "num_train: Input should be greater than 0, found 0"),
-        ({"root": "x", "num_classes": 1.5}, "num_classes: Input should be a valid integer, .* found 1.5"),
+        ({"root": "x", "store": "copy"}, "store: expected 'reference' or 'pack', found 'copy'"),
+        ({"root": "x", "verify": False}, "verify: expected 'decode' or 'exists', found False"),
+        ({"root": "x", "max_unreadable": -1}, "max_unreadable: expected a number of at least 0, found -1"),
+        ({"root": "x", "num_train": 0}, "num_train: expected a number greater than 0, found 0"),
+        ({"root": "x", "num_classes": 1.5}, "num_classes: expected an integer, found 1.5"),
         ({"root": "x", "sotre": "pack"}, r"sotre: unknown key \(did you mean 'store'\?\)"),
     ],
 )
@@ -113,6 +113,6 @@ def test_options_are_checked(adapter: str, options: dict[str, object], message: 
     from tokred.data import registry
 
     with pytest.raises(
-        ValueError, match=rf"^options of adapter '{adapter}': configuration is not valid\n  {message}"
+        ValueError, match=rf"^options of adapter '{adapter}': invalid configuration\n  {message}"
     ):
         registry.get(adapter).check_options(options)

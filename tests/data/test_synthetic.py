@@ -158,7 +158,7 @@ def test_generators_differ() -> None:
 
 @pytest.mark.parametrize("value", [0, -1, 2.5, "three"])
 def test_counts_are_checked(value: object) -> None:
-    with pytest.raises(ValueError, match=r"options of adapter 'digits': .*\n  num_test: Input should be"):
+    with pytest.raises(ValueError, match=r"options of adapter 'digits': .*\n  num_test: expected"):
         registry.get("digits").check_options({"num_test": value})
 
 

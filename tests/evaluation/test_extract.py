@@ -36,7 +36,7 @@ def job(
     return ExtractJob(
         run=run,
         model=model,
-        checkpoint=checkpoint,
+        weights=checkpoint,
         test_table=table,
         **{"batch_size": 8, **asdict(files), **more},
     )

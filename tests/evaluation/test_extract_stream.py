@@ -44,7 +44,7 @@ def test_tables_of_a_stream(task: str, tmp_path: Path) -> None:
         folder = tmp_path / f"{workers}{precision}"
         files, hardware = asdict(outputs(folder)), {"device": "cpu", "workers": workers}
         job = {"run": asdict(RUN), "model": MODEL, "images": CENTER, "hardware": hardware}
-        job |= {"checkpoint": checkpoint, "test_table": path, "batch_size": 4, "precision": precision}
+        job |= {"weights": checkpoint, "test_table": path, "batch_size": 4, "precision": precision}
         extract_run({**job, **files})
         stored = pq.read_table(files["predictions"])
         assert stored["image_id"].to_pylist() == [f"test-{i}" for i in range(19)]

@@ -62,7 +62,9 @@ def test_standard_error_of_top1_is_the_bootstrap_s() -> None:
     logits = rng.normal(size=(150, 3)) + 0.8 * np.eye(3)[labels]
     right = logits.argmax(axis=1) == labels
     resampled = 100 * rng.choice(right, size=(20_000, 150)).mean(axis=1)
-    assert scores.share_error(scores.top1(logits, labels), 150) == pytest.approx(resampled.std(), rel=0.02)
+    assert scores.proportion_std_error(scores.top1(logits, labels), 150) == pytest.approx(
+        resampled.std(), rel=0.02
+    )
 
 
 @pytest.mark.parametrize("levels", [None, 6])
@@ -74,9 +76,9 @@ def test_standard_error_of_map_is_the_bootstrap_s(levels: int | None) -> None:
         logits = np.round(logits * levels / 4)
     drawn = [rng.integers(80, size=80) for _ in range(1000)]
     expected = np.std([scores.mean_average_precision(logits[i], labels[i]) for i in drawn])
-    found = scores.precision_error(logits, labels)
+    found = scores.bootstrap_map_std_error(logits, labels)
     assert found == pytest.approx(expected, rel=0.15)  # 200 draws know it to about 5 %
-    assert found == scores.precision_error(logits, labels), "the same draws every time"
+    assert found == scores.bootstrap_map_std_error(logits, labels), "the same draws every time"
 
 
 def test_weighted_precision_is_that_of_repeated_images() -> None:

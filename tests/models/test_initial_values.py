@@ -107,7 +107,7 @@ def test_a_training_starts_with_a_new_classifier(keep_head: bool, values: str, t
     model = {"backbone": SMALL.model_dump(mode="json"), "options": {}, "locations": [1, 2]}
     training = {**PLAIN, "epochs": 0, "warmup_epochs": 0, "classifier_init": values}
     checkpoint = tmp_path / "run.safetensors"
-    files = {"train_table": path, "checkpoint": str(checkpoint), "history": str(tmp_path / "history.parquet")}
+    files = {"train_table": path, "weights": str(checkpoint), "history": str(tmp_path / "history.parquet")}
     start = {"pretrained": str(tmp_path / "vit.safetensors"), "keep_head": keep_head}
     images = {"source": "stream"}
     train({"run": run, "model": model, "training": training, "images": images, **start, **files})

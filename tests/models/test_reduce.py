@@ -56,12 +56,12 @@ WRONG = {
     "option out of range": (
         ("kmedoids", 0.5),
         {"iterations": 0},
-        "\n  iterations: Input should be greater than 0, found 0",
+        "\n  iterations: expected a number greater than 0, found 0",
     ),
     "option of a wrong kind": (
         ("kmedoids", 0.5),
         {"update": "both"},
-        "update: Input should be 'paper' or 'reference', found 'both'",
+        "update: expected 'paper' or 'reference', found 'both'",
     ),
     "rate 0": (("topk", 0.0), {}, r"keep_rate 0.0: expected a number in \(0, 1\]"),
     "rate above 1": (("topk", 1.2), {}, r"keep_rate 1.2: expected a number in \(0, 1\]"),

@@ -112,7 +112,7 @@ def test_no_epochs_give_timm_s_model_as_it_is(file: str, tmp_path: Path) -> None
     run = {"dataset": "pictures", "backbone": "deit", "method": "none", "keep_rate": "1.00", "seed": 0}
     images, checkpoint = {"source": "stream", "crop_pct": 0.875}, str(tmp_path / "0.safetensors")
     training, history = {**PLAIN, "epochs": 0}, str(tmp_path / "h.parquet")
-    common = {"run": run, "model": model, "images": images, "checkpoint": checkpoint}
+    common = {"run": run, "model": model, "images": images, "weights": checkpoint}
     start = {"pretrained": None, "keep_head": True, "train_table": learned}
     train({**common, **start, "training": training, "history": history})
     assert len(schemas.read(history, schemas.HISTORY)) == 0

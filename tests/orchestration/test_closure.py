@@ -140,7 +140,7 @@ def test_all_that_runs_is_reached(folder: Path) -> None:
         }
         files["score"] = str(folder / "scores" / f"{method}.parquet")
         common = {"run": asdict(run_of(method)), "model": described, "code": {"made": "c0"}}
-        common["checkpoint"] = str(folder / f"{method}.safetensors")
+        common["weights"] = str(folder / f"{method}.safetensors")
         training = Training(**{**SETTINGS, "epochs": 1, "warmup_epochs": 0}).model_dump()
         with running() as run:
             train(

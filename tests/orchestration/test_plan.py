@@ -151,7 +151,7 @@ def test_what_the_study_lacks_is_an_error(small: Plan) -> None:
         small.run_of({**RUN, "keep_rate": "0.70"})
     with pytest.raises(StudyError, match="figure5 needs at least 2 datasets, the study has 1"):
         plan(datasets=["digits"]).artifact_inputs("figure5")
-    with pytest.raises(StudyError, match="study 'small' pretrains nothing"):
+    with pytest.raises(StudyError, match="study 'small' has no pretraining"):
         plan(pretraining=None).recipe_of("vit_nano")
     with pytest.raises(StudyError, match="'other' has no performance under results/other/scores"):
         plan(compare_with="other").scores_to_compare_with()

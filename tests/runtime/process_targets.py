@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.training.pictures import trainer
-from tokred.evaluation.performance import Measure
+from tokred.evaluation.performance import PerformanceMetric
 from tokred.runtime import distributed
 from tokred.settings.jobs import Job, takes
 
@@ -32,10 +32,10 @@ def check(job: Check) -> None:
     assert parameters[2].grad is None
     found |= {"all": parameters[0].grad, "one": parameters[1].grad}
 
-    measure = Measure("single")
+    metric = PerformanceMetric("single")
     for _ in range(3 + rank):  # 4 of 7 images right
-        measure.add(torch.tensor([[0.0, 1.0]]), torch.tensor([rank]))
-    found["measure"] = torch.tensor(measure.result())
+        metric.update(torch.tensor([[0.0, 1.0]]), torch.tensor([rank]))
+    found["measure"] = torch.tensor(metric.compute())
 
     settings = {"drop_path": 0.1, "backbone_freeze_epochs": 1, "selection": "holdout", "holdout": 0.5}
     learner = trainer(job.table, "dynamicvit", job.hardware, **settings)

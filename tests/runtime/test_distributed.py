@@ -46,7 +46,7 @@ def job(folder: Path, name: str, hardware: Mapping[str, object]) -> tuple[dict[s
     files = [str(folder / file) for file in ("vit.safetensors", "train.parquet", "test.parquet")]
     pretrained, train_table, test_table = files
     images = {"source": "stream", "crop_pct": 0.875}
-    outputs = {"checkpoint": str(checkpoint), "history": str(history)}
+    outputs = {"weights": str(checkpoint), "history": str(history)}
     inputs = {"pretrained": pretrained, "train_table": train_table, "test_table": test_table}
     settings = {"run": run, "model": model, "training": training, "code": {"train": "c0"}, "keep_head": True}
     train({**settings, **inputs, **outputs, "images": images, "hardware": hardware})
@@ -113,5 +113,5 @@ def test_launcher_that_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("launcher", ["srun -N {count}", "srun 'x", "srun {", ""])
 def test_launcher_that_is_no_command(launcher: str) -> None:
-    with pytest.raises(ValidationError, match=r"expected a command, in which \{nodes\} and \{threads\}"):
+    with pytest.raises(ValidationError, match=r"expected a command with no placeholders but \{nodes\}"):
         Hardware(launcher=launcher)

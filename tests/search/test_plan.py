@@ -104,11 +104,11 @@ def test_trials_are_no_runs_of_the_study() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (at("search.first.lr", []), "search.first.lr: List should have at least 1 item"),
-        (at("search.first.lr", [0]), "search.first.lr.0: Input should be greater than 0"),
+        (at("search.first.lr", []), "search.first.lr: expected at least 1 entries"),
+        (at("search.first.lr", [0]), "search.first.lr.0: expected a number greater than 0"),
         (at("search.first.warmup", [1]), "search.first.warmup: unknown key (did you mean 'warmup_epochs'?)"),
-        (at("search.others.lr", [1, 1.0]), "search.others: lr: [1.0, 1.0] names a value twice"),
-        (at("search.select_on", "validation"), "search.select_on: Input should be 'holdout' or 'test'"),
+        (at("search.others.lr", [1, 1.0]), "search.others: lr: duplicate entries: 1.0, found [1.0, 1.0]"),
+        (at("search.select_on", "validation"), "search.select_on: expected 'holdout' or 'test'"),
     ],
 )
 def test_refused(changes: dict[str, Any], message: str) -> None:
@@ -120,34 +120,37 @@ def test_refused(changes: dict[str, Any], message: str) -> None:
     [
         (
             at("search.backbone", "vit_micro"),
-            "search.backbone: the study has no 'vit_micro'; it has: vit_nano",
+            "search.backbone: 'vit_micro' is not in the study; known: vit_nano",
         ),
-        (at("search.methods", ["topkk"]), "search.methods: the study has no 'topkk' (did you mean 'topk'?)"),
-        (at("search.keep_rates", [0.7]), "search.keep_rates: the study has no '0.70'; it has: 0.50"),
+        (
+            at("search.methods", ["topkk"]),
+            "search.methods: 'topkk' is not in the study (did you mean 'topk'?)",
+        ),
+        (at("search.keep_rates", [0.7]), "search.keep_rates: '0.70' is not in the study; known: 0.50"),
         (
             {"keep_rates": [0.25, 0.5], "search": {"keep_rates": [0.25]}},
-            "search.keep_rates: 'tome' can do none of ['0.25']",
+            "search.keep_rates: 'tome' supports none of ['0.25']",
         ),
         (
             at("settings.datasets.scenes.adapter", "digits"),
-            "search: results are kept by adapter, and data sets share one: digits, digits",
+            "search: expected a different adapter for each data set, found digits, digits",
         ),
         (
             at("search.first.warmup_epochs", [0, 2]),
-            "search: training of digits/vit_nano/topk/0.50/0: configuration is not valid\n"
-            "  warmup_epochs 2.0: expected less than epochs 2",
+            "search: training of digits/vit_nano/topk/0.50/0: invalid configuration\n"
+            "  warmup_epochs 2.0: expected fewer than epochs 2",
         ),
         (
             overlaid(
                 at("settings.datasets.scenes.training", {"epochs": 1}),
                 at("search.first.warmup_epochs", [0, 1]),
             ),
-            "search: training of scenes/vit_nano/topk/0.50/0: configuration is not valid\n"
-            "  warmup_epochs 1.0: expected less than epochs 1",
+            "search: training of scenes/vit_nano/topk/0.50/0: invalid configuration\n"
+            "  warmup_epochs 1.0: expected fewer than epochs 1",
         ),
         (
             at("settings.datasets.digits.training.epochs", 0),
-            "search: training of digits/vit_nano/topk/0.50/0 has epochs 0",
+            "search: training of digits/vit_nano/topk/0.50/0 has 0 epochs",
         ),
     ],
 )
@@ -159,7 +162,7 @@ def test_what_a_study_cannot_search(changes: dict[str, Any], message: str) -> No
 
 def test_a_study_that_trains_nothing_cannot_search() -> None:
     published_study = searching().model_copy(update={"scores": "published"})
-    with pytest.raises(ValueError, match="search: the study trains nothing"):
+    with pytest.raises(ValueError, match="search: expected a study with `scores: trained`"):
         planning.check(published_study)
 
 

@@ -56,7 +56,7 @@ def at(path: str, value: object) -> dict[str, Any]:
 
 def refused(changes: dict[str, Any], *parts: str) -> None:
     """The default study with these changes is refused, with all these parts in the message."""
-    with pytest.raises(ValueError, match=rf"^{re.escape(SOURCE)}: configuration is not valid") as error:
+    with pytest.raises(ValueError, match=rf"^{re.escape(SOURCE)}: invalid configuration") as error:
         study(changes)
     for part in parts:
         assert part in str(error.value)

@@ -116,7 +116,7 @@ def test_made_pictures_are_streamed_to_larger_backbones(tmp_path: Path) -> None:
     assert (found.crop, found.max_shift, found.epochs) == ("random", 0, 30)
     memory = overlaid(changes, at("settings.datasets.digits.images.source", "memory"))
     with pytest.raises(
-        ValueError, match=r"images\.source: 'memory', but its pictures are 30 x 30 and backbone"
+        ValueError, match=r"images\.source: found 'memory', expected 'stream' or 'auto': its images have"
     ):
         study(memory)
 
@@ -147,22 +147,22 @@ def test_labels_of_data_sets() -> None:
     [
         (
             {"datasets": ["digits", "Digits"], "settings": {"datasets": {"Digits": {"adapter": "digits"}}}},
-            "datasets: 'digits' and 'Digits' are one folder where files ignore case",
+            "datasets: 'digits' and 'Digits' are one folder on file systems that ignore case",
         ),
         (
             {"settings": {"datasets": {name: {"label": "One"} for name in ("digits", "scenes")}}},
-            r"settings\.datasets\.scenes\.label: 'One' is what 'digits' is called, too",
+            r"settings\.datasets\.scenes\.label: 'One' is also the label of 'digits'",
         ),
         (
             at("settings.backbones.vit_nano.label", "ViT-Micro"),
-            r"settings\.backbones\.vit_micro\.label: 'ViT-Micro' is what 'vit_nano' is called, too",
+            r"settings\.backbones\.vit_micro\.label: 'ViT-Micro' is also the label of 'vit_nano'",
         ),
         (
             {"datasets": ["all"], "settings": {"datasets": {"all": PETS}}},
-            r"settings\.datasets\.all\.label: 'all' is what 'the sum over all data sets' is called, too",
+            r"settings\.datasets\.all\.label: 'all' is also the label of 'the sum over all data sets'",
         ),
-        (at("settings.datasets.digits.label", " "), r"datasets\.digits\.label: expected text in one line"),
-        (at("settings.datasets.digits.label", "a\nb"), r"datasets\.digits\.label: expected text in one line"),
+        (at("settings.datasets.digits.label", " "), r"datasets\.digits\.label: expected one line of text"),
+        (at("settings.datasets.digits.label", "a\nb"), r"datasets\.digits\.label: expected one line of text"),
         (
             at("built_in_training.epoch", 3),
             r"training of digits/.*\n?.*epoch: unknown key \(did you mean 'epochs'",

@@ -56,20 +56,20 @@ def test_unknown_key_of_a_backbones_recipe() -> None:
     [
         (
             at("settings.backbones.vit_nano", {"image_size": 32, "patch_size": 4}),
-            "settings.backbones.vit_nano: image_size 32 and patch_size 4, but its weights are made of "
-            "digits, whose pictures have 30 x 30 pixels",
+            "settings.backbones.vit_nano: found image_size 32 and patch_size 4, expected image_size 30, "
+            "as it is pretrained on digits, and a patch_size that divides it",
         ),
         (
             overlaid({"keep_rates": [0.5]}, at("settings.backbones.vit_nano.patch_size", 4)),
-            "settings.backbones.vit_nano: image_size 30 and patch_size 4",
+            "settings.backbones.vit_nano: found image_size 30 and patch_size 4",
         ),
         (
             at("pretraining.backbones.vit_nano.guided_from", 12),
-            "pretraining of vit_nano: guided_from 12: the backbone has 12 blocks",
+            "pretraining of vit_nano: guided_from: expected less than 12, the depth, found 12",
         ),
         (
             at("pretraining.backbones.vit_nano.warmup_steps", 16000),
-            "warmup_steps 16000: expected less than steps 16000",
+            "warmup_steps 16000: expected fewer than steps 16000",
         ),
     ],
 )
@@ -87,7 +87,7 @@ def test_pretraining_that_cannot_be(changes: dict[str, Any], message: str) -> No
             at("settings.methods.topkk", {}),
             "settings.methods.topkk: unknown key (did you mean 'topk'?); known: none",
         ),
-        ({"methods": ["none", "topk"]}, "'none' is always part of a study"),
+        ({"methods": ["none", "topk"]}, "'none' is part of every study"),
         ({"backbones": ["vit_nan"]}, "'vit_nan' is not defined in settings.backbones (did you mean 'vit_na"),
         ({"datasets": ["scene"]}, "'scene' is not defined in settings.datasets (did you mean 'scenes'?)"),
         (
@@ -108,7 +108,7 @@ def test_pretraining_that_cannot_be(changes: dict[str, Any], message: str) -> No
         ),
         (
             at("settings.methods.kmedoids.options.update", "best"),
-            "settings.methods.kmedoids.options.update: Input should be 'paper' or 'reference', found 'best'",
+            "settings.methods.kmedoids.options.update: expected 'paper' or 'reference', found 'best'",
         ),
         (
             at("settings.datasets.pets", {"adapter": "image_folder"}),
@@ -121,33 +121,36 @@ def test_pretraining_that_cannot_be(changes: dict[str, Any], message: str) -> No
         (at("settings.datasets.pets", {"options": {}}), "settings.datasets.pets.adapter: missing"),
         (
             at("pretraining.dataset.options", {"num_test": 0}),
-            "pretraining.dataset.options.num_test: Input should be greater than 0, found 0",
+            "pretraining.dataset.options.num_test: expected a number greater than 0, found 0",
         ),
         ({"keep_rates": [0.1]}, "keep_rate 0.10 leaves 0 of 64 tokens at stage 2"),
         ({"keep_rates": [0]}, "keep_rates.0: keep_rate 0: expected a number in (0, 1]"),
         ({"keep_rates": [0.5, 1.5]}, "keep_rates.1: keep_rate 1.5: expected a number in (0, 1]"),
         ({"keep_rates": ["half"]}, "keep_rates.0: keep_rate 'half': expected a decimal number"),
-        ({"keep_rates": [0.5, "0.50"]}, "keep_rates: ['0.50', '0.50'] names something twice"),
-        ({"methods": ["topk", "l1", "topk"]}, "methods: ['topk', 'l1', 'topk'] names something twice"),
-        ({"datasets": ["digits"] * 2}, "datasets: ['digits', 'digits'] names something twice"),
-        ({"backbones": ["vit_nano"] * 2}, "backbones: ['vit_nano', 'vit_nano'] names something twice"),
-        ({"seeds": [1, 0, 1]}, "seeds: [1, 0, 1] names something twice"),
+        ({"keep_rates": [0.5, "0.50"]}, "keep_rates: duplicate entries: '0.50', found ['0.50', '0.50']"),
+        (
+            {"methods": ["topk", "l1", "topk"]},
+            "methods: duplicate entries: 'topk', found ['topk', 'l1', 'topk']",
+        ),
+        ({"datasets": ["digits"] * 2}, "datasets: duplicate entries: 'digits', found ['digits', 'digits']"),
+        ({"backbones": ["vit_nano"] * 2}, "backbones: duplicate entries: 'vit_nano', found ['vit_na"),
+        ({"seeds": [1, 0, 1]}, "seeds: duplicate entries: 1, found [1, 0, 1]"),
         ({"seeds": []}, "seeds: "),
         ({"locations": [3, 12]}, "location 12 of method 'l1': expected a block from 0 to 11"),
         ({"locations": [6, 3]}, "locations [6, 3]: expected rising"),
         ({"locations": [3, 3]}, "locations [3, 3]: expected rising"),
         ({"locations": [0, 3]}, "location 0 of method 'kmedoids': expected a block from 1 to 11"),
-        (at("training.warmup_epochs", 2), "warmup_epochs 2.0: expected less than epochs 2"),
+        (at("training.warmup_epochs", 2), "warmup_epochs 2.0: expected fewer than epochs 2"),
         (at("settings.datasets.digits.training.epochs", 0.5), "epochs: "),
         (at("training.selection", "best"), "training.selection: "),
         ({"study": "a/b"}, "study: "),
         (
             overlaid(at("settings.backbones.vit_nano.patch_size", 2), {"keep_rates": [0.5]}),
-            "backbones: expected one grid of input tokens for all, got [(8, 8), (16, 16)]",
+            "backbones: expected the same grid of input tokens for all, found [(8, 8), (16, 16)]",
         ),
         (
             overlaid(at("settings.backbones.vit_nano.weights", "pretrain"), {"pretraining": None}),
-            "settings.backbones.vit_nano.weights: 'pretrain', but there is no key 'pretraining'",
+            "settings.backbones.vit_nano.weights: 'pretrain' needs the key `pretraining`",
         ),
     ],
 )
@@ -182,11 +185,11 @@ def test_all_errors_at_once_and_missing_keys() -> None:
             2**64,
             "settings.datasets.digits.options.num_train: 18446744073709551616: expected an integer",
         ),
-        ("training.lr", float("inf"), "training.lr: Input should be a finite number"),
-        ("training.weight_decay", float("nan"), "training.weight_decay: Input should be a finite number"),
-        ("study", "n" * 101, "study: String should have at most 100 characters"),
-        ("compare_with", "../other", "compare_with: String should match pattern"),
-        ("locations", list(range(127)), "locations: List should have at most 126 items"),
+        ("training.lr", float("inf"), "training.lr: expected a finite number"),
+        ("training.weight_decay", float("nan"), "training.weight_decay: expected a finite number"),
+        ("study", "n" * 101, "study: expected text of at most 100 characters"),
+        ("compare_with", "../other", "compare_with: expected text that matches"),
+        ("locations", list(range(127)), "locations: expected at most 126 entries"),
     ],
 )
 def test_what_tables_and_paths_cannot_hold(path: str, value: Any, message: str) -> None:

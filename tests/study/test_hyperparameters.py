@@ -10,7 +10,7 @@ import yaml
 from tokred import published
 from tokred.methods.registry import METHODS
 from tokred.settings import Training
-from tokred.study.hyperparameters import layer, training_for
+from tokred.study.hyperparameters import settings_from, training_for
 
 RATES = ("0.25", "0.50", "0.70", "0.90")
 #: Table 4 as printed: warm-up epochs, learning rate scale and freeze epochs of the backbone, by keep rate.
@@ -114,7 +114,7 @@ def cells() -> list[tuple[str, str, str, dict[str, object] | None]]:
 @pytest.mark.parametrize(("dataset", "method", "rate", "searched"), cells())
 def test_every_cell(dataset: str, method: str, rate: str, searched: dict[str, object] | None) -> None:
     if searched is None:
-        with pytest.raises(ValueError, match=f"none for method '{method}' at keep rate 0.25"):
+        with pytest.raises(ValueError, match=f"no entry for method '{method}' at keep rate 0.25"):
             training_for(dataset, method, rate)
         return
     found = training_for(dataset, method, rate)
@@ -143,15 +143,15 @@ def test_unreduced_model_of_imagenet_is_the_pretrained_one() -> None:
 
 
 def test_layers() -> None:
-    assert layer("own", "digits", "topk", "0.60") == {}
-    assert layer("published", "coco", "sit", "0.7") == training_for("coco", "sit", "0.70")
+    assert settings_from("own", "digits", "topk", "0.60") == {}
+    assert settings_from("published", "coco", "sit", "0.7") == training_for("coco", "sit", "0.70")
 
 
 def test_settings_of_a_search(tmp_path: Path) -> None:
     tables = yaml.safe_load(yaml.safe_dump(published.hyperparameters()))
     tables["imagenet_selected"]["topk"]["0.6"] = {"warmup_epochs": 7}
     (tmp_path / "found.yaml").write_text(yaml.safe_dump(tables))
-    found = layer(str(tmp_path / "found.yaml"), "imagenet", "topk", "0.60")
+    found = settings_from(str(tmp_path / "found.yaml"), "imagenet", "topk", "0.60")
     assert (found["warmup_epochs"], found["lr"], found["epochs"]) == (7, 0.001, 30)
 
 
@@ -162,10 +162,10 @@ def test_losses_of_a_file(tmp_path: Path) -> None:
     tables["datasets"]["nuswide"]["loss"] = "assymetric"
     (tmp_path / "found.yaml").write_text(yaml.safe_dump(tables))
     source = str(tmp_path / "found.yaml")
-    assert layer(source, "coco", "topk", "0.50")["asl_micro_batch"] is None
-    assert "asl_micro_batch" not in layer(source, "nabirds", "topk", "0.50")
-    with pytest.raises(ValueError, match=r"none for loss 'assymetric' \(did you mean 'asymmetric'\?\)"):
-        layer(source, "nuswide", "topk", "0.50")
+    assert settings_from(source, "coco", "topk", "0.50")["asl_micro_batch"] is None
+    assert "asl_micro_batch" not in settings_from(source, "nabirds", "topk", "0.50")
+    with pytest.raises(ValueError, match=r"no entry for loss 'assymetric' \(did you mean 'asymmetric'\?\)"):
+        settings_from(source, "nuswide", "topk", "0.50")
 
 
 def test_another_data_set_can_be_the_searched_one(tmp_path: Path) -> None:
@@ -176,37 +176,46 @@ def test_another_data_set_can_be_the_searched_one(tmp_path: Path) -> None:
     source = str(tmp_path / "found.yaml")
     searched = dict(zip(SEARCHED, (0.001, 1024, 20, 1, 0), strict=True))
     own = {"epochs": 9, "max_shift": 2, "repeats": 1}
-    assert layer(source, "digits", "topk", "0.90") == {**COMMON, **own, **searched}
-    assert layer(source, "digits", "none", "1.00") == {**COMMON, **own, "epochs": 0, "warmup_epochs": 0}
-    assert layer(source, "coco", "sit", "0.70") == training_for("coco", "sit", "0.70")
+    assert settings_from(source, "digits", "topk", "0.90") == {**COMMON, **own, **searched}
+    assert settings_from(source, "digits", "none", "1.00") == {
+        **COMMON,
+        **own,
+        "epochs": 0,
+        "warmup_epochs": 0,
+    }
+    assert settings_from(source, "coco", "sit", "0.70") == training_for("coco", "sit", "0.70")
     tables["baseline_deit"]["digits"] = searched
     (tmp_path / "trained.yaml").write_text(yaml.safe_dump(tables))
-    assert layer(str(tmp_path / "trained.yaml"), "digits", "none", "1.00") == {**COMMON, **own, **searched}
+    assert settings_from(str(tmp_path / "trained.yaml"), "digits", "none", "1.00") == {
+        **COMMON,
+        **own,
+        **searched,
+    }
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (None, "expected 'own', 'published' or a file, found '.*x.yaml'"),
-        ("a: [", "x.yaml is not YAML"),
-        ("3", "x.yaml lacks baseline_deit, datasets, fixed, imagenet_selected, selected_source"),
-        ("datasets: {}", "x.yaml lacks baseline_deit, fixed, imagenet_selected, selected_source"),
+        ("a: [", "x.yaml is not valid YAML"),
+        ("3", "x.yaml: missing keys: baseline_deit, datasets, fixed, imagenet_selected, selected_source"),
+        ("datasets: {}", "x.yaml: missing keys: baseline_deit, fixed, imagenet_selected, selected_source"),
     ],
 )
 def test_files_that_hold_none(content: str | None, message: str, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "x.yaml").write_text(content)
     with pytest.raises(ValueError, match=message):
-        layer(str(tmp_path / "x.yaml"), "imagenet", "topk", "0.50")
+        settings_from(str(tmp_path / "x.yaml"), "imagenet", "topk", "0.50")
 
 
 @pytest.mark.parametrize(
     ("run", "message"),
     [
-        (("digits", "topk", "0.50"), "none for data set 'digits'; there are: imagenet, nabirds"),
+        (("digits", "topk", "0.50"), "no entry for data set 'digits'; known: imagenet, nabirds"),
         (("imagnet", "topk", "0.50"), r"'imagnet' \(did you mean 'imagenet'\?\)"),
-        (("coco", "evenly", "0.50"), "none for method 'evenly'"),
-        (("coco", "topk", "0.60"), "none for method 'topk' at keep rate 0.60; there are: 0.25, 0.50"),
+        (("coco", "evenly", "0.50"), "no entry for method 'evenly'"),
+        (("coco", "topk", "0.60"), "no entry for method 'topk' at keep rate 0.60; known: 0.25, 0.50"),
     ],
 )
 def test_models_that_the_paper_has_not(run: tuple[str, str, str], message: str) -> None:

@@ -20,17 +20,17 @@ BACKBONE = {"model": "vit_tiny_patch16_224", "image_size": 32, "patch_size": 8}
 COMMON = {"run": RUN, "model": {"backbone": BACKBONE, "locations": [3, 6]}, "hardware": {"processes": 2}}
 TRAINING = {"pretrained": None, "keep_head": False, "train_table": "t", "history": "h"}
 JOBS: dict[type[Job], dict[str, Any]] = {
-    TrainJob: {**COMMON, **TRAINING, "training": {"lr": 1e-7, "drop_path": 0.1}, "checkpoint": "c"},
+    TrainJob: {**COMMON, **TRAINING, "training": {"lr": 1e-7, "drop_path": 0.1}, "weights": "c"},
     TrialJob: {**COMMON, **TRAINING, "training": {"epochs": 2}, "setting": {"lr": 0.1, "lr_normalizer": 32}},
     PretrainJob: {
         **COMMON,
         "recipe": {"lr": 1e-7, "key_offset": None},
-        **{name: name for name in ("checkpoint", "history", "properties")},
+        **{name: name for name in ("weights", "history", "properties")},
     },
     ExtractJob: {
         **COMMON,
         "batch_size": 8,
-        **{n: n for n in ("checkpoint", "test_table", "predictions", "patterns", "features", "score")},
+        **{n: n for n in ("weights", "test_table", "predictions", "patterns", "features", "score")},
     },
 }
 
@@ -54,21 +54,21 @@ def test_a_network_is_described_without_what_does_not_change_it() -> None:
 @pytest.mark.parametrize(
     ("model", "changes", "message"),
     [
-        (TrainJob, {"checkpoints": "c"}, "checkpoints: unknown key (did you mean 'checkpoint'?); known: "),
+        (TrainJob, {"weight": "c"}, "weight: unknown key (did you mean 'weights'?); known: "),
         (TrainJob, {"run": {**RUN, "sed": 1}}, "run.sed: unknown key (did you mean 'seed'?); known: dataset"),
         (TrainJob, {"run": {**RUN, "keep_rate": "0.5"}}, "run: keep_rate '0.5' of topk: expected '0.50'"),
         (TrainJob, {"training": {"epoch": 3}}, "training.epoch: unknown key (did you mean 'epochs'?); known"),
-        (TrainJob, {"training": {"epochs": 3}}, "training: warmup_epochs 5: expected less than epochs 3"),
-        (TrainJob, {"hardware": {"processes": 0}}, "hardware.processes: Input should be greater than 0, fou"),
+        (TrainJob, {"training": {"epochs": 3}}, "training: warmup_epochs 5: expected fewer than epochs 3"),
+        (TrainJob, {"hardware": {"processes": 0}}, "hardware.processes: expected a number greater than 0, f"),
         (PretrainJob, {"recipe": {"step": 3}}, "recipe.step: unknown key (did you mean 'steps'?); known: "),
         (ExtractJob, {"model": {"backbone": BACKBONE}}, "model.locations: missing"),
-        (ExtractJob, {"code": "c0"}, "code: Input should be a valid dictionary, found 'c0'"),
+        (ExtractJob, {"code": "c0"}, "code: expected a mapping, found 'c0'"),
         (TrialJob, {"setting": None}, "expected either setting or chosen, found setting None and"),
         (TrialJob, {"chosen": "c.json"}, "expected either setting or chosen, found setting {'lr': 0.1, "),
     ],
 )
 def test_mistakes(model: type[Job], changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=r"^job: configuration is not valid\n") as error:
+    with pytest.raises(ValueError, match=r"^job: invalid configuration\n") as error:
         parse(model, {**JOBS[model], **changes}, "job")
     assert str(error.value).partition("\n")[2].startswith(f"  {message}")
 
@@ -85,7 +85,7 @@ def test_a_function_that_takes_a_job() -> None:
     extract(JOBS[ExtractJob])
     assert taken[0] is job
     assert taken[1] == job
-    message = re.escape("job extract: configuration is not valid\n  batch_size: missing")
+    message = re.escape("job extract: invalid configuration\n  batch_size: missing")
     with pytest.raises(ValueError, match=f"^{message}$"):
         extract({name: value for name, value in JOBS[ExtractJob].items() if name != "batch_size"})
 

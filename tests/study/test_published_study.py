@@ -102,25 +102,25 @@ def test_default_study_has_none_below() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"hyperparameters": "published"}, "hyperparameters: none for data set 'digits'"),
+        ({"hyperparameters": "published"}, "hyperparameters: no entry for data set 'digits'"),
         ({"hyperparameters": "publisht"}, "expected 'own', 'published' or a file, found 'publisht'"),
         (
             at("training.crop", "random"),
-            "crop: only for data sets with `images: {source: stream}`, found 'memory'",
+            "crop: expected a data set with `images: {source: stream}`, found 'memory'",
         ),
         (
             overlaid(at("training.flip", 0.5), at("training.repeats", 3)),
-            "training of digits/vit_nano/none/1.00/0: flip, repeats: only for data sets with",
+            "training of digits/vit_nano/none/1.00/0: flip, repeats: expected a data set with",
         ),
         (
             overlaid(at("settings.datasets.scenes.images.source", "stream"), at("training.max_shift", 2)),
-            "training of scenes/vit_nano/none/1.00/0: max_shift: only for data sets with "
+            "training of scenes/vit_nano/none/1.00/0: max_shift: expected a data set with "
             "`images: {source: memory}`, found 'stream'",
         ),
         (
             at("settings.datasets.scenes.training", {"epochs": 0}),
-            "scenes/vit_nano/none/1.00/0: epochs 0, but the backbone's classifier is not of this data set's "
-            "classes (pretrained_on ['digits', 'scenes'])",
+            "scenes/vit_nano/none/1.00/0: epochs: found 0, expected more, as the backbone's classifier has "
+            "other classes (pretrained_on ['digits', 'scenes'])",
         ),
         (at("hardware.processes", 0), "hardware.processes: "),
         (at("hardware.device", "tpu"), "hardware.device: "),

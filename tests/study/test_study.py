@@ -46,7 +46,7 @@ def test_tome_has_no_run_below_half() -> None:
     assert parsed.rates_of("tome") == ["0.50", "0.70"]
     assert parsed.rates_of("dpcknn") == ["0.25", "0.49", "0.50", "0.70"]
     assert {run.keep_rate for run in parsed.runs() if run.method == "tome"} == {"0.50", "0.70"}
-    with pytest.raises(ValueError, match=r"'tome' can do none of the keep rates \['0.25'\]"):
+    with pytest.raises(ValueError, match=r"'tome' supports none of the keep rates \['0.25'\]"):
         study({"keep_rates": [0.25]})
     assert len(list(study({"keep_rates": [0.25], "methods": ["topk"]}).runs())) == 8
 

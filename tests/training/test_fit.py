@@ -18,7 +18,7 @@ from tokred.models import shipped
 from tokred.settings import Hardware, ImageAccess, Training
 from tokred.settings.jobs import ExtractJob
 from tokred.tables import schemas
-from tokred.training.fit import describe, fitted
+from tokred.training.fit import describe, fit_batch_size
 from tokred.training.job import train
 
 KWARGS = {"embed_dim": 48, "num_heads": 3, "weight_init": "jax"}
@@ -31,7 +31,7 @@ JOB = {"run": RUN, "model": MODEL, "images": STREAM, "keep_head": False}
 
 
 def extraction(checkpoint: str, table: str, outputs: dict[str, str]) -> ExtractJob:
-    files = {"checkpoint": checkpoint, "test_table": table, **outputs}
+    files = {"weights": checkpoint, "test_table": table, **outputs}
     return ExtractJob(run=RUN, model=MODEL, images=STREAM, batch_size=8, **files)
 
 
@@ -54,27 +54,25 @@ SETTINGS |= {"ema_decay": None, "selection": "last", "crop": "random", "flip": 0
     ],
 )
 def test_batch(count: int, hardware: dict, processes: int, changes: dict, expected: int) -> None:
-    found = fitted(Training(**{**SETTINGS, **changes}), count, Hardware(**hardware), processes)
+    found = fit_batch_size(Training(**{**SETTINGS, **changes}), count, Hardware(**hardware), processes)
     assert found == Training(**{**SETTINGS, **changes, "batch_size": expected})
 
 
 def test_learning_rate_follows_the_batch() -> None:
-    found = [fitted(Training(**SETTINGS), count, Hardware(), 1) for count in (100, 16)]
+    found = [fit_batch_size(Training(**SETTINGS), count, Hardware(), 1) for count in (100, 16)]
     assert [f.lr * f.batch_size / f.lr_normalizer for f in found] == pytest.approx([0.001, 0.0005])
 
 
 @pytest.mark.parametrize(("count", "processes", "mixup"), [(3, 4, 0.0), (1, 1, 0.8)])
 def test_too_few_images(count: int, processes: int, mixup: float) -> None:
-    with pytest.raises(
-        ValueError, match=rf"^{count} images to learn from are too few for {processes} process"
-    ):
-        fitted(Training(**SETTINGS, mixup=mixup), count, Hardware(), processes)
+    with pytest.raises(ValueError, match=rf"^{count} training images are too few for {processes} process"):
+        fit_batch_size(Training(**SETTINGS, mixup=mixup), count, Hardware(), processes)
 
 
 def test_the_log_says_what_is_done() -> None:
     access = ImageAccess(source="stream")
     assert describe(Training(**{**SETTINGS, "batch_size": 16}), access, 32, 1700) == (
-        "1,700 images streamed from their files, resized to 32 x 32; 1 epochs in batches of 16, learning "
+        "1,700 images streamed from files and resized to 32 x 32; 1 epochs in batches of 16, learning "
         "rate 0.0005; augmentation: crop random, flip 0.5"
     )
     memory = Training(max_shift=2, batch_size=64, lr_normalizer=64)
@@ -97,7 +95,7 @@ def pets(tmp_path: Path) -> dict[str, str]:
 def trained(folder: Path, table: str, **changes: object) -> str:
     checkpoint, weights = str(folder / "c.safetensors"), str(shipped.path("vit_nano"))
     settings = Training(**{**SETTINGS, **changes}).model_dump()
-    outputs = {"checkpoint": checkpoint, "history": str(folder / "h.parquet")}
+    outputs = {"weights": checkpoint, "history": str(folder / "h.parquet")}
     train({**JOB, "training": settings, "pretrained": weights, "train_table": table, **outputs})
     return checkpoint
 
@@ -107,8 +105,8 @@ def test_fewer_images_than_a_batch_train(
 ) -> None:
     with caplog.at_level(logging.INFO):
         checkpoint = trained(tmp_path, pets["train"])
-    assert "batch_size 32, but only 3 images to learn from: batches of 3, at 0.0938 of" in caplog.text
-    assert "3 images streamed from their files, resized to 32 x 32; 1 epochs in batches of 3" in caplog.text
+    assert "batch_size 32 exceeds the 3 training images: using batches of 3" in caplog.text
+    assert "3 images streamed from files and resized to 32 x 32; 1 epochs in batches of 3" in caplog.text
     with safe_open(checkpoint, "pt") as file:
         facts = json.loads(file.metadata()["tokred"])
     assert (facts["classes"], facts["training"]["batch_size"]) == (["cat", "dog"], 32)
@@ -131,7 +129,7 @@ def test_other_classes_are_refused(tmp_path: Path, pets: dict[str, str], classes
         ):
             extract_run(extraction(checkpoint, other, outputs))
     settings = Training(**{**SETTINGS, "selection": "test"}).model_dump()
-    names = {"checkpoint": "other.safetensors", "history": "other.history.parquet"}
+    names = {"weights": "other.safetensors", "history": "other.history.parquet"}
     paths = {name: str(tmp_path / file) for name, file in names.items()}
     job = {**JOB, "training": settings, "pretrained": str(shipped.path("vit_nano")), **paths}
     with pytest.raises(

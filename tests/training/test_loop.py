@@ -63,7 +63,7 @@ def test_interrupted_training_ends_with_the_same_weights(
     assert [row["epoch"] for row in resumed.history] == [1, 2, 3]
 
 
-def test_state_of_other_settings_is_not_used(
+def test_checkpoints_of_other_settings_are_ignored(
     table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "state.safetensors"
@@ -71,7 +71,7 @@ def test_state_of_other_settings_is_not_used(
     with caplog.at_level(logging.INFO):
         again = trainer(table)
         assert equal(again.fit(path, "settings B"), expected)
-    assert "training starts anew" in caplog.text
+    assert "checkpoint of other settings or code" in caplog.text
 
 
 def test_same_seed_same_bits_and_other_seed_others(table: str, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_damaged_state_is_set_aside(
     assert [row["epoch"] for row in again.history] == [1, 2, 3]
     assert (tmp_path / "state.safetensors.damaged").read_bytes() == damaged
     assert str(path) in caplog.text
-    assert "the training starts anew" in caplog.text
+    assert "training starts from the beginning" in caplog.text
 
 
 def test_augmentation_moves_and_keeps_pixels() -> None:
@@ -176,7 +176,7 @@ def test_train_job_writes_weights_and_history(table: str, tmp_path: Path) -> Non
         pretrained=weights,
         keep_head=True,
         train_table=table,
-        checkpoint=checkpoint,
+        weights=checkpoint,
         history=str(tmp_path / "h.parquet"),
     )
     train(job)

@@ -90,6 +90,6 @@ def test_draws_follow_the_settings() -> None:
     rng = np.random.default_rng(0)
     mixes = [Mix.draw(BOTH, rng) for _ in range(400)]
     assert 0.4 < np.mean([mix.cut for mix in mixes]) < 0.6
-    assert abs(np.mean([mix.share for mix in mixes]) - 0.5) < 0.05
+    assert abs(np.mean([mix.lam for mix in mixes]) - 0.5) < 0.05
     assert all(mix.cut for mix in (Mix.draw(Training(cutmix=1.0), rng) for _ in range(20)))
     assert not any(mix.cut for mix in (Mix.draw(Training(mixup=0.8), rng) for _ in range(20)))

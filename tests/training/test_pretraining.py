@@ -172,7 +172,7 @@ def job(backbone: Backbone, checkpoint: str, history: str, properties: str, **re
         model={"backbone": backbone.model_dump(mode="json"), "locations": [1]},
         recipe={**RECIPE, **recipe},
         code={"pretrain": "c0"},
-        checkpoint=checkpoint,
+        weights=checkpoint,
         history=history,
         properties=properties,
         hardware={"device": "cpu"},
@@ -202,7 +202,5 @@ def test_job(tmp_path: Path) -> None:
 
 def test_pictures_have_one_size(tmp_path: Path) -> None:
     backbone = BACKBONE.model_copy(update={"image_size": 32, "patch_size": 4})
-    with pytest.raises(
-        ValueError, match="pretraining of tiny: image_size 32, but the pictures of digits have 30 x 30"
-    ):
+    with pytest.raises(ValueError, match="pretraining of tiny: found image_size 32, expected 30"):
         pretrain(job(backbone, *(str(tmp_path / name) for name in "whp")))

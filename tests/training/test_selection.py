@@ -35,7 +35,7 @@ def test_published_choice_is_the_best_score_on_the_test_split(precision: str, tm
         "run": RUN,
         "model": MODEL,
         "images": STREAM,
-        "checkpoint": checkpoint,
+        "weights": checkpoint,
         "test_table": test_table,
     }
     start = {"pretrained": str(tmp_path / "vit"), "keep_head": False, "train_table": train_table}

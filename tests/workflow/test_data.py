@@ -106,8 +106,8 @@ def test_the_readmes_own_images_train(tmp_path: Path) -> None:
     history = pd.read_parquet(tmp_path / "results/pets/history/pets/vit_nano/topk/0.50/0.parquet")
     assert (len(history), bool(np.isfinite(history["train_loss"]).all())) == (30, True)
     log = (tmp_path / "results/pets/logs/train/pets/vit_nano/topk/0.50/0.log").read_text(encoding="utf-8")
-    assert "batch_size 32, but only 18 images to learn from: batches of 18" in log
-    assert "18 images streamed from their files, resized to 32 x 32; 30 epochs in batches of 18" in log
+    assert "batch_size 32 exceeds the 18 training images: using batches of 18" in log
+    assert "18 images streamed from files and resized to 32 x 32; 30 epochs in batches of 18" in log
     assert "augmentation: crop random, flip 0.5" in log
     again = call(tmp_path, TABLE_1.format("pets"), "--dry-run", "--configfile", "pets.yaml", few)
     assert "Nothing to be done" in again.stdout + again.stderr

@@ -10,23 +10,23 @@ from tests.study.studies import at, overlaid
 from tests.workflow.conftest import ROOT, call_each, overlay
 
 SETTINGS = "settings.backbones.vit_nano"
-REFUSED = "study default: configuration is not valid"
+REFUSED = "study default: invalid configuration"
 #: By name: changes of the default study, and how the lines of the message begin.
 WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "wrong key": (
         {"study": "mine", "sedes": [1]},
         [
-            "study mine: configuration is not valid",
+            "study mine: invalid configuration",
             "  sedes: unknown key (did you mean 'seeds'?); known: study, datasets, backbones, ",
         ],
     ),
     "wrong value": (
         at("training.batch_size", "many"),
-        [REFUSED, "  training.batch_size: Input should be a valid integer, unable to parse string as an "],
+        [REFUSED, "  training.batch_size: expected an integer, found "],
     ),
     "missing weights": (
         overlaid(at(f"{SETTINGS}.weights", "mine.safetensors"), at(f"{SETTINGS}.mean", [0.5] * 3)),
-        [REFUSED, f"  {SETTINGS}.weights: there is no file 'mine.safetensors'; expected 'shipped', "],
+        [REFUSED, f"  {SETTINGS}.weights: no such file: 'mine.safetensors'; expected 'shipped', "],
     ),
     "missing hyperparameters": (
         {"hyperparameters": "mine.yaml"},
@@ -64,7 +64,7 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str, str]] = {
     "a backbone of a study that pretrains none": (
         {"pretraining": None},
         "results/default/pretrained/vit_nano.safetensors",
-        "study 'default' pretrains nothing: it has no key `pretraining`",
+        "study 'default' has no pretraining: the key `pretraining` is missing",
     ),
 }
 

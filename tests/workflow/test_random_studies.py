@@ -38,7 +38,7 @@ def accepted(overlay: dict[str, Any]) -> Study | None:
         return parse(Study, whole(overlay), "study")
     except ValueError as error:
         first, *lines = str(error).splitlines()
-        assert first == "study: configuration is not valid"
+        assert first == "study: invalid configuration"
         assert lines
         assert all(line.strip() for line in lines)
         return None
@@ -92,32 +92,32 @@ def test_accepted_searches_have_a_graph_or_say_why(folder: Path) -> None:
         ),
         (
             at("settings.backbones.vit_nano.weights", "shiped"),
-            "settings.backbones.vit_nano.weights: there is no file 'shiped' (did you mean 'shipped'?)",
+            "settings.backbones.vit_nano.weights: no such file: 'shiped' (did you mean 'shipped'?)",
         ),
         (
             overlaid(at("settings.backbones.vit_nano.depth", 6), ONE),
-            "settings.backbones.vit_nano.depth: 6, but its weights have 12 (",
+            "settings.backbones.vit_nano.depth: found 6, expected 12 as in its weights (",
         ),
         (
             at("settings.backbones.vit_nano.kwargs.embed_dim", 96),
-            "settings.backbones.vit_nano.kwargs.embed_dim: 96, but its weights have 48 (",
+            "settings.backbones.vit_nano.kwargs.embed_dim: found 96, expected 48 as in its weights (",
         ),
         (
             overlaid(at("settings.backbones.vit_nano.patch_size", 8), ONE),
-            "settings.backbones.vit_nano.patch_size: 8, but its weights have 4 (",
+            "settings.backbones.vit_nano.patch_size: found 8, expected 4 as in its weights (",
         ),
         (
             overlaid(at("settings.datasets." + "ab" * 20, {"adapter": "digits"}), {"datasets": ["ab" * 20]}),
-            f"datasets: '{'ab' * 20}' ends with twenty or more equal parts",
+            f"datasets: '{'ab' * 20}' ends with twenty or more repetitions",
         ),
         (
             overlaid(at("settings.backbones." + "0" * 20, PRETRAINED), {"backbones": ["0" * 20]}),
-            f"backbones: '{'0' * 20}' ends with twenty or more equal parts",
+            f"backbones: '{'0' * 20}' ends with twenty or more repetitions",
         ),
     ],
 )  # fmt: skip
 def test_studies_without_a_graph_are_refused(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match="configuration is not valid") as error:
+    with pytest.raises(ValueError, match="invalid configuration") as error:
         parse(Study, whole(changes), "study")
     assert message in str(error.value)
 
@@ -126,7 +126,7 @@ def test_studies_without_a_graph_are_refused(changes: dict[str, Any], message: s
     ("content", "message"),
     [
         (b"", "weights.safetensors is not a safetensors file: "),
-        ({"head.weight": np.zeros(3)}, "has no weights of a Vision Transformer under timm's names"),
+        ({"head.weight": np.zeros(3)}, "has no weights of a Vision Transformer with timm's names"),
     ],
 )
 def test_files_that_are_no_weights_are_refused(

@@ -1,4 +1,4 @@
-"""Properties of a backbone whose classifier knows the digits, on the first pictures of the test split."""
+"""Properties of a backbone that classifies digits, measured on the first images of the test split."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from timm.models.vision_transformer import VisionTransformer
 from tokred.data.fresh_pictures import pictures
 from tokred.data.in_memory import normalize
 from tokred.evaluation.properties import measure
-from tokred.evaluation.scores import share_error, top1
+from tokred.evaluation.scores import proportion_std_error, top1
 from tokred.settings import Backbone
 from tokred.statistics.intervals import NORMAL
 
-#: Pictures of the test split for the accuracy, and how many of them for the properties of blocks.
+#: Numbers of test images for the accuracy, and for the properties of blocks.
 IMAGES, BLOCK_IMAGES = 2000, 500
 _BATCH = 100
 
 
 @torch.no_grad()
 def measure_on_digits(vit: VisionTransformer, backbone: Backbone) -> dict[str, object]:
-    """Properties of an unreduced ViT in evaluation mode, JSON-like.
+    """Properties of an unreduced ViT in evaluation mode, as JSON-compatible values.
 
     Returns:
-        "top1" of `IMAGES` pictures in percent, and "top1_interval", half the width of its 95 % interval;
-        "object_share", the part of all tokens that show the digit; "blocks": fields of `BlockProperties` on
-        `BLOCK_IMAGES` pictures, by number of block.
+        "top1": accuracy on `IMAGES` images in percent; "top1_interval": half the width of its 95 % confidence
+        interval; "object_share": fraction of all tokens that show the digit; "blocks": fields of
+        `BlockProperties`, measured on `BLOCK_IMAGES` images, by index of the block.
     """
     batch = pictures("test", 0, IMAGES, backbone.grid)
     inputs = normalize(batch.pixels, backbone)
@@ -35,7 +35,7 @@ def measure_on_digits(vit: VisionTransformer, backbone: Backbone) -> dict[str, o
     parts = zip(inputs[:BLOCK_IMAGES].split(_BATCH), batch.objects[:BLOCK_IMAGES].split(_BATCH), strict=True)
     return {
         "top1": accuracy,
-        "top1_interval": NORMAL * share_error(accuracy, IMAGES),
+        "top1_interval": NORMAL * proportion_std_error(accuracy, IMAGES),
         "object_share": float(batch.objects.float().mean()),
-        "blocks": {str(index): asdict(found) for index, found in measure(vit, parts).items()},
+        "blocks": {str(index): asdict(block) for index, block in measure(vit, parts).items()},
     }

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tokred.data.in_memory import Source
-from tokred.evaluation.performance import Measure
+from tokred.evaluation.performance import PerformanceMetric
 from tokred.evaluation.scores import METRIC, NotFiniteError
 from tokred.methods import registry
 from tokred.models.trace import StageTrace, Trace
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outputs:
-    """Paths of what an extraction writes."""
+    """Paths of the tables that an extraction writes."""
 
     predictions: str
     patterns: str
@@ -51,20 +51,20 @@ def extract(
     metadata: Mapping[str, object],
     precision: str = "float32",
 ) -> None:
-    """Write the four tables of a run; nothing appears unless all images went through.
+    """Write the four tables of a run. Files appear only when all images have been processed.
 
-    Memory is bounded whatever the number of images, but for the scores of data sets with several labels.
-
-    Raises:
-        NotFiniteError: logits or CLS features of some images are infinite or NaN.
+    Memory is bounded for any number of images, except that multi-label scores are kept for ranking.
 
     Args:
         model: on its device.
-        metadata: facts stored with each table besides the run's identity.
+        metadata: stored with each table, in addition to the identity of the run.
         precision: of matrix products and attention.
+
+    Raises:
+        NotFiniteError: logits or CLS features of some images are infinite or NaN.
     """
     model.eval()
-    measure, loss = Measure(images.task), 0.0
+    metric, loss = PerformanceMetric(images.task), 0.0
     with ExitStack() as stack:
         writers = {
             name: stack.enter_context(batch_writer.open_writer(getattr(outputs, name), schema, metadata))
@@ -72,19 +72,20 @@ def extract(
         }
         stack.enter_context(explain_oom(run.key, batch_size, "evaluation_batch_size"))
         for ids, pixels, labels in _batches(images, batch_size):
-            batch, trace = _forward(model, images, pixels, backbone, precision)
-            measure.add(batch, labels)
-            _check_finite(run, precision, batch, trace, ids)
-            loss += _loss_sum(images.task, batch, labels)
+            logits, trace = _forward(model, images, pixels, backbone, precision)
+            metric.update(logits, labels)
+            _check_finite(run, precision, logits, trace, ids)
+            loss += _loss_sum(images.task, logits, labels)
             identity = _identity(run, ids)
-            writers["predictions"].add({**identity, **_prediction_columns(batch, labels)})
+            writers["predictions"].add({**identity, **_prediction_columns(logits, labels)})
             writers["patterns"].add({**identity, **_pattern_columns(model, trace)})
             writers["features"].add({**identity, **_feature_columns(trace)})
-    value = measure.result()
-    row = {"metric": METRIC[images.task], "score": value, "std_error": measure.standard_error()}
+    value = metric.compute()
+    name = METRIC[images.task]
+    row = {"metric": name, "score": value, "std_error": metric.standard_error()}
     row |= {"loss": loss / len(images), "n": len(images)}
     schemas.write_rows(outputs.score, [{**asdict(run), **row}], schemas.SCORES, metadata)
-    log.info("%s: %s %.2f on %d images", run.key, METRIC[images.task], value, len(images))
+    log.info("%s: %s %.2f %% on %d images", run.key, name, value, len(images))
 
 
 def _forward(
@@ -100,10 +101,10 @@ def _forward(
 def _check_finite(run: Run, precision: str, logits: Tensor, trace: Trace, ids: list[str]) -> None:
     finite = logits.isfinite().all(dim=1) & trace.cls.isfinite().flatten(1).all(dim=1)
     if not finite.all():
-        first = ids[int(finite.logical_not().nonzero()[0])]
-        hint = "" if precision == "float32" else "; evaluation_precision float32 has the widest range"
+        example = ids[int(finite.logical_not().nonzero()[0])]
+        hint = "" if precision == "float32" else "; evaluation_precision: float32 has the largest range"
         raise NotFiniteError(
-            f"{run.key}: logits or features of image {first!r} are infinite or NaN in {precision}{hint}"
+            f"{run.key}: logits or features of image {example!r} are infinite or NaN in {precision}{hint}"
         )
 
 
@@ -182,7 +183,7 @@ def _feature_columns(trace: Trace) -> dict[str, pa.Array]:
 
 
 def _lists(values: NDArray[Any]) -> pa.Array:
-    """(n, size) values as a column of fixed-size lists."""
+    """A column of fixed-size lists from (n, size) values."""
     return pa.FixedSizeListArray.from_arrays(np.ascontiguousarray(values).reshape(-1), values.shape[1])
 
 

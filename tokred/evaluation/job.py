@@ -1,4 +1,4 @@
-"""The workflow's extraction job."""
+"""The extraction job of the workflow."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from tokred.settings.jobs import ExtractJob, takes
 
 @takes(ExtractJob)
 def extract_run(job: ExtractJob) -> None:
-    """Pass the test split through a trained model and write its four tables (`tokred.evaluation.extract`)."""
+    """Run a trained model on the test split and write its four tables (`tokred.evaluation.extract`)."""
     raise_malloc_thresholds()
     run, model = job.run, job.model
     split = read_split(job.test_table, model.backbone, job.images, job.hardware.workers, run.source, "test")
     network = build_model(run, model.backbone, model.options, model.locations, split.num_classes)
     expected = {"run": asdict(run), "model": model.model_dump(mode="json")}
-    learned = load_weights(network, job.checkpoint, whole=True, expected=expected)
-    check_classes(learned.get("classes", split.classes), split.classes, job.test_table, job.checkpoint)
+    stored = load_weights(network, job.weights, whole=True, expected=expected)
+    check_classes(stored.get("classes", split.classes), split.classes, job.test_table, job.weights)
     network.to(resolve(job.hardware.device))
     facts: dict[str, Any] = {
         "run": asdict(run),
         "locations": model.locations,
         "grid": list(model.backbone.grid),
     }
-    facts |= {"depth": model.backbone.depth, "checkpoint": fingerprint.file(job.checkpoint)}
-    facts["code"] = {**learned.get("code", {}), **job.code}
+    facts |= {"depth": model.backbone.depth, "checkpoint": fingerprint.file(job.weights)}
+    facts["code"] = {**stored.get("code", {}), **job.code}
     outputs = Outputs(job.predictions, job.patterns, job.features, job.score)
     extract(network, run, model.backbone, split, job.batch_size, outputs, facts, job.precision)

@@ -1,4 +1,4 @@
-"""Performance measures, in percent (paper Table 1)."""
+"""Performance metrics, in percent (paper Table 1)."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: Name of each task's measure in the scores table.
+#: Name of each task's metric in the table of scores.
 METRIC = {"single": "top1", "multi": "map"}
-#: How often the bootstrap draws the images, and how many draws it holds in memory at a time.
+#: Number of bootstrap resamples, and how many of them are in memory at once.
 RESAMPLES = 200
 _CHUNK = 20
 
 
 class NotFiniteError(ValueError):
-    """Logits are infinite or NaN: there is no largest one, and they have no order."""
+    """Logits are infinite or NaN, so that neither a largest one nor a ranking is defined."""
 
 
 def check_finite(logits: NDArray[Any]) -> None:
-    """Raises NotFiniteError for (n, C) logits that are not all finite."""
-    wrong = int((~np.isfinite(logits)).any(axis=1).sum())
-    if wrong:
-        raise NotFiniteError(f"logits of {wrong} of {len(logits)} images are infinite or NaN")
+    """Raises NotFiniteError unless all (n, C) logits are finite."""
+    num_not_finite = int((~np.isfinite(logits)).any(axis=1).sum())
+    if num_not_finite:
+        raise NotFiniteError(f"logits of {num_not_finite} of {len(logits)} images are infinite or NaN")
 
 
 def top1(logits: NDArray[Any], labels: NDArray[Any]) -> float:
@@ -32,9 +32,9 @@ def top1(logits: NDArray[Any], labels: NDArray[Any]) -> float:
 
 
 def average_precision(scores: NDArray[Any], positive: NDArray[Any]) -> float:
-    """Area under precision-recall steps of one class; equal scores are one threshold.
+    """Area under the precision-recall steps of one class, with one threshold for tied scores.
 
-    scikit-learn's `average_precision_score` has the same values, but takes five times as long, and its import
+    scikit-learn's `average_precision_score` has equal values but is five times slower, and importing it takes
     longer than scoring a test split.
 
     Args:
@@ -51,9 +51,9 @@ def average_precision(scores: NDArray[Any], positive: NDArray[Any]) -> float:
 
 
 def mean_average_precision(logits: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Mean over classes, in percent; (n, C) logits, (n, C) multi-hot. Classes without positives are left out.
+    """Mean over classes with positive images, in percent; (n, C) logits, (n, C) multi-hot labels.
 
-    Raises ValueError where no class has a positive image, NotFiniteError for logits that are not finite.
+    Raises ValueError if no class has a positive image, NotFiniteError if logits are not finite.
     """
     check_finite(logits)
     positive = labels > 0.5
@@ -63,17 +63,17 @@ def mean_average_precision(logits: NDArray[Any], labels: NDArray[Any]) -> float:
     return 100 * float(np.mean([average_precision(logits[:, c], positive[:, c]) for c in present]))
 
 
-def share_error(percent: float, count: int) -> float:
-    """Bootstrap standard error of a percentage of images, known without resampling."""
-    share = percent / 100
-    return float(100 * np.sqrt(share * (1 - share) / count))
+def proportion_std_error(percent: float, count: int) -> float:
+    """Standard error of a percentage of `count` images: the limit of the bootstrap, in closed form."""
+    proportion = percent / 100
+    return float(100 * np.sqrt(proportion * (1 - proportion) / count))
 
 
-def precision_error(logits: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Bootstrap standard error of mean average precision: the images are drawn `RESAMPLES` times.
+def bootstrap_map_std_error(logits: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Bootstrap standard error of mean average precision, over `RESAMPLES` resamples of the images.
 
-    The draws are the same every time. Classes without positives are left out. (`scipy.stats.bootstrap` would
-    sort the scores anew in every draw; here draws are weights of scores that are sorted once.)
+    The resamples have a fixed seed. Classes without positives are left out. (`scipy.stats.bootstrap` would
+    sort the scores in every resample; here a resample is a weighting of scores that are sorted once.)
     """
     rng, count = np.random.default_rng(0), len(labels)
     present = np.flatnonzero((labels > 0.5).any(axis=0))
@@ -86,17 +86,17 @@ def precision_error(logits: NDArray[Any], labels: NDArray[Any]) -> float:
 
 
 def _weighted_precision(scores: NDArray[Any], positive: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
-    """(B,) average precision of one class under (B, n) image weights; NaN without a positive image."""
+    """(B,) average precision of one class under (B, n) image weights; NaN if no positive image has weight."""
     order = np.argsort(-scores, kind="stable")
     last_of_ties = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
     weights = weights[:, order].astype(np.float64)
-    seen = weights.cumsum(axis=1)[:, last_of_ties]
+    retrieved = weights.cumsum(axis=1)[:, last_of_ties]
     hits = (weights * positive[order]).cumsum(axis=1)[:, last_of_ties]
-    precision = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
-    found = (np.diff(hits, prepend=0.0, axis=1) * precision).sum(axis=1)
-    return np.divide(found, hits[:, -1], out=np.full(len(hits), np.nan), where=hits[:, -1] > 0)
+    precision = np.divide(hits, retrieved, out=np.zeros_like(hits), where=retrieved > 0)
+    area = (np.diff(hits, prepend=0.0, axis=1) * precision).sum(axis=1)
+    return np.divide(area, hits[:, -1], out=np.full(len(hits), np.nan), where=hits[:, -1] > 0)
 
 
 def score(task: str, logits: NDArray[Any], labels: NDArray[Any]) -> float:
-    """The measure of a task ("single" or "multi")."""
+    """The metric of a task, "single" or "multi", in percent."""
     return top1(logits, labels) if task == "single" else mean_average_precision(logits, labels)

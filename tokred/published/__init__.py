@@ -1,4 +1,4 @@
-"""The paper's own numbers: Tables 1 and 7 (`performance.csv`), 2-6 (`hyperparameters.yaml`).
+"""The numbers of the paper: Tables 1 and 7 (`performance.csv`), 2-6 (`hyperparameters.yaml`).
 
 Source: J. B. Haurum, S. Escalera, G. W. Taylor, T. B. Moeslund, "Which Tokens to Use? Investigating Token
 Reduction in Vision Transformers", 2023.
@@ -23,9 +23,9 @@ METRICS = {"imagenet": "top1", "nabirds": "top1", "coco": "map", "nuswide": "map
 
 
 def scores() -> pd.DataFrame:
-    """Tables 1 and 7 as `schemas.SCORES`: 624 models, one seed; nothing but the score was published.
+    """Tables 1 and 7 as `schemas.SCORES`: 624 models, one seed. Columns that were not published are 0 or NaN.
 
-    Cells that the paper leaves empty (ToMe at 25 %) are no rows.
+    Cells that are empty in the paper (ToMe at 25 %) have no row.
     """
     import pandas as pd
 
@@ -41,7 +41,7 @@ def scores() -> pd.DataFrame:
 @cache
 def hyperparameters() -> dict[str, Any]:
     """Tables 2-6: "grid" (2), "datasets" (3), "imagenet_selected" (4), "baseline_deit" (5),
-    "selected_source" (6), "fixed": what the text gives for all, and "searched": the data set of (4). Not to
-    be changed.
+    "selected_source" (6), "fixed" (settings of all models in the text), and "searched" (the data set of 4).
+    Callers must not modify it.
     """
     return yaml.safe_load((_FOLDER / "hyperparameters.yaml").read_text(encoding="utf-8"))

@@ -1,1 +1,1 @@
-"""The search of hyperparameters: what is tried, how, and what of it is chosen."""
+"""The hyperparameter search: trials, the choice of settings, and the resulting hyperparameters."""

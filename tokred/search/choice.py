@@ -1,4 +1,4 @@
-"""What of a cell's trials is chosen."""
+"""The choice of a setting from the trials of a cell."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ log = logging.getLogger(__name__)
 
 
 def score(history: str | Path, last: bool) -> float:
-    """How good a trial was: validation score in percent of the weights that a run would keep.
+    """Validation score in percent of the weights that a run would keep; NaN if the trial diverged.
 
     Args:
-        history: the trial's; NaN where it has no rows, since the training diverged.
-        last: whether a run keeps its last epoch, of the moving average if there is one; the best epoch of
-            model and moving average otherwise.
+        history: table of the trial's history, without rows if the training diverged.
+        last: whether a run keeps the last epoch, of the moving average if there is one; otherwise it keeps
+            the best epoch of model and moving average.
     """
     rows = schemas.read(history, schemas.HISTORY).sort_values("epoch")
     scores = rows[["val_score", "val_score_ema"]]
@@ -33,11 +33,13 @@ def score(history: str | Path, last: bool) -> float:
 
 
 def best(scores: Sequence[float]) -> int:
-    """Place of the best trial; of equal ones the first. ValueError where all diverged."""
-    finished = [place for place, value in enumerate(scores) if not math.isnan(value)]
+    """Index of the best trial, the first of ties; ValueError if all trials diverged."""
+    finished = [index for index, value in enumerate(scores) if not math.isnan(value)]
     if not finished:
-        raise ValueError(f"all {len(scores)} trials diverged; expected one that does not: lower `lr`")
-    return max(finished, key=lambda place: scores[place])
+        raise ValueError(
+            f"all {len(scores)} trials diverged; expected at least one that does not: lower `lr`"
+        )
+    return max(finished, key=lambda index: scores[index])
 
 
 def setting(history: str | Path) -> Setting:
@@ -48,33 +50,33 @@ def setting(history: str | Path) -> Setting:
 
 
 def chosen_setting(path: str | Path) -> Setting:
-    """What `choose` wrote."""
+    """The setting in a file that `choose` wrote."""
     return _searched(read_json(path, "settings that a search chose"), path)
 
 
 def _searched(settings: Any, path: str | Path) -> Setting:
     missing = [name for name in SEARCHED if name not in settings]
     if missing:
-        raise ValueError(f"{path}: lacks the searched settings {', '.join(missing)}")
+        raise ValueError(f"{path}: missing searched settings: {', '.join(missing)}")
     return {name: settings[name] for name in SEARCHED}
 
 
 def choose(
     names: Sequence[str], last: bool, inputs: Mapping[str, Sequence[str]], outputs: Mapping[str, str]
 ) -> None:
-    """The job: from the trials of a cell to the chosen setting.
+    """The job that chooses the setting of the best trial of a cell.
 
     Args:
-        names: the trials, in the order of preference among equals.
+        names: names of the trials; the first one of ties is chosen.
         last: as for `score`.
         inputs: "histories", one for each trial.
-        outputs: "setting", a JSON file with the searched settings, and nothing that another choice of the
-            same settings would change.
+        outputs: "setting", a JSON file with the searched settings only, so that it is the same if another
+            trial with this setting is chosen.
     """
     histories = inputs["histories"]
     scores = [score(path, last) for path in histories]
-    found = best(scores)
-    for place, (name, value) in enumerate(zip(names, scores, strict=True)):
-        log.info("%6.2f  %s%s", value, name, "  (chosen)" if place == found else "")
+    best_index = best(scores)
+    for index, (name, value) in enumerate(zip(names, scores, strict=True)):
+        log.info("%6.2f  %s%s", value, name, "  (chosen)" if index == best_index else "")
     with atomic_path(outputs["setting"]) as temporary:
-        temporary.write_text(json.dumps(setting(histories[found])) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(setting(histories[best_index])) + "\n", encoding="utf-8")

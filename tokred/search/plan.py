@@ -1,7 +1,7 @@
-"""What a search tries: the trials of every model, and of which models.
+"""The trials of a search, by model.
 
-A *cell* is a data set, a method and a keep rate; it is a cell of Table 4, 5 or 6 of the paper. A *trial* of
-a cell trains its model with one setting: a combination of the grid, or what was chosen in another cell.
+A *cell* is a data set, a method and a keep rate: a cell of Table 4, 5 or 6 of the paper. A *trial* of a cell
+trains its model with one setting: a combination of the grid, or the setting that another cell chose.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from tokred.validation import parse
 if TYPE_CHECKING:
     from tokred.study.study import Study
 
-#: Trials of the other data sets: the method's own setting of the first, and the unreduced model's.
+#: Names of trials on other data sets: with the method's setting on the first, and the unreduced model's.
 OF_FIRST, OF_BASELINE = "first", "baseline"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A model of which settings are tried, in the search's backbone."""
+    """A model whose settings are searched, with the backbone of the search."""
 
     dataset: str
     method: str
     keep_rate: str
 
 
-#: By cell: what each of its trials tries, by the trial's name, in the order of preference among equals: a
-#: setting of the grid, or the one that another cell chose.
+#: By cell and name of the trial, its setting, or the cell whose chosen setting it tries. The first of ties is
+#: chosen.
 Plan = dict[Cell, Mapping[str, Setting | Cell]]
 
 
@@ -47,15 +47,15 @@ def search_of(study: Study) -> Search:
 def plan(study: Study) -> Plan:
     """The trials of a study's search.
 
-    The first data set's unreduced model is taken as it is where its classifier is trained already, as in the
-    paper; its settings are searched like those of the other data sets otherwise.
+    The unreduced model of the first data set is not trained if the pretrained classifier has its classes, as
+    in the paper; otherwise its settings are searched as on the other data sets.
     """
     search, (first, *others) = search_of(study), study.datasets
     untrained = [Run(first, name, UNREDUCED, UNREDUCED_RATE, study.seeds[0]) for name in study.backbones]
-    as_it_is = all(study.keeps_head(run) for run in untrained)
+    is_pretrained = all(study.keeps_head(run) for run in untrained)
     reduced = [(method, rate) for method in methods(study) for rate in rates(study, method)]
     on_first = {Cell(first, *model): _named(search.first) for model in reduced}
-    trained = others if as_it_is else study.datasets
+    trained = others if is_pretrained else study.datasets
     baselines = {baseline(dataset): _named(search.others) for dataset in trained}
     on_others = {
         Cell(dataset, *model): {OF_FIRST: Cell(first, *model), OF_BASELINE: baseline(dataset)}
@@ -76,70 +76,70 @@ def methods(study: Study) -> list[str]:
 
 
 def rates(study: Study, method: str) -> list[str]:
-    """The searched keep rates that a method can do."""
+    """The searched keep rates that a method supports."""
     searched = search_of(study).keep_rates or study.keep_rates
     return [rate for rate in study.rates_of(method) if rate in searched]
 
 
 def backbone(study: Study) -> str:
-    """The backbone of all trials: of the study's, the one that comes first in its tables."""
+    """The backbone of all trials; by default the middle one of the study."""
     return search_of(study).backbone or study.backbones[len(study.backbones) // 2]
 
 
 def run_in_study(study: Study, cell: Cell) -> Run:
-    """The run of the study that a cell finds a setting for."""
+    """The run of the study for which a cell chooses a setting."""
     return Run(cell.dataset, backbone(study), cell.method, cell.keep_rate, study.seeds[0])
 
 
 def run_of_trials(study: Study, cell: Cell) -> Run:
-    """What the randomness of all trials of a cell comes from; no run of a study can have this identity.
+    """The identity from which seeds of all trials of a cell derive; no run of a study can have it.
 
-    Their settings are compared on the same held-out images, from the same initial weights, in the same order
-    of images, so that what differs is the setting.
+    Trials thus have the same held-out images, initial weights and order of images, and differ in the setting
+    only.
     """
     return Run(f"search/{cell.dataset}", backbone(study), cell.method, cell.keep_rate, 0)
 
 
 def training(study: Study, cell: Cell) -> Training:
-    """Training of a cell's trials, apart from the searched settings: the run's, with a score to choose by."""
-    found = study.training_for(run_in_study(study, cell))
-    return found.model_copy(update={"selection": search_of(study).select_on})
+    """Settings of a cell's trials but the searched ones: the run's, with the criterion of the search."""
+    settings = study.training_for(run_in_study(study, cell))
+    return settings.model_copy(update={"selection": search_of(study).select_on})
 
 
 def takes_last(study: Study, cell: Cell) -> bool:
-    """Whether the last epoch's score decides, since such runs keep its weights, and not the best epoch's."""
+    """Whether the score of the last epoch is compared, whose weights the runs keep, and not the best one."""
     return study.training_for(run_in_study(study, cell)).selection == "last"
 
 
 def check(study: Study) -> None:
-    """Raises ValueError for a search that the study cannot make."""
+    """Raises ValueError for a search that is not possible in the study."""
     search = search_of(study)
     if study.scores == "published":
-        raise ValueError("search: the study trains nothing (`scores: published`)")
+        raise ValueError("search: expected a study with `scores: trained`, found 'published'")
     _check_part("search.backbone", [search.backbone or backbone(study)], study.backbones)
     _check_part("search.methods", methods(study), study.methods)
     _check_part("search.keep_rates", search.keep_rates or study.keep_rates, study.keep_rates)
     for method in methods(study):
         if not rates(study, method):
-            raise ValueError(f"search.keep_rates: {method!r} can do none of {search.keep_rates}")
+            raise ValueError(f"search.keep_rates: {method!r} supports none of {search.keep_rates}")
     adapters = [_adapter(study, dataset) for dataset in study.datasets]
     if len(set(adapters)) < len(adapters):
         raise ValueError(
-            f"search: results are kept by adapter, and data sets share one: {', '.join(adapters)}"
+            f"search: expected a different adapter for each data set, found {', '.join(adapters)}"
         )
     _check_trainings(study)
 
 
 def _check_trainings(study: Study) -> None:
-    """Every model can be trained with every setting that may be tried with it."""
+    """Raises ValueError unless every model can be trained with every setting of its trials."""
     tried = plan(study)
     for cell, options in tried.items():
         base, key = training(study, cell), run_in_study(study, cell).key
         if base.epochs == 0:
             raise ValueError(
-                f"search: training of {key} has epochs 0, so no setting can be better than another"
+                f"search: training of {key} has 0 epochs; expected more, so that scores of settings differ"
             )
-        # Warm-up is the one setting whose values exclude each other with the rest of the training.
+        # Warm-up is the only searched setting that other settings restrict.
         longest = max(_settings(tried, options), key=lambda setting: setting["warmup_epochs"])
         parse(Training, {**base.model_dump(), **longest}, f"search: training of {key}")
 
@@ -154,7 +154,7 @@ def _settings(tried: Plan, options: Mapping[str, Setting | Cell]) -> Iterator[Se
 
 
 def _named(grid: Grid) -> dict[str, Setting]:
-    """The settings of a grid by names that stay when values are added to the grid."""
+    """The settings of a grid by name; the names do not change when values are added to the grid."""
     return {"_".join(map(str, setting.values())): setting for setting in grid.settings()}
 
 
@@ -165,5 +165,5 @@ def _adapter(study: Study, dataset: str) -> str:
 def _check_part(key: str, names: Iterable[str], known: list[str]) -> None:
     for name in names:
         if name not in known:
-            hint = nearest(name, known) if name.isidentifier() else ""  # numbers are not misspelt
-            raise ValueError(f"{key}: the study has no {name!r}{hint}; it has: {', '.join(known)}")
+            hint = nearest(name, known) if name.isidentifier() else ""  # numbers are not misspelled
+            raise ValueError(f"{key}: {name!r} is not in the study{hint}; known: {', '.join(known)}")

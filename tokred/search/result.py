@@ -1,4 +1,4 @@
-"""The result of a search: the table of its trials, and the hyperparameters that it found."""
+"""The result of a search: the table of its trials, and the chosen hyperparameters."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from tokred.search.plan import (
     takes_last,
 )
 from tokred.settings import Training, parse
-from tokred.study.search import SEARCHED, Grid, plain
+from tokred.study.search import SEARCHED, Grid, without_fraction
 from tokred.study.study import Study
 from tokred.tables import identity, lineage, schemas
 
 log = logging.getLogger(__name__)
 _DECIDES = {"holdout": "a held-out part of the training split", "test": "the test split"}
-#: What Tables 4 to 6 call where a setting was found, by the trial's name.
+#: Source of a setting as in Table 6, by whether it is that of the first data set.
 _SOURCES = {True: "imagenet", False: "deit"}
 
 
@@ -43,12 +43,12 @@ def write(
     outputs: Mapping[str, str],
     code: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """The job: from the histories of all trials to "trials" and "hyperparameters".
+    """The job that collects the histories of all trials; it writes "trials" and "hyperparameters".
 
     Args:
         config: the study's configuration.
         inputs: "histories", one for each trial, in the order of `tokred.search.plan.plan`.
-        code: by stage, the fingerprint of the code that does it, stored with the table.
+        code: fingerprint of the code by workflow stage, stored with the table.
     """
     study = parse(Study, config, "configuration of the study")
     histories = inputs["histories"]
@@ -63,7 +63,7 @@ def write(
 
 
 def trial_rows(study: Study, histories: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Every trial of the search (`schemas.TRIALS`), from its history."""
+    """Rows of `schemas.TRIALS`: every trial of the search, from its history."""
     remaining = iter(histories)
     for cell, options in plan(study).items():
         files = [next(remaining) for _ in options]
@@ -76,24 +76,26 @@ def trial_rows(study: Study, histories: Sequence[str]) -> Iterator[dict[str, Any
             identity.check(path, stored, expected)
         scores = [choice.score(path, takes_last(study, cell)) for path in files]
         best = choice.best(scores)
-        for place, (name, path, score) in enumerate(zip(options, files, scores, strict=True)):
+        for index, (name, path, score) in enumerate(zip(options, files, scores, strict=True)):
             yield {
                 "dataset": cell.dataset,
                 "backbone": backbone(study),
                 "method": cell.method,
                 "keep_rate": cell.keep_rate,
-                "place": place,
+                "place": index,
                 "trial": name,
                 **choice.setting(path),
                 "score": None if math.isnan(score) else score,
-                "chosen": place == best,
+                "chosen": index == best,
             }
 
 
 def hyperparameters(study: Study, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What was found, in the form of tokred/published/hyperparameters.yaml; data sets by their adapters."""
+    """The chosen settings in the form of tokred/published/hyperparameters.yaml, by adapter."""
     chosen = {Cell(row["dataset"], row["method"], row["keep_rate"]): row for row in rows if row["chosen"]}
-    settings = {cell: {name: plain(row[name]) for name in SEARCHED} for cell, row in chosen.items()}
+    settings = {
+        cell: {name: without_fraction(row[name]) for name in SEARCHED} for cell, row in chosen.items()
+    }
     sources = {cell: _SOURCES[row["trial"] == OF_FIRST] for cell, row in chosen.items()}
     adapters = {name: study.settings.datasets[name].adapter for name in study.datasets}
     first, *others = study.datasets
@@ -115,29 +117,29 @@ def hyperparameters(study: Study, rows: Sequence[Mapping[str, Any]]) -> dict[str
     }
 
 
-def _by_rate(study: Study, found: Mapping[Cell, Any], dataset: str, method: str) -> dict[str, Any]:
-    """What was found for a method at each keep rate; None for keep rates that it cannot do."""
+def _by_rate(study: Study, chosen: Mapping[Cell, Any], dataset: str, method: str) -> dict[str, Any]:
+    """The entry of a method at each keep rate; None for keep rates that it does not support."""
     possible = rates(study, method)
     return {
-        rate: found[Cell(dataset, method, rate)] if rate in possible else None
+        rate: chosen[Cell(dataset, method, rate)] if rate in possible else None
         for rate in search_of(study).keep_rates or study.keep_rates
     }
 
 
 def _own(study: Study, dataset: str) -> dict[str, Any]:
-    """All training settings of a data set's reduced models, but for the searched ones and methods' own."""
+    """Training settings of a data set's reduced models, without searched ones and those of methods."""
     method = methods(study)[0]
     run = run_in_study(study, Cell(dataset, method, rates(study, method)[0]))
-    found = study.settings_below(run, {})
-    named = parse(Training, found, f"training on {dataset}").model_dump(exclude=set(SEARCHED))
-    return {**named, "augmentation": []}  # which the fields say already
+    settings = study.settings_below(run, {})
+    fields = parse(Training, settings, f"training on {dataset}").model_dump(exclude=set(SEARCHED))
+    return {**fields, "augmentation": []}  # the fields include it
 
 
 def _grid(study: Study, unreduced: bool) -> dict[str, Any]:
-    """Table 2: the values of each setting, those of the unreduced models' grid first."""
+    """Table 2: the values of each setting, first those in the grid of the unreduced models."""
     search = search_of(study)
     grids: list[Grid] = [search.others, search.first] if unreduced else [search.first]
-    tried = [{name: list(map(plain, values)) for name, values in grid} for grid in grids]
+    tried = [{name: list(map(without_fraction, values)) for name, values in grid} for grid in grids]
     values = {name: list(dict.fromkeys(v for grid in tried for v in grid[name])) for name in SEARCHED}
     of_first = "; ".join(f"{name} {tried[-1][name]}" for name in SEARCHED)
     note = f"{study.datasets[0]}, by method and keep rate: {of_first}. Unreduced models: the whole grid."
@@ -145,7 +147,7 @@ def _grid(study: Study, unreduced: bool) -> dict[str, Any]:
 
 
 def _shared(settings: Mapping[str, Any], study: Study) -> dict[str, Any]:
-    """What the paper gives for all data sets; where they differ, each data set's own settings count."""
+    """Settings that are the same for all data sets in the paper; those of the data sets override them."""
     return {
         "optimizer": "adamw",
         "weight_decay": settings["weight_decay"],

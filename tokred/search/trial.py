@@ -1,4 +1,4 @@
-"""One trial of a search: a training of which nothing but its history is kept."""
+"""One trial of a search: a training whose history is its only result."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 
 @takes(TrialJob)
 def run_trial(job: TrialJob) -> None:
-    """Train a model with one setting and write its history, without rows where the loss became infinite.
+    """Train a model with one setting and write its history, which has no rows if the training diverged.
 
-    The state of an unfinished training lies beside the history.
+    The checkpoint of an unfinished training is in the folder of the history.
     """
     if launch.is_needed(job.hardware):
         return launch.run("tokred.search.trial:run_trial", job, Path(job.history).parent)
@@ -29,18 +29,18 @@ def run_trial(job: TrialJob) -> None:
     settings = parse(
         Training, {**job.training.model_dump(exclude_unset=True), **setting}, "training of a trial"
     )
-    checkpoint = Path(job.history).with_suffix(".safetensors")
-    given = {name: getattr(job, name) for name in TrainJob.model_fields if name in TrialJob.model_fields}
+    weights = Path(job.history).with_suffix(".safetensors")
+    shared = {name: getattr(job, name) for name in TrainJob.model_fields if name in TrialJob.model_fields}
     try:
-        training_job.train(TrainJob(**{**given, "training": settings, "checkpoint": str(checkpoint)}))
+        training_job.train(TrainJob(**{**shared, "training": settings, "weights": str(weights)}))
     except Diverged as error:
-        # A grid may well reach too far. What diverges is known to be worse than all else.
+        # Grids may contain settings that diverge; these rank last.
         log.info("%s", error)
         if distributed.rank() == 0:
             facts = {"run": asdict(job.run), "model": job.model.model_dump(mode="json")}
             facts |= {"training": settings.model_dump(mode="json"), "code": job.code}
             schemas.write_rows(job.history, [], schemas.HISTORY, facts)
     if distributed.rank() == 0:
-        for left in (checkpoint, checkpoint.with_suffix(".state.safetensors")):
-            left.unlink(missing_ok=True)
+        for path in (weights, weights.with_suffix(".state.safetensors")):
+            path.unlink(missing_ok=True)
     return None

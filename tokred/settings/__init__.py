@@ -1,7 +1,7 @@
-"""Typed configuration: the single source of what a study may say.
+"""Typed settings of single jobs, as validated pydantic models.
 
-Here is what single jobs are told. `tokred.study.study` describes whole studies, and jobs go without it: its
-models take as long to build as two steps of a small training.
+`tokred.study.study` has the configuration of whole studies. Jobs do not import it, as its models take as long
+to build as two steps of a small training.
 """
 
 from tokred.settings.augmentation import Augmentation

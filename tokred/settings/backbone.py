@@ -1,4 +1,4 @@
-"""Backbones of a study."""
+"""Settings of a backbone."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from tokred.validation import Strict
 
 
 class Backbone(Strict):
-    """A timm Vision Transformer, by name, and where its weights come from.
+    """A Vision Transformer of timm, by name, and the source of its weights.
 
-    With foreign weights (`timm`, or a file) the size and normalisation of images are timm's for that model
-    where they are left out.
+    With external weights (`timm`, or a file), `image_size`, `mean` and `std` default to those of timm for the
+    model.
     """
 
-    model: str = Field(description="name in timm, of a VisionTransformer; may have a tag, as in 'name.tag'")
-    label: Label | None = Field(None, description="what figures and tables call it; default: its name")
+    model: str = Field(description="name of a VisionTransformer in timm, optionally with a tag: 'name.tag'")
+    label: Label | None = Field(None, description="label in figures and tables; default: its name")
     image_size: PositiveInt = Field(description="height and width of the input, in pixels")
     patch_size: PositiveInt = Field(description="height and width of a patch, in pixels")
     depth: PositiveInt = Field(12, description="number of blocks")
-    kwargs: dict[str, Any] = Field({}, description="further arguments of the model, such as embed_dim")
+    kwargs: dict[str, Any] = Field({}, description="other arguments of the model, such as embed_dim")
     mean: tuple[float, float, float] = Field(
         (0.5, 0.5, 0.5), description="mean of each color channel, subtracted from images in [0, 1]"
     )
@@ -31,19 +31,18 @@ class Backbone(Strict):
     )
     weights: str = Field(
         "shipped",
-        description="'shipped' with the package, 'pretrain' within the study, 'timm': timm's for that model "
-        "(downloaded once; offline with HF_HUB_OFFLINE=1), or a safetensors file under timm's names",
+        description="'shipped': part of the package; 'pretrain': trained in the study; 'timm': those of timm "
+        "(downloaded once; offline with HF_HUB_OFFLINE=1); or a safetensors file with timm's names",
     )
 
     pretrained_on: str | list[str] | None = Field(
-        None,
-        description="adapters of the data sets whose classes the weights' classifier has: it is kept there",
+        None, description="adapters of the data sets whose classes the pretrained classifier predicts"
     )
 
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, values: Any) -> Any:
-        """Fill in from timm what foreign weights were trained with; needs to import it, hence only then."""
+        """Fill in timm's settings of external weights; imports timm only if some are missing."""
         if not isinstance(values, dict) or values.get("weights", "shipped") in ("shipped", "pretrain"):
             return values
         known = ("image_size", "mean", "std")
@@ -58,15 +57,15 @@ class Backbone(Strict):
 
 
 def _timm_defaults(model: str) -> dict[str, Any]:
-    """Image size, mean and std of timm's weights for a model; ValueError for a model that it has not."""
+    """Image size, mean and std of timm's weights for a model; ValueError for unknown models."""
     from timm.models import get_pretrained_cfg
 
     try:
-        found = get_pretrained_cfg(model)
+        config = get_pretrained_cfg(model)
     except RuntimeError as error:  # an unknown tag
         raise ValueError(f"model {model!r}: {error}") from None
-    if found is None:
+    if config is None:
         raise ValueError(
-            f"timm has no weights for model {model!r}, so image_size, mean and std must be given"
+            f"timm has no weights for model {model!r}; expected the keys image_size, mean and std"
         )
-    return {"image_size": found.input_size[-1], "mean": found.mean, "std": found.std}
+    return {"image_size": config.input_size[-1], "mean": config.mean, "std": config.std}

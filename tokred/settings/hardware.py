@@ -1,4 +1,4 @@
-"""What computes, and how: settings that change how fast results come, not what they mean."""
+"""Settings of the hardware, which affect the speed of a study and not its results."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ from tokred.validation import Strict
 class Hardware(Strict):
     """The part of a configuration that differs from machine to machine.
 
-    Results agree to float tolerance whatever is chosen, except for what a network draws at random within a
-    step (stochastic depth, DynamicViT's decisions): that is drawn anew for each micro-batch. A change here
-    therefore reruns nothing, and an interrupted training goes on with other hardware.
+    Results agree to float tolerance for all settings, except for the random numbers of networks (stochastic
+    depth, DynamicViT's decisions), which are drawn for each micro-batch. A change of these settings therefore
+    reruns nothing, and an interrupted training can resume on other hardware.
     """
 
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
-    processes: PositiveInt = Field(1, description="of one training, on each node; with GPUs, one GPU each")
-    nodes: PositiveInt = Field(1, description="machines of one training")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU if available")
+    processes: PositiveInt = Field(1, description="processes of one training per node; on GPUs, one GPU each")
+    nodes: PositiveInt = Field(1, description="number of machines of one training")
     launcher: str = Field(
         "srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 --cpus-per-task={threads} "
         "--kill-on-bad-exit=1",
-        description="with several nodes: the command that runs what follows it once on each of them",
+        description="with several nodes: command that runs its arguments once on each node",
     )
-    workers: NonNegativeInt = Field(0, description="processes that read streamed images, for each process")
+    workers: NonNegativeInt = Field(0, description="data loader workers for streamed images, per process")
     micro_batch_size: PositiveInt | None = Field(
         None,
-        description="images that a process passes through the network at a time while training; gradients "
-        "accumulate up to the training's `batch_size`. null: its whole part of the batch",
+        description="images per forward pass of a process in training; gradients are accumulated over the "
+        "training's `batch_size`. null: the whole shard of the process",
     )
     compile: bool | Literal["eager", "aot_eager"] = Field(
-        False, description="torch.compile while training; true: with its default backend"
+        False, description="use torch.compile in training; true: with its default backend"
     )
 
     @property
     def threads(self) -> int:
-        """Processes of a training that run on a node, reading ones included."""
+        """Number of processes of a training on each node, including data loader workers."""
         return self.processes * (1 + self.workers)
 
     @field_validator("launcher")
     @classmethod
     def _check_launcher(cls, launcher: str) -> str:
         try:
-            found: list[str] | Exception = shlex.split(launcher.format(nodes=1, threads=1))
+            command: list[str] | Exception = shlex.split(launcher.format(nodes=1, threads=1))
         except (LookupError, ValueError) as error:
-            found = error
-        if not found or isinstance(found, Exception):
+            command = error
+        if not command or isinstance(command, Exception):
             raise ValueError(
-                "expected a command, in which {nodes} and {threads} stand for numbers; "
-                f"found {launcher!r} ({found!r})"
+                "expected a command with no placeholders but {nodes} and {threads}, "
+                f"found {launcher!r} ({command!r})"
             )
         return launcher
 
 
-#: One process, on a GPU where there is one.
+#: One process, on a GPU if available.
 DEFAULT_HARDWARE = Hardware()

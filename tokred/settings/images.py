@@ -1,4 +1,4 @@
-"""How a data set's images reach the backbone."""
+"""How images of a data set are read."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from tokred.validation import Strict
 
 
 class ImageAccess(Strict):
-    """What a job is told: images in memory (of the backbone's size), or streamed (any number, any size)."""
+    """How a job reads images: in memory (of the backbone's size), or streamed (any number, any size)."""
 
     source: Literal["memory", "stream"] = Field(
         "memory",
-        description="'memory': all decoded at once, and of the backbone's size; 'stream': read and resized "
-        "as they are needed",
+        description="'memory': decoded once and held in memory, must have the backbone's size; 'stream': "
+        "read and resized on demand",
     )
     crop_pct: float | None = Field(
         None,
         gt=0,
         le=1,
-        description="evaluation of streamed images: the central square of this part of the shorter side; "
+        description="evaluation of streamed images: center crop of this fraction of the shorter side; "
         "null: the whole image, resized to a square",
     )
 
 
 class DatasetImages(ImageAccess):
-    """What a study says; by default where images are read from follows from the data set."""
+    """How a study reads the images of a data set; the default depends on the data set."""
 
     source: Literal["auto", "memory", "stream"] = Field(  # type: ignore[assignment]  # resolved by `access`
         "auto",
-        description="'memory': all decoded at once, and of the backbone's size; 'stream': read and resized "
-        "as they are needed; 'auto': memory for built-in data sets whose pictures are of the backbone's "
-        "size, stream for all others",
+        description="'memory': decoded once and held in memory, must have the backbone's size; 'stream': "
+        "read and resized on demand; 'auto': memory for generated data sets of the backbone's image size, "
+        "stream for all others",
     )
 
     def access(self, made_size: int | None, image_size: int) -> ImageAccess:
-        """How images reach a backbone.
+        """How images are read for a backbone.
 
-        The choice follows from the configuration alone, not from the files: images in memory and streamed
-        ones are augmented differently, and what a run does must be known, and checked, before any job.
+        This depends on the configuration alone, not on files, so that runs, whose augmentation depends on it,
+        can be checked before the first job.
 
         Args:
-            made_size: height and width of the data set's pictures where tokred makes them; None: unknown.
+            made_size: height and width of the images of a generated data set; None: unknown.
             image_size: height and width of the backbone's input.
         """
         source = self.source

@@ -1,7 +1,7 @@
-"""What jobs that run networks are told: one validated model per kind of job.
+"""Arguments of jobs that run networks: one validated model per kind of job.
 
-A job's function takes its model, or plain values, which it validates. In that plain form (JSON) a job reaches
-the processes of a distributed training (`tokred.runtime.launch`).
+The function of a job takes its model, or a mapping that it validates. As JSON it is passed to the
+processes of a distributed training (`tokred.runtime.launch`).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from tokred.settings.pretraining import Recipe
 from tokred.settings.training import PartialTraining, Precision, Training
 from tokred.validation import Strict, parse
 
-#: What a study says of a backbone that changes nothing in the network.
+#: Settings of a backbone that do not affect the architecture.
 _NOT_OF_THE_NETWORK = {"label", "weights", "pretrained_on"}
 
 
 class Network(Strict):
-    """What decides a run's network, besides its method and keep rate. Stored with its weights."""
+    """Everything that determines the network of a run but method and keep rate. Stored with its weights."""
 
     backbone: Backbone
-    options: dict[str, Any] = Field({}, description="of the method; default: its own defaults")
+    options: dict[str, Any] = Field({}, description="options of the method; default: its own")
     locations: list[NonNegativeInt] = Field(description="blocks in which the stages act, counted from 0")
 
     @field_serializer("backbone")
@@ -37,7 +37,7 @@ class Network(Strict):
 
 
 class Job(Strict):
-    """What every job with a network is told."""
+    """Arguments of every job that runs a network."""
 
     hardware: Hardware = Hardware()
 
@@ -45,7 +45,7 @@ class Job(Strict):
 class _RunJob(Job):
     """A job of one run.
 
-    `code`: by stage of the workflow, the fingerprint of its code, which is stored with the results.
+    `code` has the fingerprint of the code by workflow stage, and is stored with the results.
     """
 
     run: Run
@@ -55,32 +55,32 @@ class _RunJob(Job):
 
 
 class _FineTuning(_RunJob):
-    """What training and trials have in common.
+    """Arguments that trainings and trials share.
 
-    `test_table` is only needed where epochs are chosen on the test split.
+    `test_table` is only needed if epochs are selected on the test split.
     """
 
-    pretrained: str | None = Field(description="weights to start from; null: timm's own for the backbone")
-    keep_head: bool = Field(description="whether the pretrained classifier is of this data set's classes")
+    pretrained: str | None = Field(description="initial weights; null: those of timm for the backbone")
+    keep_head: bool = Field(description="whether the pretrained classifier has the classes of this data set")
     train_table: str
     test_table: str | None = None
     history: str = Field(description="output: losses and scores of each epoch")
 
 
 class TrainJob(_FineTuning):
-    """Fine-tune one model. The state of an unfinished training lies beside `checkpoint`."""
+    """Fine-tune one model. The checkpoint of an unfinished training is in the folder of `weights`."""
 
     training: Training
-    checkpoint: str = Field(description="output: weights")
+    weights: str = Field(description="output: final weights")
 
 
 class TrialJob(_FineTuning):
     """Train a model with one setting of a search.
 
-    The setting is given, or read from the file `chosen`, which says what another cell of the search chose.
+    The setting is `setting`, or the one that another cell of the search chose, in the file `chosen`.
     """
 
-    training: PartialTraining = Field(description="what the setting does not replace")
+    training: PartialTraining = Field(description="settings that the trial does not replace")
     setting: dict[str, int | float] | None = Field(None, description="values of the searched fields")
     chosen: str | None = None
 
@@ -96,22 +96,22 @@ class TrialJob(_FineTuning):
 class PretrainJob(Job):
     """Train a backbone from scratch, in one process.
 
-    The state of an unfinished training lies beside `checkpoint`.
+    The checkpoint of an unfinished training is in the folder of `weights`.
     """
 
-    run: Run = Field(description="gives the seed")
+    run: Run = Field(description="identity from which the seed derives")
     model: Network
     recipe: Recipe
     code: dict[str, str] = {}
-    checkpoint: str = Field(description="output: weights in half precision")
+    weights: str = Field(description="output: final weights, in half precision")
     history: str = Field(description="output: losses")
     properties: str = Field(description="output: measured properties of the backbone (JSON)")
 
 
 class ExtractJob(_RunJob):
-    """Pass the test split through a trained model and write its four tables (`tokred.evaluation.extract`)."""
+    """Run a trained model on the test split and write its four tables (`tokred.evaluation.extract`)."""
 
-    checkpoint: str
+    weights: str
     test_table: str
     batch_size: PositiveInt
     precision: Precision = "float32"
@@ -127,7 +127,10 @@ JobModel = TypeVar("JobModel", bound=Job)
 def takes(
     model: type[JobModel],
 ) -> Callable[[Callable[[JobModel], None]], Callable[[JobModel | Mapping[str, Any]], None]]:
-    """Let a job's function be called with plain values as well; ValueError, naming keys, for wrong ones."""
+    """Decorator of a job's function, which then also accepts a mapping, and validates it.
+
+    The function raises ValueError, with the names of the keys, for wrong values.
+    """
 
     def decorate(function: Callable[[JobModel], None]) -> Callable[[JobModel | Mapping[str, Any]], None]:
         @wraps(function)

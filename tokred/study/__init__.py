@@ -1,1 +1,1 @@
-"""Studies: their configuration, and what follows from it: runs, hyperparameters, what figures show."""
+"""Studies: their configuration, and the runs, hyperparameters and labels that derive from it."""

@@ -1,7 +1,6 @@
-"""Training settings that data sets of a user's own images start from.
+"""Default training settings for data sets of a user's own images.
 
-They are below everything that a study says itself, and not used with `hyperparameters` of a file or of the
-paper.
+All settings of a study override them. They do not apply with `hyperparameters` of a file or of the paper.
 """
 
 from __future__ import annotations
@@ -11,24 +10,24 @@ from typing import Any
 
 from tokred.settings.backbone import Backbone
 
-#: Weights that are made in this project: small networks that have seen nothing but the built-in pictures, and
-#: so learn more from a larger learning rate than networks that were trained on photographs.
+#: Weights of small networks that were pretrained on generated images only, and therefore need a larger
+#: learning rate than networks that were pretrained on photographs.
 _SMALL = ("shipped", "pretrain")
 _EPOCHS = 30
-#: Images of the backbone's size are shifted by up to this part of it, as those of the built-in data sets are.
+#: Largest shift of images in memory, as a fraction of their size; that of the built-in data sets.
 _SHIFT = 1 / 16
 
 
 def own_images(backbone: Backbone, source: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of `Training` for fine-tuning a backbone on images of a user's own.
 
-    A batch is made smaller where there are fewer images than that (`tokred.training.fit`). The learning rate
-    is given for `lr_normalizer` images a batch, and follows the batch.
+    The batch is smaller for data sets with fewer images (`tokred.training.fit`); the learning rate is
+    proportional to it.
 
     Args:
-        backbone: whose weights are fine-tuned.
-        source: where images are read from, "stream" or "memory".
-        chosen: what the study sets itself; the warm-up is a tenth of its epochs.
+        backbone: its weights are fine-tuned.
+        source: of images, "stream" or "memory".
+        chosen: settings of the study; the warm-up is a tenth of their epochs.
     """
     epochs = chosen.get("epochs", _EPOCHS)
     settings = {
@@ -39,7 +38,7 @@ def own_images(backbone: Backbone, source: str, chosen: Mapping[str, Any]) -> di
         "lr_normalizer": 32,
         "clip_grad": 1.0,
         "drop_path": 0.0 if backbone.weights in _SMALL else 0.1,
-        # A moving average over thousands of steps, or a part that is held out, needs many images.
+        # A moving average over thousands of steps, and a held-out split, need many images.
         "ema_decay": None,
         "selection": "last",
     }

@@ -1,18 +1,18 @@
 """Training settings of every model of the paper: Tables 3 to 6, resolved.
 
-What the tables say is taken as follows.
+The tables are interpreted as follows.
 
-- *ImageNet*, the searched data set: the cell of Table 4, with learning rate 0.001 and normalisation factor
+- *ImageNet*, the searched data set: the cell of Table 4, with learning rate 0.001 and normalization factor
   1024 (Table 2's note).
-- *Other data sets*: Table 6 says whose five searched values are used. "D": the DeiT-S baseline's on that data
-  set (Table 5). "I": ImageNet's, which we take to mean all five, so that on COCO and NUS-WIDE the peak is
-  `0.001 * 512 / 1024 = 0.0005`, where the baseline's is `0.0001 * 512 / 512`.
+- *Other data sets*: Table 6 names the source of the five searched values. "D": the DeiT-S baseline on that
+  data set (Table 5). "I": ImageNet, which we take to mean all five values, so that on COCO and NUS-WIDE the
+  peak is `0.001 * 512 / 1024 = 0.0005`, where that of the baseline is `0.0001 * 512 / 512`.
 - *Unreduced model*: on ImageNet the pretrained model as it is (`epochs: 0`), elsewhere Table 5.
-- All else comes from Table 3 and the text. The strengths of augmentations that Table 3 only names are our
-  choice, and follow whom the paper follows: DeiT (RandAugment "rand-m9-mstd0.5-inc1", Mixup 0.8, CutMix 1.0)
-  and the asymmetric loss's authors (Cutout of half the side). "Mixed precision" is float16, all that the
-  V100 has. The "decay rate" of the cosine schedule has no meaning within one cycle and is left out. The
-  asymmetric loss is a sum over micro-batches of 256 images, as in the published code; see
+- All other settings are those of Table 3 and the text. Table 3 names augmentations without their strengths;
+  these are our choice, and follow the papers that it follows: DeiT (RandAugment "rand-m9-mstd0.5-inc1", Mixup
+  0.8, CutMix 1.0) and the authors of the asymmetric loss (Cutout of half the side). "Mixed precision" is
+  float16, the only kind that the V100 supports. The "decay rate" of the cosine schedule has no effect within
+  one cycle and is left out. The asymmetric loss is a sum over micro-batches of 256 images, as published; see
   `docs/differences.md`.
 """
 
@@ -29,9 +29,9 @@ from tokred import published
 from tokred.names import nearest
 from tokred.run import UNREDUCED, canonical_rate
 
-#: Values of a study's `hyperparameters` besides a file.
+#: Values of a study's `hyperparameters` that are not files.
 OWN, PUBLISHED = "own", "published"
-#: The same for all methods on the searched data set, unless a cell says otherwise.
+#: Settings of all methods on the searched data set, unless a cell overrides them.
 _SEARCHED_RATE = {"lr": 0.001, "lr_normalizer": 1024}
 _AUGMENTATIONS: dict[str, dict[str, Any]] = {
     "random_resized_crop": {"crop": "random"},
@@ -45,31 +45,31 @@ _AUGMENTATIONS: dict[str, dict[str, Any]] = {
 }
 _LOSSES: dict[str, dict[str, Any]] = {
     "cross_entropy": {},
-    # Not in the tables: what the published code does, and what the learning rates were searched with.
+    # Not in the tables: as in the published code, with which the learning rates were searched.
     "asymmetric": {"asl_micro_batch": 256},
 }
-#: Keys of a data set that are no fields of `Training`.
+#: Keys of a data set that are not fields of `Training`.
 _NAMED = ("loss", "augmentation")
-#: Keys that a file may leave out. "searched": the data set whose settings are found by method and keep rate,
-#: as those of ImageNet were.
+#: Optional keys of a file. "searched": the data set with settings for each method and keep rate, in the paper
+#: ImageNet.
 _OPTIONAL = {"source", "grid", "searched"}
 
 
-def layer(source: str, dataset: str, method: str, keep_rate: str) -> dict[str, Any]:
-    """Fields of `Training` that a study's `hyperparameters` give a run.
+def settings_from(source: str, dataset: str, method: str, keep_rate: str) -> dict[str, Any]:
+    """Fields of `Training` for a run, from the source that a study's `hyperparameters` name.
 
     Args:
-        source: "own", "published" or a YAML file.
+        source: "own", "published" or the path of a YAML file.
         dataset: name of the data set's adapter.
 
     Raises:
-        ValueError: the source cannot be read, or has nothing for such a run.
+        ValueError: the source cannot be read, or has no settings for such a run.
     """
     return {} if source == OWN else training_for(dataset, method, keep_rate, _read(source))
 
 
 def grid(source: str) -> dict[str, list[Any]]:
-    """Values of each setting that the search behind some hyperparameters tried; none for a study's own."""
+    """Values of each setting in the search that resulted in the hyperparameters; none for "own"."""
     if source == OWN:
         return {}
     return {name: values for name, values in _read(source).get("grid", {}).items() if name != "note"}
@@ -78,16 +78,16 @@ def grid(source: str) -> dict[str, list[Any]]:
 def training_for(
     dataset: str, method: str, keep_rate: str, tables: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Fields of `Training` for a model; see the module.
+    """Fields of `Training` for a model; see the docstring of this module.
 
     Args:
         dataset: name of an adapter, such as "imagenet", "nabirds", "coco" or "nuswide".
         method: a method's name, "none" for the unreduced model.
-        keep_rate: any text of the number.
-        tables: other hyperparameters than the published, in the same form.
+        keep_rate: a decimal number, not necessarily canonical.
+        tables: hyperparameters in the form of the published ones; None: the published ones.
 
     Raises:
-        ValueError: there are none for such a model.
+        ValueError: there are no hyperparameters for such a model.
     """
     tables = published.hyperparameters() if tables is None else tables
     static = _entry(tables["datasets"], dataset, "data set")
@@ -116,7 +116,7 @@ def _searched(tables: Mapping[str, Any], dataset: str, method: str, keep_rate: s
 
 
 def _cell(table: Mapping[str, Any], method: str, keep_rate: str, dataset: str | None = None) -> Any:
-    """The value of a table at a method and a keep rate (and a data set)."""
+    """The entry of a table for a method, a keep rate and optionally a data set."""
     row = _entry(table, method, "method")
     if dataset is not None:
         row = _entry(row, dataset, "data set")
@@ -124,7 +124,7 @@ def _cell(table: Mapping[str, Any], method: str, keep_rate: str, dataset: str | 
     rate = canonical_rate(keep_rate)
     if rate not in rates:
         raise ValueError(
-            f"hyperparameters: none for method {method!r} at keep rate {rate}; there are: {', '.join(rates)}"
+            f"hyperparameters: no entry for method {method!r} at keep rate {rate}; known: {', '.join(rates)}"
         )
     return rates[rate]
 
@@ -132,7 +132,7 @@ def _cell(table: Mapping[str, Any], method: str, keep_rate: str, dataset: str | 
 def _entry(table: Mapping[str, Any], name: str, kind: str) -> Any:
     if name not in table:
         hint = nearest(name, table)
-        raise ValueError(f"hyperparameters: none for {kind} {name!r}{hint}; there are: {', '.join(table)}")
+        raise ValueError(f"hyperparameters: no entry for {kind} {name!r}{hint}; known: {', '.join(table)}")
     return table[name]
 
 
@@ -145,9 +145,9 @@ def _read(source: str) -> dict[str, Any]:
     try:
         tables = yaml.safe_load(Path(source).read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise ValueError(f"hyperparameters: {source} is not YAML: {error}") from None
+        raise ValueError(f"hyperparameters: {source} is not valid YAML: {error}") from None
     expected = set(published.hyperparameters()) - _OPTIONAL
     missing = sorted(expected - set(tables)) if isinstance(tables, dict) else sorted(expected)
     if missing:
-        raise ValueError(f"hyperparameters: {source} lacks {', '.join(missing)}")
+        raise ValueError(f"hyperparameters: {source}: missing keys: {', '.join(missing)}")
     return tables

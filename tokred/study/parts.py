@@ -1,4 +1,4 @@
-"""The parts of a study: what the names on its axes mean."""
+"""Definitions of the names on the axes of a study: data sets, backbones, methods."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from tokred.validation import Strict
 
 
 def or_empty(value: Any) -> Any:
-    """Null as an empty mapping: an overlay can empty a mapping of the default study only so."""
+    """An empty mapping for null, with which an overlay empties a mapping of the default study."""
     return {} if value is None else value
 
 
 class Dataset(Strict):
-    """One data set: the adapter that prepares it, the adapter's options, and training settings of its own.
+    """One data set: the adapter that prepares it, the adapter's options, and training settings.
 
-    `AnyDataset` is what a configuration holds: a `Dataset` whose options are those of its adapter.
+    A configuration has models of `AnyDataset`: `Dataset` with the options of its adapter.
     """
 
     adapter: str = Field(description="adapter that reads or generates the images, such as image_folder")
     label: Label | None = Field(
         None,
-        description="what figures and tables call it; default: the adapter's, or the data set's name where "
-        "the adapter reads any data set or several data sets have the same one",
+        description="label in figures and tables; default: the adapter's, or the data set's name if the "
+        "adapter has none or several data sets share it",
     )
     options: Strict = Field(description="options of the adapter")
-    images: DatasetImages = Field(DatasetImages(), description="how images reach the backbone")
+    images: DatasetImages = Field(DatasetImages(), description="how images are read")
     training: Annotated[dict[str, Any], BeforeValidator(or_empty)] = Field(
         {}, description="overrides of the study's `training`"
     )
 
 
 class Method(Strict):
-    """Options of a method, and training settings of its own, for all or for single keep rates.
+    """Options of a method, and its training settings, for all or for single keep rates.
 
-    `Methods` is what a configuration holds: by name, a `Method` whose options are those of the method.
+    A configuration has a model of `Methods`: by name, `Method` with the options of that method.
     """
 
     options: Strict = Field(description="options of the method")
@@ -53,7 +53,7 @@ class Method(Strict):
 
 
 def _with_options(base: type[Strict], name: str, options: type[Strict], **more: Any) -> Any:
-    """A model like `base` with the options of one adapter or method, whose defaults apply if it has them."""
+    """A subclass of `base` with the options of one adapter or method, optional if all have defaults."""
     required = any(field.is_required() for field in options.model_fields.values())
     described = f"options of {name}"
     field = (
@@ -64,7 +64,7 @@ def _with_options(base: type[Strict], name: str, options: type[Strict], **more: 
     return make(f"{base.__name__}_{name}", __base__=base, options=(options, field), **more, **doc)
 
 
-#: By method, the model of what a study says of it.
+#: Model of the settings of each method.
 METHOD_MODELS: dict[str, type[Method]] = {
     name: _with_options(Method, name, method.options) for name, method in methods.METHODS.items()
 }
@@ -92,8 +92,8 @@ else:
 
 
 class Settings(Strict):
-    """What the names on the axes mean."""
+    """Definitions of the names on the axes."""
 
     datasets: dict[Name, AnyDataset] = Field(description="data sets by name")
     backbones: dict[Name, Backbone] = Field(description="backbones by name")
-    methods: Methods = Field({}, description="settings of methods that have any, by name")
+    methods: Methods = Field({}, description="settings of methods by name; default: their own")

@@ -1,4 +1,4 @@
-"""The search of hyperparameters (paper section 3.3, appendix B, Table 2)."""
+"""Settings of the hyperparameter search (paper section 3.3, appendix B, Table 2)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from tokred import published
 from tokred.settings.base import Name, Rate
-from tokred.validation import Strict
+from tokred.validation import Strict, check_unique
 
 #: Names of the searched settings, in the order of the paper's tables: the fields of `Grid`.
 SEARCHED = ("lr", "lr_normalizer", "warmup_epochs", "backbone_lr_scale", "backbone_freeze_epochs")
@@ -23,7 +23,7 @@ def _tried(name: str, values: list[float] | None = None) -> Any:
     """The field of the values to try for a training setting.
 
     Args:
-        values: the default; None: the paper's values, read when they are needed.
+        values: the default; None: those of the paper, which are read on demand.
     """
     description = f"values of the training setting `{name}`"
     if values is not None:
@@ -36,15 +36,15 @@ def _paper_values(name: str) -> list[float]:
     return list(published.hyperparameters()["grid"][name])
 
 
-def plain(value: float) -> float:
-    """A whole number as such, so that it reads and is named the same wherever it comes from."""
+def without_fraction(value: float) -> float:
+    """An integer if the value is whole, so that equal values have equal text (1, not 1.0)."""
     return int(value) if value == int(value) else value
 
 
 class Grid(Strict):
-    """Values of the searched settings, all combinations of which are tried; by default those of Table 2.
+    """Values of the searched settings, tried in all combinations; default: those of Table 2.
 
-    The first value of a setting varies slowest, and of equally good combinations the first one is chosen.
+    The first setting varies slowest. Of equally good combinations the first one is chosen.
     """
 
     lr: list[PositiveFloat] = _tried("lr")
@@ -56,15 +56,14 @@ class Grid(Strict):
     @model_validator(mode="after")
     def _check(self) -> Grid:
         for name, values in self:
-            if len(set(values)) != len(values):
-                raise ValueError(f"{name}: {values} names a value twice")
+            check_unique(name, values)
         return self
 
     def settings(self) -> Iterator[Setting]:
-        """All combinations, in order; whole numbers as such."""
+        """All combinations, in order."""
         names = list(type(self).model_fields)
         for values in product(*(getattr(self, name) for name in names)):
-            yield {name: plain(value) for name, value in zip(names, values, strict=True)}
+            yield {name: without_fraction(value) for name, value in zip(names, values, strict=True)}
 
 
 class FirstGrid(Grid):
@@ -76,20 +75,22 @@ class FirstGrid(Grid):
 
 
 class Search(Strict):
-    """Which settings are tried, with which models, and what decides.
+    """Models and settings of the search, and the criterion of its choices.
 
     On the first data set every method and keep rate is trained with every setting of `first`; on the others
-    the unreduced model with every setting of `others`. There a method then takes the better of its own
-    setting of the first data set, and of the setting of the data set's unreduced model.
+    the unreduced model is trained with every setting of `others`. There a method takes the better of two
+    settings: its own on the first data set, and that of the unreduced model.
     """
 
-    backbone: Name | None = Field(None, description="default: the study's middle one (of two the larger)")
+    backbone: Name | None = Field(
+        None, description="backbone of all trials; default: the middle one of the study (of two the larger)"
+    )
     first: FirstGrid = Field(FirstGrid(), description="grid of the first data set")
     others: Grid = Field(default_factory=Grid, description="grid of all other data sets")
     select_on: Literal["holdout", "test"] = Field(
         "holdout",
-        description="a setting is as good as its best epoch (with `selection: last`: its last) on a held-out "
-        "part of the training split, or (as published) on the test split",
+        description="criterion: score of the best epoch (with `selection: last`: of the last one) on a "
+        "held-out part of the training split, or (as published) on the test split",
     )
-    methods: list[Name] | None = Field(None, min_length=1, description="default: the study's")
-    keep_rates: list[Rate] | None = Field(None, min_length=1, description="default: the study's")
+    methods: list[Name] | None = Field(None, min_length=1, description="searched methods; default: all")
+    keep_rates: list[Rate] | None = Field(None, min_length=1, description="searched keep rates; default: all")

@@ -1,4 +1,4 @@
-"""The configuration of a study: its axes, and the settings of what lies on them."""
+"""The configuration of a study: its axes, and the settings of all runs."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from tokred.study.parts import METHOD_MODELS, Dataset, Method, Settings, or_empt
 from tokred.study.search import Search
 from tokred.study.view import View
 from tokred.study.weights import check_weights
-from tokred.validation import Strict, parse
+from tokred.validation import Strict, check_unique, parse
 
-#: Tables hold numbers of stages, and the one after the last, in 8 bits.
+#: Tables store the index of a stage, and the one after the last, in 8 bits.
 MOST_STAGES = 2**7 - 2
 
 
 def _axis(description: str) -> Any:
-    """A field with the values of one axis, at least one."""
+    """The field of an axis, a list with at least one value."""
     return Field(min_length=1, description=description)
 
 
@@ -41,13 +41,11 @@ class Study(Strict):
     """A whole study. The first five fields are its axes, in the order of a run's identity."""
 
     study: Name = Field(description="name of the study: its results are in results/<study>")
-    datasets: list[Name] = _axis("data sets, as `settings.datasets` defines them")
-    backbones: list[Name] = _axis("backbones, as `settings.backbones` defines them")
+    datasets: list[Name] = _axis("data sets, defined in `settings.datasets`")
+    backbones: list[Name] = _axis("backbones, defined in `settings.backbones`")
     methods: list[Name] = _axis("reduction methods; the unreduced model is always part of a study")
-    keep_rates: list[Rate] = _axis(
-        "keep rates r in (0, 1]; a method leaves out those that it does not support"
-    )
-    seeds: list[NonNegativeInt] = _axis("seeds of the random numbers of trainings")
+    keep_rates: list[Rate] = _axis("keep rates r in (0, 1]; methods skip those that they do not support")
+    seeds: list[NonNegativeInt] = _axis("seeds of trainings")
     locations: list[NonNegativeInt] = Field(
         min_length=1,
         max_length=MOST_STAGES,
@@ -55,41 +53,42 @@ class Study(Strict):
     )
     scores: Literal["trained", "published"] = Field(
         "trained",
-        description="where performance comes from: models that the study trains, or the paper's Tables 1 and "
-        "7, with which only artifacts of performance are made",
+        description="source of performance: models that the study trains, or Tables 1 and 7 of the paper, in "
+        "which case only artifacts of performance are made",
     )
     compare_with: Name | None = Field(
         "published",
-        description="what performance is put beside: 'published', another study's name (its results must be "
-        "there), or null",
+        description="study with whose performance it is compared: 'published', the name of another study "
+        "(whose results must exist), or null",
     )
-    table_intervals: bool = Field(False, description="tables of performance show 95 % intervals")
+    table_intervals: bool = Field(
+        False, description="show 95 % confidence intervals in tables of performance"
+    )
     hyperparameters: str = Field(
         hyperparameters.OWN,
-        description="settings below the study's own: 'own': none, 'published': the paper's, by data set "
-        "adapter, method and keep rate, or a file of the form of tokred/published/hyperparameters.yaml",
+        description="training settings that those of the study override: 'own': none, 'published': those of "
+        "the paper, by adapter, method and keep rate, or a file like tokred/published/hyperparameters.yaml",
     )
     training: Annotated[PartialTraining, BeforeValidator(or_empty)] = Field(
         PartialTraining(),
-        description="settings of all runs, above those of `hyperparameters` or the data set's defaults",
+        description="settings of all runs, which override `hyperparameters` or the defaults of the data set",
     )
     built_in_training: Annotated[dict[str, Any], BeforeValidator(or_empty)] = Field(
         {},
-        description="training settings that built-in data sets (adapters digits and scenes) in memory start "
-        "from; not used with `hyperparameters`. All others start from defaults that fit images of any kind "
-        "(tokred/study/defaults.py)",
+        description="default training settings of the built-in data sets (adapters digits and scenes) in "
+        "memory; not used with `hyperparameters`. Other data sets have those of tokred/study/defaults.py",
     )
     evaluation_batch_size: PositiveInt = Field(128, description="images per forward pass of an extraction")
     evaluation_precision: Precision = Field(
-        "float32", description="of matrix products and attention, in extractions"
+        "float32", description="precision of matrix products and attention in extractions"
     )
-    hardware: Hardware = Field(Hardware(), description="where and in how many processes models are trained")
-    data: str | None = Field(None, description="folder below which a data set's relative `root` lies")
-    environment: Literal["cpu", "gpu"] = Field("cpu", description="conda environment, with `--sdm conda`")
+    hardware: Hardware = Field(Hardware(), description="devices and processes of trainings")
+    data: str | None = Field(None, description="folder to which the `root` of data sets is relative")
+    environment: Literal["cpu", "gpu"] = Field("cpu", description="conda environment of `--sdm conda`")
     pretraining: Pretraining | None = Field(
-        None, description="how backbones with `weights: pretrain` are trained; null: there are none"
+        None, description="recipe of backbones with `weights: pretrain`; null: no such backbones"
     )
-    search: Search | None = Field(None, description="hyperparameter search: the target `search`")
+    search: Search | None = Field(None, description="hyperparameter search of the target `search`")
     settings: Settings = Field(description="definitions of the names on the axes")
 
     @model_validator(mode="after")
@@ -101,51 +100,53 @@ class Study(Strict):
         self._check_runs()
         self._check_pretrainings()
         if self.compare_with == self.study:
-            raise ValueError(f"compare_with: {self.study!r} is the study itself")
+            raise ValueError(
+                f"compare_with: {self.study!r} is the study itself; expected another, 'published' or null"
+            )
         return self
 
     def _check_axes(self) -> None:
-        """No axis has a value twice, and what axes name is among the settings."""
+        """No axis has duplicate entries, and names on axes are defined in the settings."""
         for axis in ("datasets", "backbones", "methods", "keep_rates", "seeds"):
-            values = getattr(self, axis)
-            if len(set(values)) != len(values):
-                raise ValueError(f"{axis}: {values} names something twice")
+            check_unique(axis, getattr(self, axis))
         for axis in ("datasets", "backbones"):
             _check_defined(axis, getattr(self, axis), getattr(self.settings, axis))
 
     def _check_methods(self) -> None:
-        """Methods are known, and the unreduced model is not listed."""
+        """Methods exist, and the unreduced model is not among them."""
         for name in self.methods:
             methods.get(name)
         if UNREDUCED in self.methods:
-            raise ValueError(f"methods: {UNREDUCED!r} is always part of a study, and must not be listed")
+            raise ValueError(f"methods: {UNREDUCED!r} is part of every study; expected a list without it")
 
     def _check_backbones(self) -> None:
-        """Each backbone can be reduced, and all have one grid and one depth."""
+        """Each backbone can be reduced, and all have the same grid and depth."""
         for backbone in self.backbones:
             self._check_backbone(backbone)
         grids = {self.settings.backbones[name].grid for name in self.backbones}
         if len(grids) > 1:
-            raise ValueError(f"backbones: expected one grid of input tokens for all, got {sorted(grids)}")
+            raise ValueError(
+                f"backbones: expected the same grid of input tokens for all, found {sorted(grids)}"
+            )
         depths = {self.settings.backbones[name].depth for name in self.backbones}
         if len(depths) > 1:
-            raise ValueError(f"backbones: expected one depth for all, got {sorted(depths)}")
+            raise ValueError(f"backbones: expected the same depth for all, found {sorted(depths)}")
         if self.scores == "trained":
             for backbone in self.backbones:
                 check_weights(backbone, self.settings.backbones[backbone])
 
     def _check_runs(self) -> None:
-        """Every method has runs, and every run can be trained, or was published."""
+        """Every method has runs, and every run can be trained or was published."""
         for name in self.methods:
             if not self.rates_of(name):
-                raise ValueError(f"methods: {name!r} can do none of the keep rates {self.keep_rates}")
+                raise ValueError(f"methods: {name!r} supports none of the keep rates {self.keep_rates}")
         for run in self.runs():
             self._check_run(run)
         if self.scores == "published":
             _check_published(self.runs())
 
     def _check_pretrainings(self) -> None:
-        """Pretrained backbones are defined, and fit the pictures that they learn from."""
+        """Pretrained backbones are defined, and have the image size of `digits`."""
         if self.pretraining is not None:
             _check_defined("pretraining.backbones", self.pretraining.backbones, self.settings.backbones)
             for name in self.backbones:
@@ -158,18 +159,18 @@ class Study(Strict):
         size = datasets.get("digits").size
         if backbone.image_size != size or size % backbone.patch_size:
             raise ValueError(
-                f"settings.backbones.{name}: image_size {backbone.image_size} and patch_size "
-                f"{backbone.patch_size}, but its weights are made of digits, whose pictures have {size} x "
-                f"{size} pixels; expected that size, and patches that divide it"
+                f"settings.backbones.{name}: found image_size {backbone.image_size} and patch_size "
+                f"{backbone.patch_size}, expected image_size {size}, as it is pretrained on digits, "
+                "and a patch_size that divides it"
             )
         if recipe.attention_guidance and recipe.guided_from >= backbone.depth:
             raise ValueError(
-                f"pretraining of {name}: guided_from {recipe.guided_from}: the backbone has "
-                f"{backbone.depth} blocks"
+                f"pretraining of {name}: guided_from: expected less than {backbone.depth}, the depth, "
+                f"found {recipe.guided_from}"
             )
 
     def _check_names(self) -> None:
-        """No two names or labels can be taken for each other."""
+        """All names and labels can be told apart."""
         for axis in ("datasets", "backbones"):
             _check_periods(axis, getattr(self, axis))
             lower: dict[str, str] = {}
@@ -177,18 +178,18 @@ class Study(Strict):
                 other = lower.setdefault(name.lower(), name)
                 if other != name:
                     raise ValueError(
-                        f"{axis}: {other!r} and {name!r} are one folder where files ignore case; expected "
-                        "names that differ otherwise"
+                        f"{axis}: {other!r} and {name!r} are one folder on file systems that ignore case; "
+                        "expected names that differ in more than case"
                     )
         for axis, labels in (("datasets", self.dataset_labels()), ("backbones", self.backbone_labels())):
-            # The scale of a study has a row of this name.
+            # The table of costs has a row of this name.
             named: dict[str, str] = {"all": "the sum over all data sets"} if axis == "datasets" else {}
             for name, label in labels.items():
                 other = named.setdefault(label, name)
                 if other != name:
                     raise ValueError(
-                        f"settings.{axis}.{name}.label: {label!r} is what {other!r} is called, too; figures "
-                        "and tables could not tell them apart"
+                        f"settings.{axis}.{name}.label: {label!r} is also the label of {other!r}; expected "
+                        "another one, as figures and tables show only labels"
                     )
 
     def _check_backbone(self, name: str) -> None:
@@ -200,9 +201,7 @@ class Study(Strict):
         for method in self.methods:
             methods.get(method).check_locations(self.locations, backbone.depth)
         if backbone.weights == "pretrain" and self.pretraining is None:
-            raise ValueError(
-                f"settings.backbones.{name}.weights: 'pretrain', but there is no key 'pretraining'"
-            )
+            raise ValueError(f"settings.backbones.{name}.weights: 'pretrain' needs the key `pretraining`")
 
     def _check_run(self, run: Run) -> None:
         training, described = self.training_for(run), self.settings.datasets[run.dataset]
@@ -211,13 +210,13 @@ class Study(Strict):
         made, needed = datasets.get(described.adapter).size, self.settings.backbones[run.backbone].image_size
         if source == "memory" and made not in (None, needed):
             raise ValueError(
-                f"settings.datasets.{run.dataset}.images.source: 'memory', but its pictures are {made} x "
-                f"{made} and backbone {run.backbone!r} takes {needed} x {needed}; expected 'stream' or 'auto'"
+                f"settings.datasets.{run.dataset}.images.source: found 'memory', expected 'stream' or "
+                f"'auto': its images have size {made}, backbone {run.backbone!r} has image_size {needed}"
             )
         if training.epochs == 0 and not self.keeps_head(run):
             raise ValueError(
-                f"training of {run.key}: epochs 0, but the backbone's classifier is not of this data set's "
-                f"classes (pretrained_on {self.settings.backbones[run.backbone].pretrained_on!r})"
+                f"training of {run.key}: epochs: found 0, expected more, as the backbone's classifier has "
+                f"other classes (pretrained_on {self.settings.backbones[run.backbone].pretrained_on!r})"
             )
 
     def method(self, name: str) -> Method:
@@ -225,19 +224,19 @@ class Study(Strict):
         return self.settings.methods.get(name) or METHOD_MODELS[name].model_validate({})
 
     def rates_of(self, method: str) -> list[str]:
-        """The study's keep rates that a method can do (ToMe: none below 0.50), ascending."""
+        """The study's keep rates that a method supports (ToMe: none below 0.50), ascending."""
         if method == UNREDUCED:
             return [UNREDUCED_RATE]
         spec = methods.get(method)
         return sorted(rate for rate in self.keep_rates if spec.can_keep(rate))
 
     def options_of(self, dataset: Dataset) -> dict[str, Any]:
-        """The options that a data set is given, with a relative `root` taken below the study's `data`."""
-        given = dataset.options.model_dump(exclude_unset=True)
-        if "root" not in given:
-            return given
-        root = Path(self.data or "", Path(given["root"]).expanduser())
-        return {**given, "root": str(root.expanduser())}
+        """The options of a data set that are set; a relative `root` is resolved in the folder `data`."""
+        options = dataset.options.model_dump(exclude_unset=True)
+        if "root" not in options:
+            return options
+        root = Path(self.data or "", Path(options["root"]).expanduser())
+        return {**options, "root": str(root.expanduser())}
 
     def runs(self) -> Iterator[Run]:
         """Every model of the study, the unreduced ones included."""
@@ -249,20 +248,23 @@ class Study(Strict):
                             yield Run(dataset, backbone, method, rate, seed)
 
     def training_for(self, run: Run) -> Training:
-        """Training settings of a run: the study's, its data set's, its method's, its keep rate's.
+        """Training settings of a run.
 
-        Below them all lie those that `hyperparameters` names, or those that fit the data set.
+        In increasing order of precedence: `hyperparameters` or the defaults of the data set, then settings
+        of study, data set, method and keep rate.
         """
         method = self.method(run.method)
         own = {**method.training, **method.keep_rates.get(run.keep_rate, {})}
         return parse(Training, self.settings_below(run, own), f"training of {run.key}")
 
     def settings_below(self, run: Run, own: Mapping[str, Any]) -> dict[str, Any]:
-        """Training settings of a run from given ones of its method and all that lies below them."""
+        """Training settings of a run, with `own` as those of its method and keep rate."""
         described, backbone = self.settings.datasets[run.dataset], self.settings.backbones[run.backbone]
         chosen = {**self.training.model_dump(exclude_unset=True), **described.training, **own}
         if self.hyperparameters != hyperparameters.OWN:
-            named = hyperparameters.layer(self.hyperparameters, described.adapter, run.method, run.keep_rate)
+            named = hyperparameters.settings_from(
+                self.hyperparameters, described.adapter, run.method, run.keep_rate
+            )
             return {**named, **chosen}
         source = self.images_of(described, run.backbone).source
         if source == "memory" and datasets.get(described.adapter).size is not None:
@@ -270,39 +272,39 @@ class Study(Strict):
         return {**defaults.own_images(backbone, source, chosen), **chosen}
 
     def images_of(self, dataset: Dataset, backbone: str) -> ImageAccess:
-        """How the images of a data set reach a backbone."""
+        """How the images of a data set are read for a backbone."""
         made = datasets.get(dataset.adapter).size
         return dataset.images.access(made, self.settings.backbones[backbone].image_size)
 
     def keeps_head(self, run: Run) -> bool:
-        """Whether the classifier of the backbone's weights knows the classes of the run's data set."""
+        """Whether the classifier of the backbone's weights has the classes of the run's data set."""
         known = self.settings.backbones[run.backbone].pretrained_on
         adapters = [known] if isinstance(known, str) else known or []
         return self.settings.datasets[run.dataset].adapter in adapters
 
     def pretraining_run(self, backbone: str) -> Run:
-        """Identity under which a backbone is pretrained."""
+        """Identity of the pretraining of a backbone."""
         return Run(PRETRAINING, backbone, UNREDUCED, UNREDUCED_RATE, 0)
 
     def pretraining_for(self, backbone: str) -> Recipe:
-        """How a backbone is pretrained: the recipe of all, with its own changes."""
+        """The recipe of a backbone's pretraining: that of all backbones, with its overrides."""
         settings = self.pretraining
         if settings is None:
-            raise ValueError(f"study {self.study!r} pretrains nothing: it has no key `pretraining`")
+            raise ValueError(f"study {self.study!r} has no pretraining: the key `pretraining` is missing")
         own = settings.backbones.get(backbone, {})
         merged = {**settings.model_dump(exclude={"backbones"}), **own}
         return parse(Recipe, merged, f"pretraining of {backbone}")
 
     def _reference(self) -> str | None:
-        """What the study's performance is put beside, in words."""
+        """Label of the study with whose performance it is compared."""
         if self.compare_with == "published":
             return "the paper" if self.scores == "trained" else None
         return self.compare_with and f"study {self.compare_with}"
 
     def dataset_labels(self) -> dict[str, str]:
-        """What figures and tables call each data set.
+        """Labels of data sets in figures and tables.
 
-        Without a label of its own that is the adapter's label, unless other data sets have the same one.
+        The default is the adapter's label, or the data set's name if several data sets share that label.
         """
         described = {name: self.settings.datasets[name] for name in self.datasets}
         labels = {name: d.label or datasets.get(d.adapter).label or name for name, d in described.items()}
@@ -313,7 +315,7 @@ class Study(Strict):
         }
 
     def backbone_labels(self) -> dict[str, str]:
-        """What figures and tables call each backbone."""
+        """Labels of backbones in figures and tables."""
         return {name: self.settings.backbones[name].label or name for name in self.backbones}
 
     def _has_masks(self, dataset: str) -> bool:
@@ -322,7 +324,7 @@ class Study(Strict):
         return datasets.get(described.adapter).check_options(self.options_of(described)).has_masks
 
     def view(self) -> View:
-        """What figures and tables need to know."""
+        """The view of the study for figures and tables."""
         return View(
             study=self.study,
             datasets=self.dataset_labels(),
@@ -341,22 +343,22 @@ class Study(Strict):
         )
 
 
-def _check_augmentation(what: str, training: Training, source: str) -> None:
-    """Raises ValueError for an augmentation that images from a source cannot have."""
+def _check_augmentation(context: str, training: Training, source: str) -> None:
+    """Raises ValueError for an augmentation that is not possible for the source of images."""
     other = "memory" if source == "stream" else "stream"
     if training.needing(other):
         raise ValueError(
-            f"{what}: {', '.join(training.needing(other))}: only for data sets with "
+            f"{context}: {', '.join(training.needing(other))}: expected a data set with "
             f"`images: {{source: {other}}}`, found {source!r}"
         )
 
 
 def _check_periods(axis: str, names: Iterable[str]) -> None:
-    """Raises ValueError for a name that Snakemake takes for the trace of an endless recursion."""
+    """Raises ValueError for a name that Snakemake mistakes for an endless recursion of wildcards."""
     for name in names:
         if re.search(r"(.+)\1{19}$", name):
             raise ValueError(
-                f"{axis}: {name!r} ends with twenty or more equal parts, which Snakemake refuses; "
+                f"{axis}: {name!r} ends with twenty or more repetitions, which Snakemake refuses; "
                 "expected another name"
             )
 
@@ -368,14 +370,14 @@ def _check_published(runs: Iterable[Run]) -> None:
     known = set(published.scores()[list(RUN_COLUMNS)].itertuples(index=False, name=None))
     for run in runs:
         if astuple(run) not in known:
-            raise ValueError(f"scores: the paper has no run {run.key}")
+            raise ValueError(f"scores: 'published', but the paper has no run {run.key}")
 
 
 def _check_defined(key: str, names: Iterable[str], defined: dict[str, Any]) -> None:
-    place = f"settings.{key.rpartition('.')[2]}"
+    definitions = f"settings.{key.rpartition('.')[2]}"
     for name in names:
         if name not in defined:
             hint = nearest(name, defined)
             raise ValueError(
-                f"{key}: {name!r} is not defined in {place}{hint}; defined: {', '.join(defined)}"
+                f"{key}: {name!r} is not defined in {definitions}{hint}; defined: {', '.join(defined)}"
             )

@@ -1,4 +1,4 @@
-"""What an artifact needs to know of the study it shows, besides its tables."""
+"""The view of a study that artifacts get in addition to result tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tokred.presentation.markup import mathtext
 
 @dataclass(frozen=True)
 class View:
-    """Names in the study's order, with the labels that figures and tables print.
+    """Names on the axes in the order of the study, their labels, and properties of the study.
 
     Attributes:
         study: name of the study.
@@ -20,13 +20,13 @@ class View:
         methods: method names in the registry's order, without the unreduced model.
         keep_rates: canonical text, ascending.
         seeds: the study's seeds.
-        locations: block in which each stage acts.
+        locations: index of the block in which each stage acts.
         grid: (rows, columns) of input tokens.
         depth: number of blocks.
-        trained: whether the study has models of its own; otherwise its performance is the published one.
-        searched: whether its settings come from a search of hyperparameters.
-        reference: what its performance is put beside, as figures and tables call it; None for nothing.
-        table_intervals: whether tables of performance show intervals.
+        trained: whether the study trains models; otherwise its performance is the published one.
+        searched: whether its settings are the result of a hyperparameter search.
+        reference: label of the study with whose performance it is compared; None: no comparison.
+        table_intervals: whether tables of performance show confidence intervals.
         masked: names of the data sets whose images have object masks.
     """
 
@@ -46,7 +46,7 @@ class View:
     masked: tuple[str, ...] = ()
 
     def for_figures(self) -> View:
-        """The view with labels in which every sign stands for itself in matplotlib's text."""
+        """The view with labels escaped for matplotlib, which then draws them literally."""
         datasets, backbones = (
             {name: mathtext(label) for name, label in labels.items()}
             for labels in (self.datasets, self.backbones)
@@ -55,6 +55,6 @@ class View:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> View:
-        """The view from its fields as JSON has them."""
+        """The view from its fields as JSON values."""
         fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
         return cls(**fields)

@@ -1,1 +1,1 @@
-"""Fine-tuning and pretraining: data in batches, losses, optimisation, checkpoints, the loop."""
+"""Fine-tuning and pretraining: losses, optimization, checkpoints, the training loop."""

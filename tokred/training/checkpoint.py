@@ -1,6 +1,6 @@
-"""The state of an interrupted training: tensors, and the rest as JSON (`tokred.models.tensor_file`).
+"""Checkpoints, from which an interrupted training resumes: tensors and JSON (`tokred.models.tensor_file`).
 
-Unlike `torch.save`, this holds no pickle, and a damaged or foreign file is told as such.
+Unlike files of `torch.save` they contain no pickle, and errors tell damaged files from foreign ones.
 """
 
 from __future__ import annotations
@@ -14,43 +14,43 @@ from torch import Tensor
 from tokred.models import tensor_file
 
 Tensors = dict[str, Tensor]
-_KIND = "state of a training"
+_KIND = "training checkpoint"
 
 
 def save(path: str | Path, tensors: Tensors, facts: dict[str, object]) -> None:
-    """Replace the state file at once by a complete new one."""
+    """Write a checkpoint, which replaces an existing one atomically."""
     tensor_file.save(path, _KIND, tensors, facts)
 
 
 def load(path: str | Path) -> tuple[Tensors, dict[str, Any]]:
-    """What `save` wrote.
+    """The tensors and facts of a checkpoint.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or no state of a training.
+        ValueError: it is damaged, or not a checkpoint of a training.
     """
     return tensor_file.load(path, _KIND)
 
 
 def prefixed(prefix: str, tensors: Tensors) -> Tensors:
-    """The tensors under longer names."""
+    """The tensors with `prefix` and a period before their names."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
 
 
 def without_prefix(prefix: str, tensors: Tensors) -> Tensors:
-    """The tensors whose names begin with the prefix, by the rest of their names."""
+    """The tensors whose names begin with `prefix` and a period, named without these."""
     start = f"{prefix}."
     return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
-    """Moments and step counts of every parameter, by position."""
+    """Moments and step counts of every parameter, by "<index of the parameter>.<name>"."""
     entries = optimizer.state_dict()["state"]
     return {f"{index}.{key}": value for index, entry in entries.items() for key, value in entry.items()}
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> None:
-    """Give an optimiser of the same parameters the moments that `optimizer_tensors` took."""
+    """Load the result of `optimizer_tensors` into an optimizer of the same parameters."""
     entries: dict[int, Tensors] = {}
     for name, tensor in tensors.items():
         index, _, key = name.partition(".")

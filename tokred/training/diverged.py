@@ -1,4 +1,4 @@
-"""Trainings that have diverged: their loss, weights or logits are infinite or NaN."""
+"""Detection of divergence: loss, weights or logits that are infinite or NaN."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from torch import Tensor, nn
 
 
 class Diverged(ValueError):
-    """A training whose loss, weights or logits are infinite or NaN: the same settings will always end so."""
+    """Loss, weights or logits are infinite or NaN; the same settings will always have this result."""
 
 
 def check_weights(model: nn.Module, when: str) -> None:
-    """Raises Diverged for weights that the last step broke: its loss is that of the weights before it.
+    """Raises Diverged if weights are not finite, as after the last step, whose loss was still finite.
 
     Args:
-        when: beginning of the message: which training, and after which epoch.
+        when: start of the message: which training, after which epoch.
     """
-    wrong = [name for name, tensor in model.state_dict().items() if not tensor.isfinite().all()]
-    if wrong:
+    not_finite = [name for name, tensor in model.state_dict().items() if not tensor.isfinite().all()]
+    if not_finite:
         raise Diverged(
-            f"{when} {len(wrong)} weights, such as {wrong[0]}, are infinite or NaN; lower the `lr`"
+            f"{when} {len(not_finite)} weights, such as {not_finite[0]}, are infinite or NaN; lower the `lr`"
         )
 
 
 def check_logits(logits: Tensor, when: str) -> None:
-    """Raises Diverged for logits of weights that are finite, but so large that their products are not."""
+    """Raises Diverged if logits are not finite, which finite but very large weights can cause."""
     if not logits.isfinite().all():
         raise Diverged(f"{when} logits are infinite or NaN; lower the `lr`")

@@ -1,4 +1,4 @@
-"""The workflow's training jobs."""
+"""The training job of the workflow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tokred.runtime.device import raise_malloc_thresholds
 from tokred.settings import Backbone, Training
 from tokred.settings.jobs import TrainJob, takes
 from tokred.tables import schemas
-from tokred.training.fit import describe, fitted
+from tokred.training.fit import describe, fit_batch_size
 from tokred.training.loop import Trainer
 
 log = logging.getLogger(__name__)
@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 
 @takes(TrainJob)
 def train(job: TrainJob) -> None:
-    """Fine-tune one model and write its weights and its history."""
+    """Fine-tune one model; write its final weights and its history."""
     if launch.is_needed(job.hardware):
-        return launch.run("tokred.training.job:train", job, Path(job.checkpoint).parent)
+        return launch.run("tokred.training.job:train", job, Path(job.weights).parent)
     raise_malloc_thresholds()
     run, backbone, settings = job.run, job.model.backbone, job.training
     read = partial(
@@ -55,20 +55,20 @@ def train(job: TrainJob) -> None:
         facts["inputs"]["test"] = fingerprint.file(job.test_table)
     facts["inputs"]["pretrained"] = source
     split = _split(run, settings, train_images, test_images)
-    settings = fitted(settings, len(split[0]), job.hardware, distributed.world_size())
+    settings = fit_batch_size(settings, len(split[0]), job.hardware, distributed.world_size())
     log.info("%s", describe(settings, job.images, backbone.image_size, len(split[0])))
     trainer = Trainer(network, run, backbone, settings, *split, job.hardware)
-    state = Path(job.checkpoint).with_suffix(".state.safetensors")
-    network.load_state_dict(trainer.fit(state, json.dumps(facts, sort_keys=True)))
+    checkpoint = Path(job.weights).with_suffix(".state.safetensors")
+    network.load_state_dict(trainer.fit(checkpoint, json.dumps(facts, sort_keys=True)))
     if distributed.rank() == 0:
         _write_history(job.history, run, trainer.history, facts)
-        save_weights(network, job.checkpoint, facts)
-        state.unlink(missing_ok=True)  # without epochs there is none
+        save_weights(network, job.weights, facts)
+        checkpoint.unlink(missing_ok=True)  # missing after 0 epochs
     return None
 
 
 def _facts(job: TrainJob) -> dict[str, Any]:
-    """What decides the weights, stored with them, besides the training's settings."""
+    """Metadata of the weights: all that determines them but the training settings."""
     return {
         "run": asdict(job.run),
         "model": job.model.model_dump(mode="json"),
@@ -81,7 +81,7 @@ def _facts(job: TrainJob) -> dict[str, Any]:
 def _start_from(
     network: ReducedVisionTransformer, backbone: Backbone, pretrained: str | None, keep_head: bool
 ) -> str:
-    """Give a network its pretrained weights; returns what identifies them."""
+    """Load pretrained weights into a network; returns their fingerprint."""
     if pretrained is not None:
         load_weights(network, pretrained, new_head=not keep_head)
         return fingerprint.file(pretrained)
@@ -91,7 +91,7 @@ def _start_from(
 
 
 def _code_of(table: str) -> dict[str, str]:
-    """The code that made a table, by stage."""
+    """Fingerprints of the code behind a table, by workflow stage."""
     code: Any = schemas.metadata(table).get("code", {})
     return dict(code)
 
@@ -99,7 +99,7 @@ def _code_of(table: str) -> dict[str, str]:
 def _split(
     run: Run, settings: Training, images: Source, test_images: Source | None
 ) -> tuple[Source, Source | None]:
-    """Images to learn from, and images to choose an epoch by."""
+    """Training images, and the images by which the best epoch is selected."""
     if settings.selection == "holdout":
         return hold_out(images, settings.holdout, run.seed_for("holdout"))
     return images, test_images if settings.selection == "test" else None

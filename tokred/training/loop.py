@@ -1,4 +1,4 @@
-"""The training loop, which can be cut off after any epoch and ends with the same weights."""
+"""The training loop. Interrupted and resumed after any epoch, it ends with the same weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from tokred.data.batch_shard import BatchShard
 from tokred.data.in_memory import Source
-from tokred.evaluation.performance import Measure
+from tokred.evaluation.performance import PerformanceMetric
 from tokred.evaluation.scores import METRIC, NotFiniteError
 from tokred.files import set_aside
 from tokred.models.vision_transformer import ReducedVisionTransformer
@@ -31,24 +31,26 @@ log = logging.getLogger(__name__)
 
 
 class Trainer:
-    """One training: model, optimiser, moving average, and the best weights so far.
+    """One training: model, optimizer, moving average, and the best weights so far.
 
-    All randomness of an epoch comes from a seed of the run and the epoch, so a state between two epochs is
-    complete without the state of any random generator.
+    All randomness of an epoch derives from a seed of run and epoch, so that a checkpoint between two epochs
+    needs no state of a random number generator.
 
-    Of several processes each has a Trainer of its own, and ends with the same weights; the first writes.
+    In a distributed training every process has its own Trainer and ends with the same weights; the process of
+    rank 0 writes the checkpoints.
 
     Args:
-        model: to be trained in place; moved to the device.
-        run: identity, which gives the seeds.
-        backbone: normalisation of its input.
+        model: trained in place, and moved to the device.
+        run: identity, from which seeds derive.
+        backbone: normalization of the input.
         training: settings.
-        train: images to learn from.
-        validation: images to choose an epoch by; None keeps the last epoch.
-        hardware: what computes, and how many images at a time.
+        train: training images.
+        validation: images by which the best epoch is selected; None: the last epoch is kept.
+        hardware: device, and size of micro-batches.
 
     Raises:
-        ValueError: the batch cannot be parted so, or the task does not allow the augmentation.
+        ValueError: the batch is not divisible into such shards and micro-batches, or the augmentation is not
+            possible for the task.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class Trainer:
         self.shard = BatchShard(hardware.micro_batch_size, distributed.rank(), distributed.world_size())
         self.mixes = training.mixup > 0 or training.cutmix > 0
         if self.mixes and train.task != "single":
-            raise ValueError(f"{run.key}: mixup and cutmix are for single-label data sets, set them to 0")
+            raise ValueError(f"{run.key}: mixup and cutmix need a single-label data set; set both to 0")
         self.batch_size = min(training.batch_size, len(train))
         self.parts = self.shard.slices(self.batch_size, even=self.mixes)
         self.micro = self.parts[0].stop - self.parts[0].start
@@ -80,38 +82,39 @@ class Trainer:
         self.best: checkpoint.Tensors = {}
         self.best_score = float("-inf")
 
-    def fit(self, state_path: str | Path, settings: str) -> checkpoint.Tensors:
+    def fit(self, checkpoint_path: str | Path, settings: str) -> checkpoint.Tensors:
         """Train to the end and return the chosen weights.
 
         Args:
-            state_path: file that holds the state after every epoch; continued from where it exists. A damaged
-                one is renamed, and the training starts from its beginning.
-            settings: fingerprint of all that decides the result; a state of other settings is not used.
+            checkpoint_path: the checkpoint, written after every epoch, from which training resumes if it
+                exists. If it is damaged, it is renamed, and training starts from the beginning.
+            settings: everything that determines the result; checkpoints of other settings are ignored.
         """
-        self._resume(Path(state_path), settings)
+        self._resume(Path(checkpoint_path), settings)
         if len(set(distributed.all_gather(self.epoch))) > 1:
             raise ValueError(
-                f"{state_path}: not all processes of {self.run.key} could read it; start it again"
+                f"{checkpoint_path}: processes of {self.run.key} resumed from different epochs, as some "
+                "could not read the checkpoint; start the job again"
             )
         if self.training.epochs == 0:
             self.best = _on_cpu(self.model)
         while self.epoch < self.training.epochs:
             self._finish_epoch(self._train_epoch())
             if self.shard.rank == 0:
-                self._save(state_path, settings)
+                self._save(checkpoint_path, settings)
         return self.best
 
     def _train_epoch(self) -> dict[str, float]:
         seed = self.run.seed_for("epoch", self.epoch)
         torch.manual_seed(seed)
         if self.device.type == "cuda":
-            # What the network draws, each process for its own images; all else is drawn on the CPU.
+            # Random numbers of the network, different in each process; all others are drawn on the CPU.
             torch.cuda.manual_seed(seed + self.shard.rank)
         self.model.train()
         started, first_step = time.monotonic(), self.epoch * self.steps_per_epoch
         totals = torch.zeros(2, device=self.device)
         steps = self.train_images.steps(self.training, self.shard, seed)
-        hidden = True if self.shard.rank else None
+        hidden = True if self.shard.rank else None  # None: hidden unless in a terminal
         bar = tqdm(steps, f"epoch {self.epoch + 1}", self.steps_per_epoch, leave=False, disable=hidden)
         with explain_oom(self.run.key, self.micro, "hardware.micro_batch_size"):
             for index, parts in enumerate(bar):
@@ -133,7 +136,7 @@ class Trainer:
         return StepMix.draw(self.training, self.batch_size, rng)
 
     def _finish_epoch(self, row: dict[str, float]) -> None:
-        """Validate, keep the best weights, log."""
+        """Validate, update the best weights, and log."""
         self.epoch += 1
         candidates = {"val_score": self.model}
         if self.stepper.ema is not None:
@@ -145,13 +148,13 @@ class Trainer:
                 row[name] = self._validate(model, self.validation)
             elif self.epoch == self.training.epochs:
                 self._check_logits(model)
-            # Without validation images the last candidate of the last epoch stays.
-            value = float(self.epoch) if self.validation is None else row[name]
-            if value > self.best_score or (self.validation is None and value == self.best_score):
-                self.best_score = value
+            # Without validation images the last candidate of the last epoch is kept.
+            score = float(self.epoch) if self.validation is None else row[name]
+            if score > self.best_score or (self.validation is None and score == self.best_score):
+                self.best_score = score
                 self.best = _on_cpu(model)
         self.history.append(row)
-        log.info("epoch %d/%d  %s", self.epoch, self.training.epochs, self._told(row))
+        log.info("epoch %d/%d  %s", self.epoch, self.training.epochs, self._format(row))
 
     def _validate(self, model: torch.nn.Module, images: Source) -> float:
         try:
@@ -161,9 +164,9 @@ class Trainer:
 
     @torch.no_grad()
     def _check_logits(self, model: torch.nn.Module) -> None:
-        """Raises Diverged for final weights that are finite, but so large that logits are not.
+        """Raises Diverged if the logits of final weights are not finite, though the weights are.
 
-        Without validation images, those of one batch tell. Every process looks at the same ones.
+        Without validation images, one batch of training images is tested, the same in every process.
         """
         model.eval()
         size = min(self.training.batch_size, self.shard.micro_batch_size or self.training.batch_size)
@@ -173,14 +176,14 @@ class Trainer:
             logits = model(inputs)
         check_logits(logits, f"{self.run.key}: after epoch {self.epoch}")
 
-    def _told(self, row: dict[str, float]) -> str:
-        """An epoch's row for a person: what was measured, and nothing else."""
-        measure = METRIC[self.train_images.task]
+    def _format(self, row: dict[str, float]) -> str:
+        """The measured values of an epoch, for the log."""
+        metric = METRIC[self.train_images.task]
         parts = {
             "loss": f"{row['train_loss']:.4f}",
             "method's loss": f"{row['extra_loss']:.4f}" if row["extra_loss"] else None,
-            f"validation {measure}": _percent(row["val_score"]),
-            "of the average": _percent(row["val_score_ema"]),
+            f"validation {metric}": _percent(row["val_score"]),
+            "of the moving average": _percent(row["val_score_ema"]),
             "lr": f"{row['lr']:.2e}",
             "seconds": f"{row['seconds']:.1f}",
         }
@@ -188,19 +191,19 @@ class Trainer:
 
     @torch.no_grad()
     def evaluate(self, model: torch.nn.Module, images: Source) -> float:
-        """Score of a model on images, in percent; each process evaluates its part of them.
+        """Performance of a model on images, in percent; each process evaluates its shard.
 
-        Raises NotFiniteError where logits are infinite or NaN.
+        Raises NotFiniteError if logits are infinite or NaN.
         """
         model.eval()
-        measure = Measure(images.task)
+        metric = PerformanceMetric(images.task)
         size = min(self.training.batch_size, self.shard.micro_batch_size or self.training.batch_size)
         with explain_oom(self.run.key, size, "hardware.micro_batch_size"):
             for pixels, labels in images.batches(size, self.shard):
                 inputs = images.inputs(pixels.to(self.device), self.backbone)
                 with autocast(self.device, self.training.precision):
-                    measure.add(model(inputs), labels)
-        return measure.result()
+                    metric.update(model(inputs), labels)
+        return metric.compute()
 
     def _save(self, path: str | Path, settings: str) -> None:
         tensors = checkpoint.prefixed("model", self.model.state_dict())
@@ -220,10 +223,10 @@ class Trainer:
         except ValueError as error:
             if self.shard.rank == 0:
                 aside = set_aside(path)
-                log.warning("%s\nthe file is now %s, and the training starts anew", error, aside)
+                log.warning("%s\nrenamed it to %s; training starts from the beginning", error, aside)
             return
         if facts["settings"] != settings:
-            log.info("%s: state of other settings or code, training starts anew", path)
+            log.info("%s: checkpoint of other settings or code; training starts from the beginning", path)
             return
         self.model.load_state_dict(checkpoint.without_prefix("model", tensors))
         self.best = checkpoint.without_prefix("best", tensors)
@@ -233,7 +236,7 @@ class Trainer:
             self.stepper.ema.module.load_state_dict(checkpoint.without_prefix("ema", tensors))
         self.epoch, self.history = facts["epoch"], facts["history"]
         self.best_score = facts["best"]
-        log.info("continuing after epoch %d", self.epoch)
+        log.info("resuming after epoch %d", self.epoch)
 
 
 def _percent(value: float) -> str | None:
@@ -241,5 +244,5 @@ def _percent(value: float) -> str | None:
 
 
 def _on_cpu(model: torch.nn.Module) -> checkpoint.Tensors:
-    """A copy of a model's state."""
+    """A copy of a model's parameters and buffers."""
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}

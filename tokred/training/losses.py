@@ -1,4 +1,4 @@
-"""Losses (paper appendix B): cross-entropy with label smoothing, asymmetric loss for several labels."""
+"""Losses (paper appendix B): cross-entropy with label smoothing, asymmetric loss for multi-label data."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _TINY = 1e-8
 
 
 def task_loss(task: str, training: Training) -> nn.Module:
-    """The loss of a data set: a function of (B, C) logits and of labels.
+    """The loss of a data set, as a function of (B, C) logits and of labels.
 
-    It is a mean over images, so that the mean over equal micro-batches is the loss of the batch; the
-    asymmetric loss is a multiple of the mean where the settings say so.
+    It is a mean over images, so that the mean over micro-batches of equal size is the loss of the batch. The
+    asymmetric loss is a multiple of this mean if `asl_micro_batch` is set.
 
-    Labels are (B,), or (B, C) shares of classes where images were mixed; multi-hot (B, C) for several labels.
+    Labels are (B,) classes, (B, C) class probabilities of mixed images, or (B, C) multi-hot.
     """
     if task == "single":
         return nn.CrossEntropyLoss(label_smoothing=training.label_smoothing)
@@ -27,13 +27,13 @@ def task_loss(task: str, training: Training) -> nn.Module:
 class AsymmetricLoss(nn.Module):
     """Asymmetric loss (Ben-Baruch et al. 2021), summed over classes and averaged over images.
 
-    The published code sums over the images of a micro-batch, too. `Training.asl_micro_batch` gives that on
-    any hardware: the mean times a nominal number of images. AdamW hardly notices the factor, but a loss of
-    the method's own (DynamicViT) is added to it, and weighs less beside a sum than beside a mean.
+    The published code also sums over the images of a micro-batch. `Training.asl_micro_batch` reproduces this
+    on any hardware: the mean is multiplied by a nominal number of images. AdamW is nearly invariant to the
+    factor, but an auxiliary loss of the method (DynamicViT) has less weight relative to a sum than to a mean.
 
-    Binary cross-entropy times `(1 - p)**gamma_pos` for classes that are there and `p_m**gamma_neg` for those
-    that are not, with p_m = max(p - clip, 0). Our own: timm's sums over images or averages over them,
-    according to its version.
+    Binary cross-entropy times `(1 - p)**gamma_pos` for present classes and `p_m**gamma_neg` for absent ones,
+    with p_m = max(p - clip, 0). Not timm's implementation, which sums or averages over images depending on
+    its version.
     """
 
     def __init__(self, training: Training) -> None:
@@ -43,7 +43,7 @@ class AsymmetricLoss(nn.Module):
         self.images = training.asl_micro_batch or 1
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """A scalar from (B, C) logits and multi-hot labels."""
+        """The scalar loss of (B, C) logits and multi-hot labels."""
         present = at_least_float32(logits).sigmoid()
         labels = labels.to(present.dtype)
         absent = (1 - present + self.clip).clamp(max=1)

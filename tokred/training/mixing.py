@@ -15,14 +15,15 @@ from tokred.settings import Training
 
 @dataclass(frozen=True)
 class StepMix:
-    """The mixes of one optimizer step: one draw for each nominal micro-batch of its effective batch.
+    """The mixes of one optimizer step: one random draw for each nominal micro-batch of the effective batch.
 
-    In the published code each process draws once per micro-batch (256 images). Here the draws belong to
-    places in the effective batch, so that they do not depend on processes and on their micro-batches.
+    In the published code each process draws once per micro-batch (256 images). Here the draws are tied to
+    positions in the effective batch, so that they depend neither on the number of processes nor on their
+    micro-batches.
 
     Attributes:
         mixes: one for each nominal micro-batch, in the order of the batch.
-        size: images of a nominal micro-batch, an even number; the last one may have fewer.
+        size: images in a nominal micro-batch, an even number; the last one may have fewer.
     """
 
     mixes: tuple[Mix, ...]
@@ -30,18 +31,18 @@ class StepMix:
 
     @classmethod
     def draw(cls, training: Training, batch_size: int, rng: Generator) -> StepMix:
-        """Mixes of a batch of `batch_size` images."""
+        """Random mixes of a batch of `batch_size` images."""
         size = training.mix_micro_batch
         return cls(tuple(Mix.draw(training, rng) for _ in range(0, batch_size, size)), size)
 
     def apply(
         self, images: Tensor, labels: Tensor, num_classes: int, first: int = 0
     ) -> tuple[Tensor, Tensor]:
-        """Mix images that are a part of the batch; see `Mix.apply`.
+        """Mix consecutive images of the batch; see `Mix.apply`.
 
         Args:
-            images, labels: an even number of them.
-            first: place of the first image in the batch, an even number.
+            images, labels: of an even number of images.
+            first: index of the first image in the batch, an even number.
         """
         parts, start = [], 0
         while start < len(images):
@@ -58,16 +59,16 @@ class StepMix:
 class Mix:
     """How the images of one nominal micro-batch are mixed: neighbors (0, 1), (2, 3), ... with each other.
 
-    Neighbors rather than a reversed batch, so that the result does not depend on how the batch is split among
-    processes and their micro-batches.
+    Neighbors rather than a reversed batch, as in timm, so that the result does not depend on how the batch is
+    split into processes and micro-batches.
 
     Attributes:
-        share: part of the image itself, the rest is its partner's.
-        cut: whether the partner comes as a box (CutMix) instead of everywhere (Mixup).
-        center: (row, column) of the box, in parts of the image.
+        lam: the papers' lambda, the weight of the image itself; its partner has weight 1 - lambda.
+        cut: whether a box is copied from the partner (CutMix), or the images are averaged (Mixup).
+        center: (row, column) of the box, as fractions of the image size.
     """
 
-    share: float
+    lam: float
     cut: bool
     center: tuple[float, float]
 
@@ -80,22 +81,22 @@ class Mix:
         return cls(float(rng.beta(alpha, alpha)), bool(cut), tuple(rng.random(2).tolist()))
 
     def apply(self, images: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
-        """Mixed images (B, 3, height, width), B even, and (B, C) shares of classes from labels (B,)."""
+        """Mixed images (B, 3, height, width), B even, and (B, C) class probabilities from labels (B,)."""
         partner = torch.arange(len(images), device=images.device) ^ 1
-        share = self.share
+        lam = self.lam
         if self.cut:
             rows, columns = (self._span(axis, images.shape[2 + axis]) for axis in (0, 1))
             mixed = images.clone()
             mixed[:, :, rows, columns] = images[partner][:, :, rows, columns]
-            # What the box covers indeed: it is cut off at the edges.
+            # The box is cut off at the edges of the image.
             covered = (rows.stop - rows.start) * (columns.stop - columns.start)
-            share = 1 - covered / (images.shape[2] * images.shape[3])
+            lam = 1 - covered / (images.shape[2] * images.shape[3])
         else:
-            mixed = share * images + (1 - share) * images[partner]
-        hot = F.one_hot(labels, num_classes).to(images.dtype)
-        return mixed, share * hot + (1 - share) * hot[partner]
+            mixed = lam * images + (1 - lam) * images[partner]
+        one_hot = F.one_hot(labels, num_classes).to(images.dtype)
+        return mixed, lam * one_hot + (1 - lam) * one_hot[partner]
 
     def _span(self, axis: int, size: int) -> slice:
-        side = int(size * np.sqrt(1 - self.share))
+        side = int(size * np.sqrt(1 - self.lam))
         middle = int(size * self.center[axis])
         return slice(max(0, middle - side // 2), min(size, middle + (side + 1) // 2))

@@ -1,4 +1,4 @@
-"""Gives a trained ViT the scales of residual stream and keys that a real one has, and keeps its function."""
+"""Rescales residual stream and keys of a trained ViT as in large ViTs, without changing its function."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def normalize_backbone(
     """Reparametrize a ViT in evaluation mode, in place (`tokred.models.reparametrization`).
 
     Args:
-        inputs: (n, 3, height, width) images on which both are measured.
+        inputs: (n, 3, height, width) images on which both scales are measured.
         objects: (n, N) booleans: which tokens show the object.
-        squared_distance: of an object token to its five nearest tokens, over D, as the mean over the blocks
-            of the stages; None: the stream stays as it is.
-        key_offset: length of the mean key over the root mean square deviation from it, in each block, heads
-            concatenated. None: keys stay as they are.
+        squared_distance: from an object token to its five nearest tokens, divided by D, averaged over the
+            blocks in which stages act; None: the residual stream is not rescaled.
+        key_offset: norm of the mean key divided by the root mean square deviation from it, in each block,
+            with heads concatenated; None: keys are not shifted.
     """
     batches = list(zip(inputs.split(_BATCH), objects.split(_BATCH), strict=True))
     if squared_distance is not None:
-        found = [block.squared_distance for block in measure(vit, batches, BLOCKS[1:]).values()]
-        scale_residual_stream(vit, (squared_distance * len(found) / sum(found)) ** 0.5)
+        distances = [block.squared_distance for block in measure(vit, batches, BLOCKS[1:]).values()]
+        scale_residual_stream(vit, (squared_distance * len(distances) / sum(distances)) ** 0.5)
     if key_offset is not None:
         for block, keys in zip(vit.blocks, _keys(vit, inputs), strict=True):
             assert isinstance(block.attn, Attention)
@@ -41,10 +41,10 @@ def normalize_backbone(
 
 
 def _key_shift(keys: Tensor, offset: float) -> Tensor:
-    """(H, d) vectors that move (n, H, d) keys so that all heads have one mean key.
+    """(H, d) vectors that shift (n, H, d) keys so that all heads have the same mean key.
 
-    It has the direction in which keys vary least, so that what all keys have in common says nothing about
-    single ones, and the length that gives the offset.
+    The mean key has the direction in which keys vary least, so that the common component is not informative
+    about single keys, and the norm that yields the offset.
     """
     mean = keys.mean(dim=0)
     covariance = torch.einsum("nhi,nhj->ij", keys - mean, keys - mean) / len(keys)
@@ -57,10 +57,10 @@ def _key_shift(keys: Tensor, offset: float) -> Tensor:
 @torch.no_grad()
 def _keys(vit: VisionTransformer, inputs: Tensor) -> list[Tensor]:
     """(n, H, d) keys of all spatial tokens of all images, by block, in double precision."""
-    found: list[list[Tensor]] = [[] for _ in vit.blocks]
-    with observed(vit, range(len(vit.blocks))) as seen:
+    keys: list[list[Tensor]] = [[] for _ in vit.blocks]
+    with observed(vit, range(len(vit.blocks))) as observations:
         for batch in inputs.split(_BATCH):
             vit(batch)
-            for index, block in seen.items():
-                found[index].append(block.keys.double().transpose(1, 2).flatten(0, 1))
-    return [torch.cat(keys) for keys in found]
+            for index, block in observations.items():
+                keys[index].append(block.keys.double().transpose(1, 2).flatten(0, 1))
+    return [torch.cat(batches) for batches in keys]

@@ -1,4 +1,4 @@
-"""Losses of pretraining that say where the object is, besides the loss of the class.
+"""Losses of pretraining that supervise the location of the object, in addition to its class.
 
 Shapes: B images, N spatial tokens, C classes.
 """
@@ -16,7 +16,7 @@ def token_label_loss(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
     """Cross-entropy of every token's class (as in LV-ViT, Jiang et al. 2021), a mean over all tokens.
 
     Args:
-        logits: (B, N, C + 1), the last for "background".
+        logits: (B, N, C + 1), the last class is "background".
         labels: (B,) class of the object.
         objects: (B, N) booleans: which tokens show it.
     """
@@ -28,10 +28,10 @@ def token_label_loss(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
 def attention_guidance_loss(attention: Tensor, objects: Tensor) -> Tensor:
     """Cross-entropy between attention and the uniform distribution over the object's tokens.
 
-    A mean over images; an image without object tokens adds nothing.
+    Averaged over images, where an image without object tokens counts as 0.
 
     Args:
-        attention: (B, N) non-negative, at most 1 in sum.
+        attention: (B, N) non-negative, with sums of at most 1.
         objects: (B, N) booleans.
     """
     log_likelihood = (attention + _TINY).log() * objects

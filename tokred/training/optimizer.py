@@ -11,17 +11,17 @@ from torch import nn
 
 from tokred.settings import Training
 
-#: Parameters that, like those of the method itself, are never frozen or slowed down.
+#: Parameters that are never frozen or slowed down; "reducers." are those of the method.
 _NEW = ("head.", "pos_embed", "patch_embed.", "reducers.")
-#: Parameters without weight decay besides all one-dimensional ones.
+#: Parameters without weight decay, in addition to all one-dimensional ones.
 _NO_DECAY = ("pos_embed", "cls_token", "reg_token")
 
 
 def parameter_groups(model: nn.Module, training: Training) -> list[dict[str, object]]:
     """Up to four groups: new or backbone, with or without weight decay.
 
-    Each group has `role` ("new", "backbone") and `scale`, its factor on the peak learning rate. timm's
-    `param_groups_weight_decay` tells decay alone apart.
+    Each group has `role` ("new", "backbone") and `scale`, the factor on its peak learning rate. (timm's
+    `param_groups_weight_decay` distinguishes weight decay only.)
     """
     groups: dict[tuple[str, float], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
@@ -38,15 +38,15 @@ def parameter_groups(model: nn.Module, training: Training) -> list[dict[str, obj
 
 @dataclass(frozen=True)
 class Schedule:
-    """Learning rate of every group at every step: linear warm-up, then a cosine, set per step.
+    """Learning rate of every group at every step: a linear warm-up, then a cosine.
 
     A group's `scale` multiplies its peak only. The start of the warm-up (`warmup_lr`) and the floor
     (`min_lr`) are absolute and the same for all groups, as in timm's scheduler: a backbone whose peak equals
-    the floor stays at it, and one whose peak lies below the floor rises to it. (timm's own has no frozen
-    epochs, and a state that would have to be resumed; this is a function of the step.)
+    the floor stays at it, and one whose peak is below the floor rises to it. (timm's scheduler has no frozen
+    epochs, and a state that a checkpoint would have to contain; this one is a function of the step.)
 
     Attributes:
-        training: its settings.
+        training: settings.
         steps_per_epoch: optimizer steps in an epoch.
     """
 
@@ -69,17 +69,17 @@ class Schedule:
         return t.min_lr + 0.5 * (peak - t.min_lr) * (1 + math.cos(math.pi * progress))
 
     def apply(self, optimizer: torch.optim.Optimizer, step: int) -> float:
-        """Set every group's rate for a step; returns the rate of new parameters."""
+        """Set every group's rate for a step; returns the rate of the group "new"."""
         frozen = step < self.training.backbone_freeze_epochs * self.steps_per_epoch
         for group in optimizer.param_groups:
-            held = frozen and group["role"] == "backbone"
-            group["lr"] = 0.0 if held else self.learning_rate(step, group["scale"])
+            is_frozen = frozen and group["role"] == "backbone"
+            group["lr"] = 0.0 if is_frozen else self.learning_rate(step, group["scale"])
         return self.learning_rate(step)
 
 
 def make_optimizer(model: nn.Module, training: Training) -> torch.optim.AdamW:
-    """AdamW over `parameter_groups`; rates are set by `Schedule.apply`.
+    """AdamW over `parameter_groups`; `Schedule.apply` sets the learning rates.
 
-    The fused kernel: with a small model's many small parameters the plain one takes a tenth of a step.
+    Fused, as the unfused kernels take a tenth of a step for the many small parameters of a small model.
     """
     return torch.optim.AdamW(parameter_groups(model, training), lr=training.lr, fused=True)

@@ -1,7 +1,7 @@
-"""Pretraining: a backbone from scratch, on endless fresh pictures of `digits`.
+"""Pretraining of a backbone from scratch, on an unlimited number of generated images of `digits`.
 
-Besides the class of the picture the network learns where the digit is (`tokred.training.object_losses`). What
-predicts the tokens' classes belongs to the training, not to the weights that it writes.
+The network learns the class of the image, and which of its tokens show the digit
+(`tokred.training.object_losses`). The head for the classes of tokens is not among the final weights.
 """
 
 from __future__ import annotations
@@ -40,27 +40,27 @@ from tokred.training.object_losses import attention_guidance_loss, token_label_l
 
 log = logging.getLogger(__name__)
 
-#: Pictures of the training split on which the scales of residual stream and keys are measured.
+#: Images of the training split on which the scales of residual stream and keys are measured.
 NORMALIZED_ON = 256
-#: Steps after which the state is saved and a row of the history is written.
+#: Steps between two checkpoints, and between two rows of the history.
 INTERVAL = 500
 _BETAS = (0.9, 0.98)
-#: The learning rate's floor, as part of its peak.
+#: Final learning rate, as a fraction of the peak.
 _FLOOR = 0.01
 
 
 class Pretrainer:
-    """One pretraining: network, the classifier of its tokens, and optimizer.
+    """One pretraining: network, head for the classes of tokens, and optimizer.
 
-    Nothing is drawn at random after the start, and the pictures of a step follow from its number, so the
-    state after a step is complete.
+    Only the initial weights are random, and the images of a step derive from its number, so that a checkpoint
+    needs no state of a random number generator.
 
     Args:
-        vit: trained in place; moved to the device.
+        vit: trained in place, and moved to the device.
         backbone: normalization of its input.
         recipe: settings.
-        hardware: what computes; at least one worker draws pictures.
-        name: what messages call the training.
+        hardware: device, and number of workers, of which at least one generates images.
+        name: name of the training in messages.
     """
 
     def __init__(
@@ -83,35 +83,35 @@ class Pretrainer:
         self.step = 0
         self.history: list[dict[str, float]] = []
 
-    def fit(self, state_path: str | Path, settings: str) -> None:
+    def fit(self, checkpoint_path: str | Path, settings: str) -> None:
         """Train to the end.
 
         Args:
-            state_path: file that holds the state, saved every `INTERVAL` steps; continued from where it
-                exists. A damaged one is renamed, and the training starts from its beginning.
-            settings: fingerprint of all that decides the result; a state of other settings is not used.
+            checkpoint_path: the checkpoint, written every `INTERVAL` steps, from which training resumes if it
+                exists. If it is damaged, it is renamed, and training starts from the beginning.
+            settings: everything that determines the result; checkpoints of other settings are ignored.
         """
-        self._resume(Path(state_path), settings)
+        self._resume(Path(checkpoint_path), settings)
         steps = range(self.step, self.recipe.steps)
         batches = training_batches(steps, self.recipe.batch_size, self.backbone.grid, self.workers)
         blocks = range(self.recipe.guided_from, len(self.vit.blocks))
         totals, started = torch.zeros(2, device=self.device), time.monotonic()
-        with observed(self.vit, blocks if self.recipe.attention_guidance else ()) as seen:
+        with observed(self.vit, blocks if self.recipe.attention_guidance else ()) as observations:
             # No bar where standard error is a log file.
             steps_left = tqdm(
                 batches, "pretraining", self.recipe.steps, initial=self.step, leave=False, disable=None
             )
             for batch in steps_left:
                 rate = self._set_learning_rate()
-                totals += self._update(*self._losses(batch, seen))
+                totals += self._update(*self._losses(batch, observations))
                 self.step += 1
                 if self.step % INTERVAL == 0 or self.step == self.recipe.steps:
-                    self._note(rate, totals, time.monotonic() - started)
-                    self._save(state_path, settings)
+                    self._record(rate, totals, time.monotonic() - started)
+                    self._save(checkpoint_path, settings)
                     totals, started = torch.zeros_like(totals), time.monotonic()
 
-    def _losses(self, batch: PictureBatch, seen: Mapping[int, Observation]) -> tuple[Tensor, Tensor]:
-        """The loss of the class, and the weighted ones of where the object is."""
+    def _losses(self, batch: PictureBatch, observations: Mapping[int, Observation]) -> tuple[Tensor, Tensor]:
+        """The classification loss, and the weighted sum of the losses of the object's location."""
         pixels, labels, objects = (tensor.to(self.device) for tensor in batch)
         features = self.vit.forward_features(normalize(pixels, self.backbone))
         loss = F.cross_entropy(self.vit.forward_head(features), labels)
@@ -120,7 +120,9 @@ class Pretrainer:
             logits = self.token_head(features[:, self.vit.num_prefix_tokens :])
             extra = extra + self.recipe.token_labels * token_label_loss(logits, labels, objects)
         if self.recipe.attention_guidance:
-            guidance = [attention_guidance_loss(block.cls_attention, objects) for block in seen.values()]
+            guidance = [
+                attention_guidance_loss(block.cls_attention, objects) for block in observations.values()
+            ]
             extra = extra + self.recipe.attention_guidance * torch.stack(guidance).mean()
         return loss, extra
 
@@ -138,17 +140,17 @@ class Pretrainer:
             group["lr"] = rate
         return rate
 
-    def _note(self, rate: float, totals: Tensor, seconds: float) -> None:
-        """Add a row to the history; raises Diverged where the loss is not finite."""
+    def _record(self, rate: float, totals: Tensor, seconds: float) -> None:
+        """Add a row to the history; raises Diverged if the loss is not finite."""
         if not torch.isfinite(totals).all():
             raise Diverged(f"{self.name}: loss is not finite before step {self.step}; lower the `lr`")
         count = (self.step - 1) % INTERVAL + 1
         loss, extra = (totals / count).tolist()
-        nothing = {"val_score": float("nan"), "val_score_ema": float("nan")}
+        not_measured = {"val_score": float("nan"), "val_score_ema": float("nan")}
         row = {"epoch": len(self.history) + 1, "lr": rate, "train_loss": loss, "extra_loss": extra}
-        self.history.append({**row, **nothing, "seconds": seconds})
+        self.history.append({**row, **not_measured, "seconds": seconds})
         log.info(
-            "step %d/%d  loss %.4f  of tokens and attention %.4f  lr %.2e  seconds %.1f",
+            "step %d/%d  loss %.4f  loss of tokens and attention %.4f  lr %.2e  seconds %.1f",
             *(self.step, self.recipe.steps, loss, extra, rate, seconds),
         )
 
@@ -164,20 +166,20 @@ class Pretrainer:
         try:
             tensors, facts = checkpoint.load(path)
         except ValueError as error:
-            log.warning("%s\nthe file is now %s, and the training starts anew", error, set_aside(path))
+            log.warning("%s\nrenamed it to %s; training starts from the beginning", error, set_aside(path))
             return
         if facts["settings"] != settings:
-            log.info("%s: state of other settings or code, training starts anew", path)
+            log.info("%s: checkpoint of other settings or code; training starts from the beginning", path)
             return
         self.vit.load_state_dict(checkpoint.without_prefix("vit", tensors))
         self.token_head.load_state_dict(checkpoint.without_prefix("token_head", tensors))
         checkpoint.load_optimizer(self.optimizer, checkpoint.without_prefix("optimizer", tensors))
         self.step, self.history = facts["step"], facts["history"]
-        log.info("continuing after step %d", self.step)
+        log.info("resuming after step %d", self.step)
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """Rate at a step, counted from 0: a linear warm-up from 0, times a cosine down to a hundredth."""
+    """Learning rate at a step, counted from 0: linear warm-up, times a cosine that falls to `_FLOOR`."""
     warmup = min(1.0, step / recipe.warmup_steps) if recipe.warmup_steps else 1.0
     cosine = (1 + math.cos(math.pi * step / recipe.steps)) / 2
     return recipe.lr * warmup * (_FLOOR + (1 - _FLOOR) * cosine)
@@ -185,17 +187,17 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
 @takes(PretrainJob)
 def pretrain(job: PretrainJob) -> None:
-    """Train a backbone from scratch; write its weights, its history and its properties.
+    """Train a backbone from scratch; write its final weights, its history and its measured properties.
 
     Raises:
-        ValueError: the backbone is not of the pictures' size.
+        ValueError: the backbone's image size is not that of `digits`.
     """
     raise_malloc_thresholds()
     run, backbone = job.run, job.model.backbone
     if backbone.image_size != synthetic.SIZE:
         raise ValueError(
-            f"pretraining of {run.backbone}: image_size {backbone.image_size}, but the pictures of digits "
-            f"have {synthetic.SIZE} x {synthetic.SIZE} pixels"
+            f"pretraining of {run.backbone}: found image_size {backbone.image_size}, expected "
+            f"{synthetic.SIZE}, the size of the images of digits"
         )
     torch.manual_seed(run.seed_for("init"))
     vit = build_vit(backbone, len(synthetic.CLASSES))
@@ -206,15 +208,15 @@ def pretrain(job: PretrainJob) -> None:
         "recipe": job.recipe.model_dump(mode="json"),
         "code": job.code,
     }
-    state = Path(job.checkpoint).with_suffix(".state.safetensors")
-    trainer.fit(state, json.dumps(facts, sort_keys=True))
-    found = finish(vit.cpu().eval(), backbone, job.recipe)
+    checkpoint_path = Path(job.weights).with_suffix(".state.safetensors")
+    trainer.fit(checkpoint_path, json.dumps(facts, sort_keys=True))
+    properties = finish(vit.cpu().eval(), backbone, job.recipe)
     rows = [{**asdict(run), **row} for row in trainer.history]
     schemas.write_rows(job.history, rows, schemas.HISTORY, facts)
     with atomic_path(job.properties) as temporary:
-        temporary.write_text(json.dumps(found, indent=1) + "\n")
-    save_weights(vit, job.checkpoint, {**facts, "properties": found}, half=True)
-    state.unlink()
+        temporary.write_text(json.dumps(properties, indent=1) + "\n")
+    save_weights(vit, job.weights, {**facts, "properties": properties}, half=True)
+    checkpoint_path.unlink()
 
 
 def finish(vit: VisionTransformer, backbone: Backbone, recipe: Recipe) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""One optimiser step, over however many micro-batches and processes."""
+"""One optimizer step, over any number of micro-batches and processes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tokred.training.optimizer import make_optimizer
 
 
 class Stepper:
-    """Model, optimiser, gradient scaler and moving average of a training.
+    """Model, optimizer, gradient scaler and moving average of a training.
 
     Args:
-        model: on its device; trained in place.
+        model: on its device; it is trained in place.
         training: settings.
         hardware: whether the forward pass is compiled.
         task, num_classes: of the data set.
@@ -41,37 +41,37 @@ class Stepper:
         self.loss = task_loss(task, training)
         self.ema = None if training.ema_decay is None else ModelEmaV3(model, decay=training.ema_decay)
         self.forward = _compiled(model, hardware)
-        # Small gradients vanish in half precision, unless the loss is scaled up; without effect otherwise.
+        # In half precision small gradients underflow unless the loss is scaled; a no-op otherwise.
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=training.precision == "float16")
 
     def step(
         self,
         parts: Iterable[tuple[Tensor, Tensor]],
-        places: Sequence[slice],
+        slices: Sequence[slice],
         inputs: Callable[[Tensor], Tensor],
         mix: StepMix | None,
     ) -> Tensor:
-        """Learn from a batch; returns the task's loss and the method's, (2,), of this process's part.
+        """Train on one batch; returns (2,) the losses of task and method, averaged over this process's shard.
 
         Args:
-            parts: micro-batches of equal size, images and labels.
-            places: where in the batch each of them lies.
-            inputs: makes images the network's input.
-            mix: how images are mixed, None for not at all.
+            parts: micro-batches of equal size: images and labels.
+            slices: the range of the batch that each micro-batch covers.
+            inputs: function from images to the input of the network.
+            mix: how images are mixed; None: not at all.
         """
         self.optimizer.zero_grad(set_to_none=True)
         totals = torch.zeros(2, device=self.device)
-        for (pixels, labels), place in zip(parts, places, strict=True):
+        for (pixels, labels), part in zip(parts, slices, strict=True):
             images, targets = inputs(pixels.to(self.device)), labels.to(self.device)
             if mix is not None:
-                images, targets = mix.apply(images, targets, self.num_classes, place.start)
+                images, targets = mix.apply(images, targets, self.num_classes, part.start)
             with autocast(self.device, self.training.precision):
                 loss = self.loss(self.forward(images), targets)
             extra = self.model.extra_loss
-            whole = loss if extra is None else loss + extra
-            self.scaler.scale(whole / len(places)).backward()
+            total = loss if extra is None else loss + extra
+            self.scaler.scale(total / len(slices)).backward()
             method = torch.zeros((), device=self.device) if extra is None else extra.detach()
-            totals += torch.stack([loss.detach(), method]) / len(places)
+            totals += torch.stack([loss.detach(), method]) / len(slices)
         self._update()
         return totals
 

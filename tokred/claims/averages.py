@@ -64,9 +64,9 @@ def other_measures_agree_with_pearson(study: Evidence) -> Finding:
     table = values.set_index([*_PAIR, "metric"])["similarity"].unstack("metric").dropna()
     if len(table) < 3 or not {"pearson", *_OTHERS} <= set(table.columns):
         raise NotTestableError("the study has fewer than 3 pairs of average patterns")
-    found = {name: spearman(table[name].to_numpy(), table["pearson"].to_numpy()) for name in _OTHERS}
-    shown = ", ".join(f"{METRICS[name].label} {value:.2f}" for name, value in found.items())
-    holds = all(value >= MODERATE for value in found.values())
+    correlations = {name: spearman(table[name].to_numpy(), table["pearson"].to_numpy()) for name in _OTHERS}
+    shown = ", ".join(f"{METRICS[name].label} {value:.2f}" for name, value in correlations.items())
+    holds = all(value >= MODERATE for value in correlations.values())
     return Finding(bool(holds), f"rank correlation with Pearson's over {len(table)} pairs: {shown}")
 
 

@@ -23,8 +23,8 @@ from tokred.methods.registry import Family
 def pruning_depends_on_the_backbone(study: Evidence) -> Finding:
     study.need_several("backbones")
     learned = study.methods(Family.STATIC, Family.DYNAMIC)
-    found = mean_agreement(pairs_of(study, "backbones", "iou", learned))
-    return Finding(bool((found < HALF).all()), f"agreement: {as_text(found)}")
+    agreement = mean_agreement(pairs_of(study, "backbones", "iou", learned))
+    return Finding(bool((agreement < HALF).all()), f"agreement: {as_text(agreement)}")
 
 
 def backbone_matters_more_than_rate(study: Evidence) -> Finding:
@@ -100,8 +100,8 @@ def patchmerger_stops_agreeing(study: Evidence) -> Finding:
 def other_soft_clusters_disagree(study: Evidence) -> Finding:
     study.need_several("backbones")
     study.need_methods("sit", "sinkhorn")
-    found = mean_agreement(pairs_of(study, "backbones", "nmi", ("sit", "sinkhorn")))
-    return Finding(bool((found < HALF).all()), f"agreement: {as_text(found)}")
+    agreement = mean_agreement(pairs_of(study, "backbones", "nmi", ("sit", "sinkhorn")))
+    return Finding(bool((agreement < HALF).all()), f"agreement: {as_text(agreement)}")
 
 
 def clusters_stay_centers_move(study: Evidence) -> Finding:
@@ -123,8 +123,8 @@ def same_on_every_dataset(study: Evidence) -> Finding:
 def learned_differs_from_fixed(study: Evidence) -> Finding:
     fixed = ", ".join(study.methods(Family.FIXED))
     names = [*study.methods(Family.STATIC, Family.DYNAMIC), *(c for c in CENTERS if c in study.view.methods)]
-    found = mean_agreement(pairs_of(study, "fixed", "iou", names))
-    return Finding(bool((found < HALF).all()), f"agreement with {fixed}: {as_text(found)}")
+    agreement = mean_agreement(pairs_of(study, "fixed", "iou", names))
+    return Finding(bool((agreement < HALF).all()), f"agreement with {fixed}: {as_text(agreement)}")
 
 
 CLAIMS = [

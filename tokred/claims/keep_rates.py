@@ -19,8 +19,8 @@ from tokred.methods.registry import METHODS, Family
 
 def static_pruning_keeps_its_pattern(study: Evidence) -> Finding:
     study.need_several("keep_rates")
-    found = mean_agreement(pairs_of(study, "keep_rates", "ioa", study.methods(Family.STATIC)))
-    return Finding(bool((found > HALF).all()), f"agreement: {as_text(found)}")
+    agreement = mean_agreement(pairs_of(study, "keep_rates", "ioa", study.methods(Family.STATIC)))
+    return Finding(bool((agreement > HALF).all()), f"agreement: {as_text(agreement)}")
 
 
 def others_keep_less(study: Evidence) -> Finding:

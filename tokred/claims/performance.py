@@ -45,15 +45,15 @@ def topk_is_often_best(study: Evidence) -> Finding:
 def two_best_ranks(study: Evidence) -> Finding:
     study.need_methods("topk", "evit")
     study.need_several("methods", 4)
-    found = average_rank(study.tables["scores"])
-    first = ", ".join(f"{labels([row.method])} {row.mean:.2f}" for row in found.head(3).itertuples())
-    return Finding(set(found["method"].head(2)) == {"topk", "evit"}, f"best average ranks: {first}")
+    table = average_rank(study.tables["scores"])
+    first = ", ".join(f"{labels([row.method])} {row.mean:.2f}" for row in table.head(3).itertuples())
+    return Finding(set(table["method"].head(2)) == {"topk", "evit"}, f"best average ranks: {first}")
 
 
 def only_evit_outperforms_topk(study: Evidence) -> Finding:
     study.need_methods("topk", "evit")
-    found = order(study.tables["scores"])
-    better = found[: found.index("topk")]
+    names = order(study.tables["scores"])
+    better = names[: names.index("topk")]
     return Finding(better == ["evit"], f"ranked above Top-K on average: {labels(better) or 'none'}")
 
 
@@ -71,7 +71,7 @@ def _consistently(study: Evidence, names: list[str], best: bool) -> Finding:
     scores = study.tables["scores"]
     scores = scores[scores["method"] != UNREDUCED]
     rank = scores.groupby(SETTING)["score"].rank(ascending=not best, method="min")
-    among = scores.assign(found=(rank <= 3) & scores["method"].isin(names)).groupby(SETTING)["found"].any()
+    among = scores.assign(among=(rank <= 3) & scores["method"].isin(names)).groupby(SETTING)["among"].any()
     end = "top" if best else "bottom"
     return Finding(bool(among.all()), f"among the {end} three in {among.sum()} of {len(among)} settings")
 

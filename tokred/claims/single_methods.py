@@ -78,7 +78,7 @@ def ats_manages_with_fewer(study: Evidence) -> Finding:
     study.need_several("methods", 4)
     study.need_rates("0.70", "0.90")
     chosen = study.tables["scores"].query("keep_rate in ('0.70', '0.90')")
-    found = average_rank(chosen).set_index("method")["mean"]
+    average = average_rank(chosen).set_index("method")["mean"]
     middle = ranks(chosen)["rank"].mean()
     rows = study.tables["summary"]
     rows = rows[(rows["metric"] == "actual_keep_rate") & rows["keep_rate"].isin(["0.70", "0.90"])]
@@ -87,9 +87,9 @@ def ats_manages_with_fewer(study: Evidence) -> Finding:
         raise NotTestableError("the study has no other method with kept tokens")
     others = left.drop("ats").min()
     numbers = (
-        f"average rank {found['ats']:.2f}, that of all methods {middle:.2f}; tokens left {left['ats']:.2f}"
+        f"average rank {average['ats']:.2f}, that of all methods {middle:.2f}; tokens left {left['ats']:.2f}"
     )
-    holds = found["ats"] < middle and left["ats"] < others
+    holds = average["ats"] < middle and left["ats"] < others
     return Finding(bool(holds), f"{numbers} of all, with any other method at least {others:.2f}")
 
 

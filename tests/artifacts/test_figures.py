@@ -97,7 +97,7 @@ OBSTACLES = {
     ),
     "figure10": (view(1, 2, ("0.50",), ("l1", "sit")), "shows methods with kept tokens, the study has none"),
     "figure27": (view(1, 1, ("0.50",), ("kmedoids", "l1")), "shows other methods with clusters, the study"),
-    "figure13a": (view(1, 1, ("0.50",), ("topk",)), "needs the methods l1, which the study has not"),
+    "figure13a": (view(1, 1, ("0.50",), ("topk",)), "needs the methods l1, which the study lacks"),
     "table7b": (view(1, 2, ("0.50",)), "needs at least 3 backbones, the study has 2"),
 }
 

@@ -314,6 +314,6 @@ def test_files_list_every_claim_once() -> None:
     said = f"{counts[HOLDS]} hold, {counts[FAILS]} do not, {counts[UNTESTED]} cannot be tested here."
     for text in (to_markdown(groups, "mine"), unescape(to_html(groups, "mine"))):
         assert f"Of {len(CLAIMS)} findings {said}" in text
-        assert "Whose rule: the paper's, where" in text
+        assert "Origin of the rule: the paper's, where" in text
         assert all(row[column] in text for row in rows for column in ("text", "rule", "basis"))
     assert {row["basis"] for row in rows} == {"the paper's", "ours"}

@@ -17,7 +17,7 @@ from tests.metrics.pairs import covariances
 from tokred.metrics.clusterings import entropies
 from tokred.metrics.registry import METRICS, Metric
 
-#: Kinds of metrics with a value an image.
+#: Kinds of metrics with one value per image.
 OF_IMAGES = ("sets", "objects", "clusterings")
 
 

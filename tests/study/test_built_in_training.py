@@ -182,5 +182,5 @@ def test_data_sets_with_object_masks() -> None:
     entry = ARTIFACTS["objects"]
     assert entry.unavailable_reason(parsed.view()) is None
     assert entry.unavailable_reason(own().view()) == (
-        "objects needs object masks, the study has no data set with any (option masks_folder of image_folder)"
+        "objects needs object masks, no data set of the study has them (option masks_folder of image_folder)"
     )

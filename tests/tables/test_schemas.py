@@ -112,7 +112,7 @@ def test_write_keeps_other_metadata(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_stream_writes_in_groups(tmp_path: Path, batch: int) -> None:
+def test_writer_writes_in_groups(tmp_path: Path, batch: int) -> None:
     path, schema = tmp_path / "t.parquet", pa.schema([("a", pa.int16()), ("b", pa.string())])
     with batch_writer.open_writer(path, schema, {"code": "x"}, rows=4) as writer:
         for start in range(0, 9, batch):
@@ -127,7 +127,7 @@ def test_stream_writes_in_groups(tmp_path: Path, batch: int) -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 100])
-def test_stream_leaves_nothing_behind(tmp_path: Path, rows: int) -> None:
+def test_writer_leaves_nothing_behind(tmp_path: Path, rows: int) -> None:
     path = tmp_path / "t.parquet"
 
     def fail() -> None:
@@ -146,15 +146,15 @@ def test_every_reader_knows_the_encodings(tmp_path: Path) -> None:
     kinds = {"clusters": pa.int16(), "features": pa.float32(), "survived": pa.uint8()}
     schema = pa.schema([("id", pa.string()), *((name, pa.list_(kind, 2)) for name, kind in kinds.items())])
     values = pa.table({"id": ["a", "b"], **{name: [[1, 2], [3, 1]] for name in kinds}}).cast(schema)
-    with batch_writer.open_writer(tmp_path / "stream.parquet", schema, {}) as writer:
+    with batch_writer.open_writer(tmp_path / "batches.parquet", schema, {}) as writer:
         writer.add({name: values[name].combine_chunks() for name in schema.names})
     schemas.write_rows(tmp_path / "rows.parquet", [row("topk", 0, 1.0)], SCHEMA)
-    for name in ("stream", "rows"):
+    for name in ("batches", "rows"):
         footer = pq.read_metadata(tmp_path / f"{name}.parquet")
         columns = [footer.row_group(0).column(index) for index in range(footer.num_columns)]
         assert {encoding for column in columns for encoding in column.encodings} <= KNOWN_ENCODINGS
         assert {column.compression for column in columns} == {"ZSTD"}
-    assert pq.read_table(tmp_path / "stream.parquet").cast(schema).equals(values)
+    assert pq.read_table(tmp_path / "batches.parquet").cast(schema).equals(values)
 
 
 def test_two_files_of_the_same_runs(tmp_path: Path) -> None:

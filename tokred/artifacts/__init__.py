@@ -1,1 +1,1 @@
-"""Figures and tables of the paper, one file each; `registry` describes them. Nothing here imports torch."""
+"""Figures and tables, one module per kind of drawing; `registry` lists them. Nothing here imports torch."""

@@ -1,4 +1,4 @@
-"""How many tokens a method with a variable number of tokens really keeps (Figure 7)."""
+"""Actual keep rates of methods with a variable number of tokens (Figure 7)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MARKERS = "osD^vPX"
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
-    """Actual keep rate over stages: a row a method, a column a data set, a line a nominal keep rate."""
+    """Actual keep rate over stages: a row per method, a column per data set, a line per nominal keep rate."""
     rows = tables["summary"]
     rows = rows[rows["metric"] == "actual_keep_rate"]
     names = [name for name in view.methods if METHODS[name].dynamic]

@@ -1,4 +1,4 @@
-"""What is known of a figure or table without drawing it."""
+"""Properties of figures and tables that are known without drawing them."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ if TYPE_CHECKING:
 
     from tokred.presentation.table import Table
 
-#: Formats in which each kind is written.
+#: File formats of each kind of artifact.
 FORMATS = {"figure": ("pdf", "png"), "table": ("csv", "html", "md", "tex")}
-#: Topic of artifacts that show this, whatever else they show.
+#: Topic that takes precedence over those of an artifact's other tables.
 _PROXIES = "Proxies for performance"
-#: What an artifact may show, by the attribute of a method that has it.
+#: Parts of patterns that an artifact may show, by the attribute of methods that have them.
 _SHOWN = {"kept": "kept tokens", "clusters": "clusters", "dynamic": "a variable number of tokens"}
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """What is known of an artifact without drawing it.
+    """A figure or table: its texts, its input tables, and the studies that can have it.
 
     Attributes:
         name: name of its files.
         kind: "figure" or "table".
         title: its heading.
-        caption: what it shows, and what to look for.
-        needs: tables that it reads, by the names of folders of the workflow's results.
+        caption: explanation of what it shows, and of what to look for.
+        needs: names of the result tables that it reads.
         target: "module:function" below `tokred.artifacts`; the function takes the tables by name, the view,
             and the arguments, and returns a figure or a `Table`.
-        arguments: what the function shows here, such as a method or a metric: plain values by parameter.
-        datasets, backbones, keep_rates: how many of them a study must have at least.
+        arguments: further arguments of the function, such as a method or a metric, as plain values by name.
+        datasets, backbones, keep_rates: the least number of them that a study must have.
         methods: methods that the study must have, besides those that are shown.
-        shows: attributes of `Method`; it shows methods that have any of them at enough keep rates.
-        fixed: whether it shows fixed patterns too.
-        intervals: what has intervals in it, for the caption: "images" where it has them with one seed or
-            more, "seeds" where only with several seeds; empty for nothing.
+        shows: attributes of `Method`: the artifact shows methods that have any of them at enough keep rates.
+        fixed: whether it shows fixed patterns as well.
+        intervals: kind of intervals that it shows, for the caption: "images" if it has intervals with one
+            seed or more, "seeds" if only with several seeds; empty if it has none.
     """
 
     name: str
@@ -64,31 +64,31 @@ class Artifact:
     intervals: str = ""
 
     def unavailable_reason(self, view: View) -> str | None:
-        """Why the artifact makes no sense for a study; None if it does."""
-        untold = [table for table in self.needs if not TABLES[table].untrained]
-        if untold and not view.trained:
-            return f"{self.name} needs {', '.join(untold)}, the study has performance only"
+        """The reason why a study cannot have the artifact; None if it can."""
+        missing_tables = [table for table in self.needs if not TABLES[table].untrained]
+        if missing_tables and not view.trained:
+            return f"{self.name} needs {', '.join(missing_tables)}, the study has performance only"
         if "grid" in self.needs and not view.searched:
-            return f"{self.name} needs a search of hyperparameters, the study has its own settings"
+            return f"{self.name} needs a hyperparameter search, the study has settings of its own"
         if "reference" in self.needs and view.reference is None:
-            return f"{self.name} needs something to compare with, the study's `compare_with` is empty"
+            return f"{self.name} needs a reference, the study's `compare_with` is empty"
         if "object_recall" in self.needs and not view.masked:
             return (
-                f"{self.name} needs object masks, the study has no data set with any "
+                f"{self.name} needs object masks, no data set of the study has them "
                 "(option masks_folder of image_folder)"
             )
         for axis in ("datasets", "backbones", "keep_rates"):
-            needed, found = getattr(self, axis), len(getattr(view, axis))
-            if found < needed:
-                return f"{self.name} needs at least {needed} {axis.replace('_', ' ')}, the study has {found}"
+            needed, count = getattr(self, axis), len(getattr(view, axis))
+            if count < needed:
+                return f"{self.name} needs at least {needed} {axis.replace('_', ' ')}, the study has {count}"
         absent = [name for name in self.methods if name not in view.methods]
         if absent:
-            return f"{self.name} needs the methods {', '.join(absent)}, which the study has not"
+            return f"{self.name} needs the methods {', '.join(absent)}, which the study lacks"
         if self.shows and not any(self._can_show(name, view) for name in view.methods):
-            what = " or ".join(_SHOWN[attribute] for attribute in self.shows)
+            parts = " or ".join(_SHOWN[attribute] for attribute in self.shows)
             other = " other" if self.methods else ""
             enough = f" at {self.keep_rates} keep rates" if self.keep_rates > 1 else ""
-            return f"{self.name} shows{other} methods with {what}{enough}, the study has none"
+            return f"{self.name} shows{other} methods with {parts}{enough}, the study has none"
         return None
 
     def _can_show(self, name: str, view: View) -> bool:
@@ -99,14 +99,14 @@ class Artifact:
         return len(rates) >= self.keep_rates and any(getattr(method, part) for part in self.shows)
 
     def caption_for(self, view: View) -> str:
-        """The caption, with what intervals are in a study."""
+        """The caption, with a description of the intervals in a study."""
         if self.intervals == "images" or (self.intervals == "seeds" and len(view.seeds) > 1):
             return f"{self.caption} Bars: {describe(len(view.seeds))}."
         return self.caption
 
     @property
     def code(self) -> tuple[str, ...]:
-        """What draws or makes it, as "module:name"."""
+        """The function that draws or makes it, as "module:name"."""
         return (f"tokred.artifacts.{self.target}",)
 
     def make(self, tables: Mapping[str, pd.DataFrame], view: View) -> Figure | Table:
@@ -117,13 +117,13 @@ class Artifact:
 
     @property
     def topic(self) -> str:
-        """What it is about: its place in the report."""
+        """Its subject, which is its category in the report."""
         first, last = (TABLES[self.needs[index]].topic for index in (0, -1))
         return last if last == _PROXIES else first
 
     @property
     def label(self) -> str:
-        """What people call it: "Figure 13a"."""
+        """Its name for people: "Figure 13a"."""
         parts = re.fullmatch(r"([a-z]+)([0-9]*[a-z]?)", self.name)
         assert parts is not None, self.name
         kind, number = parts.groups()

@@ -1,4 +1,4 @@
-"""A study's performance beside that of another, or beside the published numbers."""
+"""Performance of a study compared with that of another, or with the published numbers."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ from tokred.study.view import View
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
-    """Average ranks, and performance where both have the same cells, else what reduction costs.
+    """Average ranks, and performance of the models that both studies have.
 
-    What lies on the diagonal is the same in both.
+    If they have no models in common, the loss in performance by reduction takes its place. Points on the
+    diagonal are equal in both studies.
     """
-    found = compare_studies(tables["scores"], tables["reference"])
+    result = compare_studies(tables["scores"], tables["reference"])
     fig = style.figure(style.WIDE, 3.7)
     left, right = fig.subplots(1, 2)
-    ranks = found.methods.rename(columns={"rank": "score"}).reset_index()
+    ranks = result.methods.rename(columns={"rank": "score"}).reset_index()
     _points(left, ranks)
-    left.set_title(f"average rank (Spearman {style.number(found.correlation)})", loc="left")
-    if len(found.cells):
-        _points(right, found.cells)
-        right.set_title("performance (%), a point a model", loc="left")
+    left.set_title(f"average rank (Spearman {style.number(result.correlation)})", loc="left")
+    if len(result.cells):
+        _points(right, result.cells)
+        right.set_title("performance (%), one point per model", loc="left")
     else:
-        _points(right, found.losses)
-        right.set_title("difference to unreduced (points), a point a keep rate", loc="left")
+        _points(right, result.losses)
+        right.set_title("difference to unreduced (points), one per keep rate", loc="left")
     for axes in (left, right):
         axes.set(xlabel=str(view.reference), ylabel=f"study {view.study}", aspect="equal")
         axes.axline((0, 0), slope=1, **style.BOUND)
-    style.method_legend(fig, {*found.methods.index, *found.cells["method"]}, bound="the same")
+    style.method_legend(fig, {*result.methods.index, *result.cells["method"]}, bound="the same")
     return fig
 
 
 def _points(axes: Axes, rows: pd.DataFrame) -> None:
-    """The reference across, this study up; both axes alike."""
+    """The reference on the x axis, this study on the y axis, with the same limits."""
     for name in METHODS:
         chosen = rows[rows["method"] == name]
         if len(chosen):

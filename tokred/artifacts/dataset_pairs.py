@@ -15,7 +15,7 @@ from tokred.study.view import View
 
 
 def draw_backbones(tables: Mapping[str, pd.DataFrame], view: View, metric: str) -> Figure:
-    """A correlation of the depth maps of two data sets, by `_pair_grid`: a row for each backbone.
+    """A correlation of the depth maps of two data sets, drawn by `_pair_grid`: one row per backbone.
 
     Args:
         tables: "datasets".
@@ -32,7 +32,7 @@ def draw_backbones(tables: Mapping[str, pd.DataFrame], view: View, metric: str) 
 
 
 def draw_metrics(tables: Mapping[str, pd.DataFrame], view: View, metrics: Sequence[str]) -> Figure:
-    """Agreement of the depth maps of two data sets, by `_pair_grid`: a row for each metric.
+    """Agreement of the depth maps of two data sets, drawn by `_pair_grid`: one row per metric.
 
     Args:
         tables: "datasets".
@@ -46,13 +46,13 @@ def draw_metrics(tables: Mapping[str, pd.DataFrame], view: View, metrics: Sequen
 def _pair_grid(
     panel_rows: Sequence[tuple[str, pd.DataFrame]], view: View, lowest: float | None = None
 ) -> Figure:
-    """Rows of panels, a column a pair of data sets, a line a method over keep rates.
+    """Rows of panels, one column per pair of data sets, one line per method over keep rates.
 
     Args:
-        panel_rows: label and pairs (`tables.PAIRS`) of each row; means are averaged over whatever backbones
-            the pairs are of.
+        panel_rows: label and pairs (`schemas.PAIRS`) of each row; means are averaged over the pairs'
+            backbones.
         view: the study.
-        lowest: all y axes end at this value and 1; None: each row has its own limits.
+        lowest: lower limit of all y axes, whose upper limit is 1; None for limits of its own in each row.
     """
     pairs = list(combinations(view.datasets, 2))
     ticks = [style.percent(rate) for rate in view.keep_rates]
@@ -74,5 +74,5 @@ def _pair_grid(
 
 
 def _of_pair(rows: pd.DataFrame, pair: tuple[str, str]) -> pd.DataFrame:
-    """Rows of two data sets, whichever of them stands first in the table."""
+    """Rows of two data sets, in either order."""
     return rows[rows["dataset"].isin(pair) & rows["other_dataset"].isin(pair)]

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from tokred.artifacts import style
 from tokred.study.view import View
 
-#: Space between the panels of neighbouring backbones, in panels.
+#: Space between the panels of neighboring backbones, in panels.
 _GAP = 0.25
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: View, method: str) -> Figure:
-    """A row a data set, a column a backbone and keep rate; colour is the mean number of blocks passed.
+    """One row per data set, one column per backbone and keep rate; color is the mean number of blocks passed.
 
     Args:
         tables: "depth".
         view: the study.
-        method: whose maps.
+        method: name of the method.
     """
     rows = tables["depth"]
     rows = rows[rows["method"] == method]

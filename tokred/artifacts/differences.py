@@ -1,4 +1,4 @@
-"""Differences in performance to another study, or to the published numbers, cell by cell."""
+"""Differences in performance to another study, or to the published numbers, for each model."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from tokred.presentation.table import Table
 from tokred.run import UNREDUCED_RATE
 from tokred.study.view import View
 
-#: How many of the largest disagreements are named and bold.
+#: Number of the largest disagreements that are in bold.
 _NAMED = 3
 
 
 def make(tables: Mapping[str, pd.DataFrame], view: View) -> Table:
-    """A row a backbone and method where both studies have the same cells, else a row a method."""
-    found = compare_studies(tables["scores"], tables["reference"])
-    values = _cells(found, view) if len(found.cells) else _methods(found)
-    numbers = values if len(found.cells) else values["Difference to unreduced"]
+    """One row per backbone and method if both studies have the same models, otherwise one row per method."""
+    result = compare_studies(tables["scores"], tables["reference"])
+    values = _cells(result, view) if len(result.cells) else _methods(result)
+    numbers = values if len(result.cells) else values["Difference to unreduced"]
     largest = numbers.stack(list(range(numbers.columns.nlevels)), future_stack=True).abs().nlargest(_NAMED)
     bold = pd.DataFrame(False, index=values.index, columns=values.columns)
     for cell in largest.index:
         row, *column = cell
         bold.loc[row, tuple(column) if len(column) == 2 else ("Difference to unreduced", *column)] = True
-    what = "performance" if len(found.cells) else "the difference to the unreduced model"
+    quantity = "performance" if len(result.cells) else "the difference to the unreduced model"
     note = (
-        f"Study {view.study} less {view.reference}, in points of {what}; **bold**: the "
+        f"Study {view.study} minus {view.reference}, in points of {quantity}; **bold**: the "
         f"{len(largest)} largest disagreements. Spearman correlation of the average ranks of "
-        f"{len(found.methods)} methods: {found.correlation:.2f}."
+        f"{len(result.methods)} methods: {result.correlation:.2f}."
     )
     plain = {
         label: label.replace(m.label, m.plain_label)
@@ -42,9 +42,9 @@ def make(tables: Mapping[str, pd.DataFrame], view: View) -> Table:
     return Table(f"Study {view.study} and {view.reference}", note, values, bold, plain_index=plain)
 
 
-def _cells(found: Comparison, view: View) -> pd.DataFrame:
+def _cells(result: Comparison, view: View) -> pd.DataFrame:
     """Differences of single models."""
-    table = found.cells.set_index(["backbone", "method", "dataset", "keep_rate"])["difference"]
+    table = result.cells.set_index(["backbone", "method", "dataset", "keep_rate"])["difference"]
     rates = [UNREDUCED_RATE, *view.keep_rates]
     columns = [(dataset, rate) for dataset in view.datasets for rate in rates]
     rows = [(backbone, name) for backbone in view.backbones for name in METHODS]
@@ -58,10 +58,10 @@ def _cells(found: Comparison, view: View) -> pd.DataFrame:
     return values
 
 
-def _methods(found: Comparison) -> pd.DataFrame:
-    """Average ranks, and differences in what reduction costs."""
-    ranks = found.methods.rename(columns={"rank": "here", "reference": "there"})
-    losses = found.losses.set_index(["method", "keep_rate"])["difference"].unstack("keep_rate")
+def _methods(result: Comparison) -> pd.DataFrame:
+    """Average ranks, and differences in the loss by reduction."""
+    ranks = result.methods.rename(columns={"rank": "here", "reference": "there"})
+    losses = result.losses.set_index(["method", "keep_rate"])["difference"].unstack("keep_rate")
     parts = {
         "Average rank": ranks,
         "Difference to unreduced": losses.rename(columns=lambda rate: f"{percent(rate)}%"),

@@ -19,18 +19,18 @@ from tokred.artifacts.performance_table import backbone_order
 from tokred.methods.registry import METHODS
 from tokred.study.view import View
 
-#: How much of a dropped token's picture is left.
+#: Contrast of dropped tokens, as a fraction of the picture's.
 _DIM = 0.18
-#: Space between the panels of neighbouring keep rates, in panels.
+#: Space between the panels of neighboring keep rates, in panels.
 _GAP = 0.18
-#: Characters of a class name that fit below a picture.
+#: Number of characters of class names that fit below a picture.
 _FITS = 14
-#: Column of `tables.EXAMPLES` that has each part of a pattern.
+#: Column of `schemas.EXAMPLES` with each part of a pattern.
 _COLUMNS = {"kept": "kept", "clusters": "cluster"}
 
 
 def picture(tables: Mapping[str, pd.DataFrame], dataset: str, place: int = 0) -> NDArray[Any]:
-    """(height, width, 3) picture of a data set in [0, 1]."""
+    """(height, width, 3) example picture of a data set, values in [0, 1]; `place` is its index."""
     rows = tables["pictures"]
     chosen = rows[(rows["dataset"] == dataset) & (rows["place"] == place)]
     with Image.open(io.BytesIO(chosen["image"].item())) as image:
@@ -38,7 +38,7 @@ def picture(tables: Mapping[str, pd.DataFrame], dataset: str, place: int = 0) ->
 
 
 def draw_images(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
-    """A row a data set, the classes of each picture below it."""
+    """One row per data set, with the classes of each picture below it."""
     rows = tables["pictures"]
     across = int(rows["place"].max()) + 1
     size = (style.WIDE - 0.7) / across
@@ -60,12 +60,12 @@ def draw_images(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
 
 
 def draw_patterns(tables: Mapping[str, pd.DataFrame], view: View, place: int, part: str) -> Figure:
-    """A row a method, a column a keep rate and stage, for one image of one data set.
+    """One row per method, one column per keep rate and stage, for one image of one data set.
 
     Args:
         tables: "pictures" and "examples".
         view: the study; its backbone is the first of `backbone_order`, its seed the first.
-        place: of the data set in the study.
+        place: index of the data set in the study.
         part: "kept" (dropped tokens are dimmed) or "clusters" (a color and an outline for each cluster).
     """
     column = _COLUMNS[part]
@@ -86,7 +86,7 @@ def draw_patterns(tables: Mapping[str, pd.DataFrame], view: View, place: int, pa
             stages = len(view.locations)
             of_rate = line_of_panels[1 + position * stages :][:stages]
             if (name, rate) not in grouped:
-                for axes in of_rate:  # a keep rate that the method cannot do
+                for axes in of_rate:  # a keep rate that the method does not support
                     _show(axes, np.ones_like(image), view)
                     axes.text(0.5, 0.5, "–", transform=axes.transAxes, ha="center", va="center", color="0.6")
                 continue
@@ -122,7 +122,7 @@ def _show(axes: Axes, image: NDArray[Any], view: View) -> None:
 
 
 def _draw_kept(panels: NDArray[Any], image: NDArray[Any], kept: NDArray[Any], view: View) -> None:
-    """The image with dropped tokens dimmed, a panel a stage; `kept` is (stages, rows, columns)."""
+    """The image with dropped tokens dimmed, one panel per stage; `kept` is (stages, rows, columns)."""
     for axes, mask in zip(panels, kept, strict=True):
         strength = np.where(_pixels(mask, image), 1.0, _DIM)[..., None]
         _show(axes, 1 - strength * (1 - image), view)
@@ -130,7 +130,7 @@ def _draw_kept(panels: NDArray[Any], image: NDArray[Any], kept: NDArray[Any], vi
 
 
 def _draw_clusters(panels: NDArray[Any], image: NDArray[Any], clusters: NDArray[Any], view: View) -> None:
-    """Regions in the mean color of the cluster that they were at first, outlined, a panel a stage."""
+    """Outlined regions in the mean color of their first cluster, one panel per stage."""
     colors = cluster_colors(clusters, _token_colors(image, view.grid))
     for axes, labels, color in zip(panels, clusters, colors, strict=True):
         _show(axes, color[labels], view)
@@ -138,11 +138,11 @@ def _draw_clusters(panels: NDArray[Any], image: NDArray[Any], clusters: NDArray[
 
 
 def cluster_colors(clusters: NDArray[Any], tokens: NDArray[Any]) -> list[NDArray[Any]]:
-    """Colors (clusters, 3) of each stage: a cluster keeps the color of the largest part that it is made of.
+    """Colors (clusters, 3) of each stage: a cluster has the color of its largest part in the stage before.
 
     Args:
         clusters: (stages, rows, columns) cluster of each token.
-        tokens: (rows, columns, 3) color of each token; those of the first stage are the means over clusters.
+        tokens: (rows, columns, 3) color of each token; clusters of the first stage have the means of these.
     """
     colors: list[NDArray[Any]] = []
     for stage, labels in enumerate(clusters):
@@ -168,13 +168,13 @@ def _token_colors(image: NDArray[Any], grid: tuple[int, int]) -> NDArray[Any]:
 
 
 def _pixels(mask: NDArray[Any], image: NDArray[Any]) -> NDArray[Any]:
-    """A value of each token, for each pixel of the image."""
+    """Values of tokens, repeated for each pixel of the image."""
     height, width = image.shape[0] // mask.shape[0], image.shape[1] // mask.shape[1]
     return np.kron(mask, np.ones((height, width), dtype=mask.dtype))
 
 
 def _outlines(labels: NDArray[Any]) -> LineCollection:
-    """Borders between neighbouring tokens of different labels, in token coordinates."""
+    """Borders between neighboring tokens of different labels, in token coordinates."""
     below, right = np.nonzero(np.diff(labels, axis=0)), np.nonzero(np.diff(labels, axis=1))
     lines = [((x, y + 1), (x + 1, y + 1)) for y, x in zip(*below, strict=True)]
     lines += [((x + 1, y), (x + 1, y + 1)) for y, x in zip(*right, strict=True)]

@@ -19,35 +19,36 @@ from tokred.study.view import View
 
 
 def without_fixed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of methods that choose from the image: fixed patterns agree with themselves by construction."""
+    """Rows of methods whose patterns depend on the image; fixed patterns always agree with themselves."""
     fixed = [name for name, method in METHODS.items() if method.family is Family.FIXED]
     return rows[~rows["method"].isin(fixed)]
 
 
 def draw_lines(axes: Axes, rows: pd.DataFrame, names: Iterable[str], ticks: Sequence[str]) -> None:
-    """A line for each method over ticks, averaged over whatever rows are of the same tick.
+    """A line for each method over ticks, averaged over the rows of a tick.
 
-    What is missing is a gap. Degenerate pairs are left out of means and lines; where a tick has no others
-    there is a hollow mark. Beside each mean a short line is at its chance level, where the metric has one.
+    Ticks without rows are gaps. Degenerate pairs are left out of means and lines; a tick that has only
+    degenerate pairs has a hollow mark. A short line beside each mean is its chance level, if the metric has
+    one.
 
     Args:
         axes: panel to draw on.
-        rows: pairs (`tables.PAIRS`) with their tick in a column `tick`.
-        names: methods that the row of panels shows; each has its place beside the ticks.
-        ticks: all of them, left to right.
+        rows: pairs (`schemas.PAIRS`) with their tick in a column `tick`.
+        names: all methods in the row of panels; each has its own offset from the ticks.
+        ticks: texts of all ticks, from left to right.
     """
     ordered = [name for name in METHODS if name in set(names)]
-    # Equal values must not hide each other: neighbours stand about two points apart.
+    # Offsets of about two points between methods, so that equal values do not hide each other.
     step = min(0.018 * len(ticks), 0.08)
-    for place, name in enumerate(ordered):
+    for index, name in enumerate(ordered):
         of_method = rows[rows["method"] == name]
-        x = np.arange(len(ticks)) + step * (place - (len(ordered) - 1) / 2)
-        telling = of_method[~of_method["degenerate"]]
-        if len(telling):
-            _chance_levels(axes, x, max(step, 0.14), telling, ticks, METHODS[name].color)
-            line = with_intervals(telling, ["tick"]).reindex(ticks)
+        x = np.arange(len(ticks)) + step * (index - (len(ordered) - 1) / 2)
+        informative = of_method[~of_method["degenerate"]]
+        if len(informative):
+            _chance_levels(axes, x, max(step, 0.14), informative, ticks, METHODS[name].color)
+            line = with_intervals(informative, ["tick"]).reindex(ticks)
             style.line_with_intervals(axes, x, line, **style.method_line(name))
-        hollow = of_method[~of_method["tick"].isin(telling["tick"])].groupby("tick")["mean"].mean()
+        hollow = of_method[~of_method["tick"].isin(informative["tick"])].groupby("tick")["mean"].mean()
         if len(hollow):
             axes.plot(x, hollow.reindex(ticks), **style.hollow_marks(name))
     axes.set_xticks(range(len(ticks)), ticks, rotation=45 if len(ticks) > 4 else 0)
@@ -57,18 +58,18 @@ def draw_lines(axes: Axes, rows: pd.DataFrame, names: Iterable[str], ticks: Sequ
 def _chance_levels(
     axes: Axes, x: NDArray[Any], width: float, rows: pd.DataFrame, ticks: Sequence[str], color: str
 ) -> None:
-    """Short lines at the chance levels of a method's pairs, where their metric has one."""
+    """Short lines at the chance levels of a method's pairs, if their metric has chance levels."""
     if rows["chance"].notna().any():
         chance = rows.groupby("tick")["chance"].mean().reindex(ticks)
         axes.hlines(chance, x - width / 2, x + width / 2, color=color, **style.CHANCE)
 
 
 def with_intervals(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Columns `mean`, `half_width` (`tokred.statistics.intervals`) of `tables.PAIRS` or `tables.SUMMARY`."""
+    """Columns `mean`, `half_width` (`tokred.statistics.intervals`) for each group of rows."""
     rows = rows.assign(error=standard_error(rows))
-    found = {key: mean_and_half_width(group, "mean", "error") for key, group in rows.groupby(by)}
-    index = pd.MultiIndex.from_tuples(found, names=by) if len(by) > 1 else [key for (key,) in found]
-    return pd.DataFrame(list(found.values()), index=index, columns=["mean", "half_width"])
+    means = {key: mean_and_half_width(group, "mean", "error") for key, group in rows.groupby(by)}
+    index = pd.MultiIndex.from_tuples(means, names=by) if len(by) > 1 else [key for (key,) in means]
+    return pd.DataFrame(list(means.values()), index=index, columns=["mean", "half_width"])
 
 
 def stage_grid(
@@ -78,17 +79,18 @@ def stage_grid(
     ticks: Sequence[str],
     xlabel: str,
 ) -> Figure:
-    """Rows of panels, a column a stage, a line a method.
+    """Rows of panels, one column per stage, one line per method.
 
     Args:
-        panel_rows: label and pairs (`tables.PAIRS`) of each row; means are averaged over whatever data sets
-            and backbones the pairs are of. Rows without pairs are left out.
-        position: text of the tick that each pair belongs to.
-        ticks: all of them, left to right.
-        xlabel: what the ticks are.
+        panel_rows: label and pairs (`schemas.PAIRS`) of each row; means are averaged over the pairs' data
+            sets and backbones. Rows without pairs are left out.
+        view: the study.
+        position: function that returns the tick's text for each pair.
+        ticks: texts of all ticks, from left to right.
+        xlabel: label of the x axis.
 
     Raises:
-        ValueError: there are no pairs in any row.
+        ValueError: no row has any pairs.
     """
     expected = ", ".join(label.replace("\n", " ") for label, _ in panel_rows)
     panel_rows = [(label, rows) for label, rows in panel_rows if len(rows)]
@@ -128,8 +130,8 @@ def draw_keep_rates(
     Args:
         tables: "keep_rates".
         view: the study.
-        metrics: shown from top to bottom.
-        per_dataset: whether each data set has a row of panels; otherwise the mean over data sets is shown.
+        metrics: metrics from top to bottom.
+        per_dataset: whether each data set has a row of panels; otherwise means over data sets are shown.
     """
     rates = list(reversed(view.keep_rates))
     ticks = [_pair(high, low) for index, high in enumerate(rates) for low in rates[index + 1 :]]
@@ -159,7 +161,7 @@ def draw_fixed(tables: Mapping[str, pd.DataFrame], view: View, pattern: str) -> 
     Args:
         tables: "fixed".
         view: the study.
-        pattern: name of the method that keeps the fixed pattern.
+        pattern: name of the method with the fixed pattern.
     """
     rows = tables["fixed"]
     chosen = rows[(rows["metric"] == "iou") & (rows["other_method"] == pattern)]
@@ -169,7 +171,7 @@ def draw_fixed(tables: Mapping[str, pd.DataFrame], view: View, pattern: str) -> 
 def _panel_rows(
     rows: pd.DataFrame, view: View, metrics: Sequence[str], per_dataset: bool
 ) -> list[tuple[str, pd.DataFrame]]:
-    """Label and pairs of each row of panels: one for each metric, or for each metric and data set."""
+    """Label and pairs of each row of panels: one row per metric, or per metric and data set."""
     rows = without_fixed(rows)
     of_metrics = [(METRICS[metric].label, rows[rows["metric"] == metric]) for metric in metrics]
     if not per_dataset:
@@ -194,7 +196,7 @@ def _pair(high: str, low: str) -> str:
 
 
 def _bounds(axes: Axes, rows: pd.DataFrame, ticks: Sequence[str]) -> None:
-    places = {tick: place for place, tick in enumerate(ticks)}
+    positions = {tick: index for index, tick in enumerate(ticks)}
     bound = rows.groupby("tick")["bound"].mean().dropna()
-    middle = [places[tick] for tick in bound.index]
+    middle = [positions[tick] for tick in bound.index]
     axes.hlines(bound, [x - 0.35 for x in middle], [x + 0.35 for x in middle], **style.BOUND)

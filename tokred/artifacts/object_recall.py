@@ -1,4 +1,4 @@
-"""Whether methods keep the object, stage by stage, and what that has to do with performance."""
+"""Object recall and purity over stages, and their relation to performance."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _MODEL = ["dataset", "backbone", "seed"]
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
-    """A row for each metric, a column for each keep rate, a line for each method over the stages.
+    """One row per metric, one column per keep rate, one line per method over the stages.
 
-    All values are means over the data sets with object masks and over the backbones. The last column has the
-    values after the last stage against the change in performance that reduction brings, a line for each
-    method through its keep rates.
+    All values are means over the data sets with object masks and over the backbones. The last column shows
+    the values after the last stage against the change in performance by reduction, with one line per method
+    through its keep rates.
 
     Args:
         tables: "object_recall" and "scores".
@@ -59,7 +59,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
 
 
 def _changes(scores: pd.DataFrame) -> pd.DataFrame:
-    """Runs, and their performance less that of the unreduced model (`change`)."""
+    """Runs, and the difference of their performance to that of the unreduced model (`change`)."""
     unreduced = scores[scores["method"] == UNREDUCED][[*_MODEL, "score"]]
     both = scores.merge(unreduced, on=_MODEL, suffixes=("", "_unreduced"))
     both["change"] = both["score"] - both["score_unreduced"]

@@ -27,12 +27,12 @@ def backbone_order(view: View) -> list[str]:
 
 
 def make(tables: Mapping[str, pd.DataFrame], view: View, position: int) -> Table:
-    """The table of the backbone at a position of `backbone_order`; several seeds are averaged.
+    """The table of the backbone at a position of `backbone_order`; seeds are averaged.
 
     Args:
         tables: "scores".
         view: the study.
-        position: of the backbone.
+        position: index of the backbone.
     """
     scores = tables["scores"]
     backbone = backbone_order(view)[position]
@@ -50,32 +50,32 @@ def make(tables: Mapping[str, pd.DataFrame], view: View, position: int) -> Table
     mark = pd.DataFrame(0, index=values.index, columns=values.columns)
     for column in values.columns:
         mark[column] = _marks(values[column].drop(UNREDUCED)).reindex(values.index, fill_value=0)
-    return _labelled(f"Performance with {view.backbones[backbone]}", values, bold, mark, half, view)
+    return _labeled(f"Performance with {view.backbones[backbone]}", values, bold, mark, half, view)
 
 
 def _half_widths(scores: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
-    """Half the width of the interval of each number; that of the unreduced model stands in every column."""
+    """Half the width of the interval of each number; that of the unreduced model is in every column."""
     groups = scores.groupby(["method", "dataset", "keep_rate"])
-    found = {key: mean_and_half_width(rows, "score", "std_error")[1] for key, rows in groups}
+    half_widths = {key: mean_and_half_width(rows, "score", "std_error")[1] for key, rows in groups}
     half = pd.DataFrame(index=values.index, columns=values.columns, dtype=float)
     for dataset, rate in values.columns:
         for name in values.index:
             rate_of_run = UNREDUCED_RATE if name == UNREDUCED else rate
-            half.loc[name, (dataset, rate)] = found.get((name, dataset, rate_of_run))
+            half.loc[name, (dataset, rate)] = half_widths.get((name, dataset, rate_of_run))
     return half
 
 
 def _marks(column: pd.Series) -> pd.Series:
-    """1, 2, 3 for the best, -1, -2, -3 for the worst; of equal values the one listed first is better.
+    """1, 2, 3 for the three best, -1, -2, -3 for the three worst; of equal values the first is better.
 
-    A column with fewer than six values has no worst ones where they are among the best.
+    In a column with fewer than six values, a value that is among both is marked as one of the best.
     """
     order = column.dropna().sort_values(ascending=False, kind="stable").index
     marks = dict(zip(reversed(order), (-1, -2, -3), strict=False))
     return pd.Series({**marks, **dict(zip(order, (1, 2, 3), strict=False))}, dtype=int)
 
 
-def _labelled(
+def _labeled(
     title: str,
     values: pd.DataFrame,
     bold: pd.DataFrame,
@@ -83,7 +83,7 @@ def _labelled(
     half: pd.DataFrame | None,
     view: View,
 ) -> Table:
-    """The table with labels in place of names."""
+    """The table, with the names of methods and data sets replaced by their labels."""
     labels = {name: METHODS[name].label for name in values.index}
     columns = pd.MultiIndex.from_tuples(
         [(view.datasets[dataset], f"{percent(rate)}%") for dataset, rate in values.columns]

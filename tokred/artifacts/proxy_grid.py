@@ -1,4 +1,4 @@
-"""Heat maps of correlations between similarity to an anchor and performance (Figures 6 and 14)."""
+"""Heat maps of correlations of similarity to a reference method with performance (Figures 6 and 14)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tokred.study.view import View
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: View, panels: Sequence[tuple[str, str]]) -> Figure:
-    """Spearman's correlation per measure, anchor, backbone, stage and keep rate, averaged over data sets.
+    """Spearman's correlation by measure, reference method, backbone, stage and keep rate: data sets' mean.
 
     Args:
         tables: "proxies".
         view: the study.
-        panels: measures and anchors, top to bottom; those that the study has not are left out.
+        panels: measures and reference methods from top to bottom; those that the study lacks are left out.
     """
     rows = tables["proxies"]
     rows = rows[rows["correlation"] == "spearman"]
@@ -43,7 +43,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View, panels: Sequence[tuple[
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, view: View) -> AxesImage:
-    """Numbers and colours; "–" where there is no correlation, nothing at stages that the measure has not."""
+    """Numbers and colors; "–" for undefined correlations, empty at stages that the measure does not have."""
     last = len(view.locations) + 1
     grid = rows.pivot_table(index="keep_rate", columns="stage", values="value", aggfunc="mean")
     grid = grid.reindex(index=view.keep_rates, columns=range(1, last + 1))

@@ -18,11 +18,11 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
     table = average_rank(tables["scores"])
     fig = style.figure(style.NARROW, 0.9 + 0.19 * len(table))
     axes = fig.subplots()
-    for place, row in table.iterrows():
+    for position, row in table.iterrows():
         method = METHODS[row["method"]]
         axes.errorbar(
             row["mean"],
-            place,
+            position,
             xerr=row["std"],
             color=method.color,
             marker=method.marker,

@@ -1,7 +1,7 @@
-"""The registry of artifacts: what each shows, what tables it needs, which studies it makes sense for.
+"""The registry of artifacts: contents, input tables, and the studies that can have each.
 
-An artifact is one entry here, and a drawing function where none of `tokred.artifacts` draws it yet. What an
-entry says and what its function draws come from the same arguments.
+An artifact is one entry here, and a drawing function if none in `tokred.artifacts` draws it yet. The texts of
+an entry and the picture that its function draws derive from the same arguments.
 """
 
 from __future__ import annotations
@@ -13,41 +13,41 @@ from tokred.methods.registry import METHODS
 from tokred.metrics.registry import METRICS
 from tokred.run import UNREDUCED
 
-#: What figures of pattern similarity show besides values.
+#: Part of the caption of figures with chance levels and degenerate pairs.
 _CHANCE = (
-    "Short lines: what unrelated patterns of the same sizes would have, for each method. Hollow marks: pairs "
-    "that say nothing, as a pattern is a single cluster or keeps all tokens."
+    "Short lines: chance level of each method, which is the value for unrelated patterns of the same sizes. "
+    "Hollow marks: degenerate pairs, in which one pattern is a single cluster or keeps all tokens."
 )
-#: For each kind of metric: the table of pairs of methods that has it, the methods that have such patterns
-#: (attributes of `Method`), and what the patterns are called.
+#: For each kind of metric: the table of pairs of methods that has it, the attributes of the methods that have
+#: such patterns, and the name of the patterns.
 _KINDS = {
     "sets": ("methods", ("kept",), "kept tokens"),
     "clusterings": ("methods", ("clusters",), "clusters"),
     "features": ("features", ("kept", "clusters"), "features"),
 }
-#: Metrics of Figure 12, top to bottom, as its caption calls them.
+#: Metrics of Figure 12, top to bottom, with their names in its caption.
 _OTHER_MAP_METRICS = {
     "spearman": "Spearman's correlation",
     "jensen_shannon": "Jensen-Shannon divergence",
     "emd": "Earth Mover's Distance (in tokens)",
     "histogram": "histogram similarity",
 }
-#: How each part of a pattern is shown on an example image.
+#: Title and explanation for each part of a pattern on an example image.
 _EXAMPLES = {
     "clusters": (
         "Clusters",
-        "Regions have the mean color of the cluster that they were at first; one that takes in others keeps "
-        "its color. Good clusters follow the picture's edges.",
+        "Clusters of the first stage have the mean color of their pixels; a merged cluster has the color "
+        "of its largest part. Good clusters follow the picture's edges.",
     ),
     "kept": (
         "Kept tokens",
-        "Dropped tokens are dimmed; of merging methods the cluster centers are shown as kept.",
+        "Dropped tokens are dimmed. For merging methods, cluster centers are shown as kept tokens.",
     ),
 }
 
 
 def _label(name: str) -> str:
-    """What titles and captions call a metric."""
+    """Name of a metric in titles and captions."""
     return METRICS[name].label
 
 
@@ -65,12 +65,12 @@ def _performance(name: str, position: int, title: str, caption: str) -> Artifact
 
 
 def _keep_rates_per_dataset(number: int, metric: str) -> Artifact:
-    _, shows, what = _KINDS[METRICS[metric].kind]
+    _, shows, patterns = _KINDS[METRICS[metric].kind]
     return Artifact(
         f"figure{number}",
         "figure",
-        f"Effect of the keep rate on {what}, per data set",
-        f"A row a data set. {_label(metric)} of {what} at two keep rates, as in Figure 3. {_CHANCE}",
+        f"Effect of the keep rate on {patterns}, per data set",
+        f"One row per data set. {_label(metric)} of {patterns} at two keep rates, as in Figure 3. {_CHANCE}",
         ("keep_rates",),
         "lines:draw_keep_rates",
         {"metrics": (metric,), "per_dataset": True},
@@ -81,12 +81,12 @@ def _keep_rates_per_dataset(number: int, metric: str) -> Artifact:
 
 
 def _backbones_per_dataset(number: int, metric: str) -> Artifact:
-    _, shows, what = _KINDS[METRICS[metric].kind]
+    _, shows, patterns = _KINDS[METRICS[metric].kind]
     return Artifact(
         f"figure{number}",
         "figure",
-        f"Effect of the backbone on {what}, per data set",
-        f"A row a data set. {_label(metric)} of {what} in two backbones, as in Figure 4. {_CHANCE}",
+        f"Effect of the backbone on {patterns}, per data set",
+        f"One row per data set. {_label(metric)} of {patterns} in two backbones, as in Figure 4. {_CHANCE}",
         ("backbones",),
         "lines:draw_backbones",
         {"metrics": (metric,), "per_dataset": True},
@@ -102,7 +102,7 @@ def _against_fixed(part: str, pattern: str) -> Artifact:
         "figure",
         f"Learned patterns against the fixed pattern {METHODS[pattern].plain_label}",
         "IoU of the tokens that a method keeps with those nearest to the image center. Values near the "
-        f"chance level mean that what is learned is more than a preference for the center. {_CHANCE}",
+        f"chance level mean that the method learned more than a preference for the center. {_CHANCE}",
         ("fixed",),
         "lines:draw_fixed",
         {"pattern": pattern},
@@ -113,15 +113,15 @@ def _against_fixed(part: str, pattern: str) -> Artifact:
 
 
 def _scatter(number: int, measure: str, anchor: str, place: int) -> Artifact:
-    """`place` is that of the backbone, by rising capacity."""
+    """`place` is the index of the backbone, by rising capacity."""
     pairs, shows, _ = _KINDS[METRICS[measure].kind]
     ordinal = ("smallest", "second", "third")[place]
     return Artifact(
         f"figure{number}",
         "figure",
         f"Performance against {_label(measure)} to {METHODS[anchor].label}, {ordinal} backbone",
-        f"Difference in performance to {METHODS[anchor].label} against {_label(measure)}, a point a "
-        "method and keep rate, with Spearman's correlation over all points of a panel.",
+        f"Difference in performance to {METHODS[anchor].label} against {_label(measure)}, one "
+        "point per method and keep rate, with Spearman's correlation over all points of a panel.",
         ("scores", pairs),
         "scatter:draw",
         {"pairs": pairs, "measure": measure, "anchor": anchor, "place": place},
@@ -138,7 +138,7 @@ def _depth_maps(number: int, method: str) -> Artifact:
         "figure",
         f"Depth maps of {METHODS[method].label}",
         "Number of blocks that each token of the input grid passes through, averaged over the test images. "
-        "Bright places are kept for longer.",
+        "Tokens at bright positions are kept longer.",
         ("depth",),
         "depth_maps:draw",
         {"method": method},
@@ -147,14 +147,14 @@ def _depth_maps(number: int, method: str) -> Artifact:
 
 
 def _examples(number: int, place: int, part: str) -> Artifact:
-    """`place` is that of the data set in the study."""
-    what, how = _EXAMPLES[part]
+    """`place` is the index of the data set in the study."""
+    parts, explanation = _EXAMPLES[part]
     ordinal = ("first", "second", "third", "fourth")[place]
     return Artifact(
         f"figure{number}",
         "figure",
-        f"{what} of an example image, {ordinal} data set",
-        f"One test image at every keep rate and stage, with the backbone of Table 1. {how}",
+        f"{parts} of an example image, {ordinal} data set",
+        f"One test image at every keep rate and stage, with the backbone of Table 1. {explanation}",
         ("pictures", "examples"),
         "examples:draw_patterns",
         {"place": place, "part": part},
@@ -192,10 +192,10 @@ _PERFORMANCE = [
     Artifact(
         "comparison",
         "figure",
-        "Performance beside another study's",
-        "Average ranks of the methods, and performance of the models that both have (else what "
-        "reduction costs), here and in the paper or another study. What lies on the dashed line is "
-        "the same in both.",
+        "Performance compared with another study",
+        "Average ranks of the methods, and performance of the models that both studies have (otherwise the "
+        "loss in performance by reduction), in this study and in the paper or another study. Points on the "
+        "dashed line are equal in both.",
         ("scores", "reference"),
         "comparison:draw",
     ),
@@ -203,7 +203,7 @@ _PERFORMANCE = [
         "differences",
         "table",
         "Differences to another study",
-        "Performance less that of the paper or another study, with the largest disagreements in bold.",
+        "Performance minus that of the paper or another study, with the largest disagreements in bold.",
         ("scores", "reference"),
         "differences:make",
     ),
@@ -214,10 +214,10 @@ _PATTERNS = [
         "figure3",
         "figure",
         "Effect of the keep rate",
-        "How alike a method's patterns are at two keep rates: part of the fewer kept tokens that is also "
-        f"among the more ({_label('ioa')}, dashed: the least possible), and how well finer clusters nest in "
-        f"coarser ones ({_label('homogeneity')}). 1 means that lowering the keep rate only removes or merges "
-        f"further. {_CHANCE}",
+        "Similarity of a method's patterns at two keep rates: the fraction of the tokens kept at the lower "
+        f"keep rate that are also kept at the higher one ({_label('ioa')}, dashed: lower bound), and how "
+        f"well finer clusters nest in coarser ones ({_label('homogeneity')}). 1 means that a lower keep "
+        f"rate only removes or merges further tokens. {_CHANCE}",
         ("keep_rates",),
         "lines:draw_keep_rates",
         {"metrics": ("ioa", "homogeneity")},
@@ -231,8 +231,8 @@ _PATTERNS = [
         "figure7",
         "figure",
         "Actual keep rates",
-        "Tokens that a method with a variable number of tokens really keeps, against what it may keep "
-        "(dashed).",
+        "Fraction of the tokens that a method with a variable number of tokens actually keeps, and the "
+        "nominal fraction (dashed).",
         ("summary",),
         "actual_keep_rates:draw",
         shows=("dynamic",),
@@ -242,9 +242,9 @@ _PATTERNS = [
         "figure4",
         "figure",
         "Effect of the backbone",
-        f"How alike a method's patterns are in backbones of different capacity: {_label('iou')} of kept "
-        f"tokens (dashed: the least possible) and {_label('nmi')} of clusters. Values near the chance level "
-        f"mean that the backbone decides which tokens go. {_CHANCE}",
+        f"Similarity of a method's patterns in backbones of different capacity: {_label('iou')} of kept "
+        f"tokens (dashed: lower bound) and {_label('nmi')} of clusters. Values near the chance level "
+        f"mean that the patterns depend on the backbone. {_CHANCE}",
         ("backbones",),
         "lines:draw_backbones",
         {"metrics": ("iou", "nmi")},
@@ -263,10 +263,10 @@ _OBJECTS = [
         "figure",
         "Patterns and objects",
         "Does a method keep the object? Object recall: share of the object's tokens that are kept. Object "
-        "purity, of methods that merge: share of the object in the cluster of an object's token, mean over "
-        "these tokens. Short lines: what random patterns of the same sizes would have. Right: the values "
-        "after the last stage against what reduction changes in performance, a line through the keep rates "
-        "of a method.",
+        "purity, for methods that merge: share of the object in the cluster of an object's token, mean "
+        "over these tokens. Short lines: chance level, the value for random patterns of the same sizes. "
+        "Right: the values after the last stage against the change in performance by reduction, with one "
+        "line per method through its keep rates.",
         ("object_recall", "scores"),
         "object_recall:draw",
         shows=("kept", "clusters"),
@@ -281,7 +281,7 @@ _AVERAGE_PATTERNS = [
         "figure",
         "Patterns across data sets",
         f"{_label('pearson')}'s correlation between the average depth of tokens on two data sets. High "
-        "values mean that a method prefers the same places whatever it looks at.",
+        "values mean that a method prefers the same positions on both data sets.",
         ("datasets",),
         "dataset_pairs:draw_backbones",
         {"metric": "pearson"},
@@ -294,7 +294,7 @@ _AVERAGE_PATTERNS = [
         "figure",
         "Patterns across data sets, by other metrics",
         "As Figure 5 with {}, {}, {} and {}. ".format(*_OTHER_MAP_METRICS.values())
-        + "The second and third are distances: low means alike.",
+        + "The second and third are distances: low values mean that patterns are similar.",
         ("datasets",),
         "dataset_pairs:draw_metrics",
         {"metrics": tuple(_OTHER_MAP_METRICS)},
@@ -313,9 +313,10 @@ _PROXIES = [
         "figure6",
         "figure",
         "Similarity as a proxy for performance",
-        "Spearman's correlation, over methods, between the difference in performance to an anchor and the "
-        f"similarity to it. {_label('procrustes')} is a distance, so positive means that what differs more "
-        f"does worse; {_label('iou')} and {_label('nmi')} are similarities, so negative does.",
+        "Spearman's correlation, over methods, between the difference in performance to a reference method "
+        f"and the similarity to it. {_label('procrustes')} is a distance: positive values mean that methods "
+        f"which differ more perform worse. {_label('iou')} and {_label('nmi')} are similarities: negative "
+        "values mean the same.",
         ("proxies",),
         "proxy_grid:draw",
         {
@@ -332,8 +333,8 @@ _PROXIES = [
         "figure14",
         "figure",
         "Other measures of features as proxies for performance",
-        f"As Figure 6 with the distances {_label('cka')} and {_label('pwcca')}: positive means that what "
-        "differs more does worse.",
+        f"As Figure 6 with the distances {_label('cka')} and {_label('pwcca')}: positive values mean that "
+        "methods which differ more perform worse.",
         ("proxies",),
         "proxy_grid:draw",
         {
@@ -378,7 +379,7 @@ _SETTINGS = [
         "table2",
         "table",
         "Grid of the hyperparameter search",
-        "The values that were tried of each searched setting.",
+        "The values of each searched setting that were tried.",
         ("grid",),
         "settings_tables:searched_grid",
     ),
@@ -386,7 +387,8 @@ _SETTINGS = [
         "table3",
         "table",
         "Settings of each data set",
-        "What all methods share on a data set: epochs, batch size, loss, moving average, augmentations.",
+        "Settings that all methods share on a data set: epochs, batch size, loss, moving average, "
+        "augmentations.",
         ("settings", "scores"),
         "settings_tables:of_datasets",
     ),
@@ -409,8 +411,8 @@ _SETTINGS = [
     Artifact(
         "table6",
         "table",
-        "Whose settings the methods use",
-        "Whether a method is trained with its settings of the first data set (I) or with those of "
+        "Source of the methods' settings",
+        "Whether a method is trained with its settings from the first data set (I) or with those of "
         "the data set's unreduced model (D).",
         ("settings",),
         "settings_tables:sources",
@@ -419,8 +421,8 @@ _SETTINGS = [
 ]
 
 
-def _place(artifact: Artifact) -> tuple[str, int, str]:
-    """Figures before tables, by their numbers in the paper; then what the paper has not."""
+def _sort_key(artifact: Artifact) -> tuple[str, int, str]:
+    """Sort key: figures before tables, by their numbers in the paper, then those that the paper lacks."""
     numbered = re.fullmatch(r"[a-z]+([0-9]+)([a-z]?)", artifact.name)
     return (
         (artifact.kind, int(numbered[1]), numbered[2]) if numbered else (artifact.kind, 1000, artifact.name)
@@ -428,7 +430,7 @@ def _place(artifact: Artifact) -> tuple[str, int, str]:
 
 
 _ALL = sorted(
-    [*_PERFORMANCE, *_PATTERNS, *_OBJECTS, *_AVERAGE_PATTERNS, *_PROXIES, *_IMAGES, *_SETTINGS], key=_place
+    [*_PERFORMANCE, *_PATTERNS, *_OBJECTS, *_AVERAGE_PATTERNS, *_PROXIES, *_IMAGES, *_SETTINGS], key=_sort_key
 )
 #: Every artifact by name, in the paper's order.
 ARTIFACTS: dict[str, Artifact] = {artifact.name: artifact for artifact in _ALL}

@@ -21,10 +21,10 @@ def render_files(
     """Read an artifact's tables and write it.
 
     Args:
-        name: of the artifact.
+        name: name of the artifact.
         view: fields of the `View`.
         inputs: files of each table that it needs.
-        outputs: path by format.
+        outputs: paths by format.
     """
     frames = {table: schemas.read(files, TABLES[table].columns, table) for table, files in inputs.items()}
     render(name, frames, View.of(view), outputs.values())
@@ -34,7 +34,7 @@ def render(name: str, frames: Mapping[str, pd.DataFrame], view: View, outputs: I
     """Make an artifact once, and write it in each format.
 
     Raises:
-        ValueError: the study cannot have the artifact, a table is empty, or a suffix is none of its formats.
+        ValueError: the study cannot have the artifact, a table is empty, or a suffix is no format of it.
     """
     artifact = ARTIFACTS[name]
     reason = artifact.unavailable_reason(view)

@@ -1,4 +1,4 @@
-"""Scatter plots of performance against similarity to an anchor (Figures 15 to 29)."""
+"""Scatter plots of performance against similarity to a reference method (Figures 15 to 29)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _KEY = ["dataset", "backbone", "method", "keep_rate", "seed"]
 def draw(
     tables: Mapping[str, pd.DataFrame], view: View, pairs: str, measure: str, anchor: str, place: int
 ) -> Figure:
-    """A row a data set, a column a stage, a point a method and keep rate.
+    """One row per data set, one column per stage, one point per method and keep rate.
 
     Args:
-        tables: "scores", and the one with the measure.
+        tables: "scores", and the table with the measure.
         view: the study.
         pairs: name of the table with the measure.
         measure: name of the metric.
-        anchor: name of the anchor method.
-        place: of the backbone, by rising capacity.
+        anchor: name of the reference method.
+        place: index of the backbone, by rising capacity.
     """
     backbone = list(view.backbones)[place]
     rows = tables[pairs]

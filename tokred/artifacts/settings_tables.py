@@ -12,7 +12,7 @@ from tokred.presentation.table import Table
 from tokred.run import UNREDUCED
 from tokred.study.view import View
 
-#: The settings that are searched, and what the paper calls them.
+#: The settings that are searched, with the paper's names and abbreviations of them.
 SEARCHED = {
     "lr": ("Learning rate", "LR"),
     "lr_normalizer": ("Learning rate normalization", "LR-Norm"),
@@ -29,7 +29,7 @@ _SHARED = {
     "asl_clip": "ASL clip",
     "ema_decay": "Model EMA",
 }
-#: How an augmentation is called; those that are off ("0", "none", one copy) are left out.
+#: Names of augmentations; those that are off ("0", "none", one copy) are left out.
 _AUGMENTATIONS: dict[str, str | dict[str, str]] = {
     "crop": {"random": "random resize and crop", "whole": "resize"},
     "flip": "horizontal flip ({})",
@@ -49,7 +49,7 @@ class Settings:
     """Settings by data set, method and keep rate.
 
     Args:
-        rows: `tables.SETTINGS`.
+        rows: `schemas.SETTINGS`.
     """
 
     def __init__(self, rows: pd.DataFrame) -> None:
@@ -57,7 +57,7 @@ class Settings:
         self.table = rows.set_index([*key, "setting"])["value"].unstack("setting")
 
     def of(self, dataset: str, method: str, keep_rate: str) -> pd.Series | None:
-        """All settings of a run; None where there is no such run."""
+        """All settings of a run; None if there is no such run."""
         key = (dataset, method, keep_rate)
         return self.table.loc[key] if key in self.table.index else None
 
@@ -66,22 +66,22 @@ class Settings:
         return self.table.xs((dataset, UNREDUCED), level=("dataset", "method")).iloc[0]
 
     def shared(self, dataset: str, setting: str) -> str:
-        """The one value of a setting in a data set's reduced models, else all of them."""
+        """The value of a setting in a data set's reduced models, or all values, joined by "or"."""
         rows = self.table.xs(dataset, level="dataset").drop(UNREDUCED, level="method")
         return " or ".join(sorted(rows[setting].unique()))
 
 
 def searched_grid(tables: Mapping[str, pd.DataFrame], view: View) -> Table:
-    """A row a setting."""
+    """One row per setting."""
     tried = tables["grid"].set_index("setting")["values"]
     known = {name: f"{long} ({short})" for name, (long, short) in SEARCHED.items() if name in tried.index}
     values = pd.DataFrame({("", "grid values"): tried[list(known)].rename(known)})
-    note = "All combinations are tried, as far as the study's search does not restrict them."
+    note = "All combinations are tried, unless the study's search restricts them."
     return Table("Hyperparameter grid search", note, values, corner="hyperparameter")
 
 
 def of_datasets(tables: Mapping[str, pd.DataFrame], view: View) -> Table:
-    """A row a setting, a column a data set; settings of methods that differ are all named."""
+    """One row per setting, one column per data set; if methods differ, all values are listed."""
     settings = Settings(tables["settings"])
     measure = tables["scores"].groupby("dataset")["metric"].first()
     columns = {}
@@ -90,9 +90,9 @@ def of_datasets(tables: Mapping[str, pd.DataFrame], view: View) -> Table:
         column = {name: settings.shared(dataset, name) for name in _SHARED}
         unused = ("asl_gamma_neg", "asl_clip") if loss == "cross-entropy" else ("label_smoothing",)
         column |= dict.fromkeys(unused, "-")
-        found = [_augmentation(name, settings.shared(dataset, name)) for name in _AUGMENTATIONS]
+        augmentations = [_augmentation(name, settings.shared(dataset, name)) for name in _AUGMENTATIONS]
         rows = {_SHARED[name]: value for name, value in column.items()}
-        rows |= {"Loss": loss, "Augmentations": ", ".join(filter(None, found))}
+        rows |= {"Loss": loss, "Augmentations": ", ".join(filter(None, augmentations))}
         columns["", label] = rows
     order = ["Epochs", "Batch size", "Loss", *list(_SHARED.values())[2:], "Augmentations"]
     values = pd.DataFrame(columns).reindex(order)
@@ -108,14 +108,14 @@ def _augmentation(name: str, value: str) -> str:
 
 
 def of_methods(tables: Mapping[str, pd.DataFrame], view: View) -> Table:
-    """A row a method; warm-up epochs, learning rate scale and freeze epochs of the backbone by keep rate."""
+    """One row per method: warm-up epochs, backbone learning rate scale and freeze epochs by keep rate."""
     settings = Settings(tables["settings"])
     dataset, label = next(iter(view.datasets.items()))
     rows = {}
     for name in view.methods:
-        found = [settings.of(dataset, name, rate) for rate in view.keep_rates]
+        by_rate = [settings.of(dataset, name, rate) for rate in view.keep_rates]
         rows[METHODS[name].plain_label] = [
-            "-" if of_run is None else of_run[setting] for of_run in found for setting in _BY_METHOD
+            "-" if of_run is None else of_run[setting] for of_run in by_rate for setting in _BY_METHOD
         ]
     heads = [
         (f"{percent(rate)}%", SEARCHED[setting][1]) for rate in view.keep_rates for setting in _BY_METHOD
@@ -128,10 +128,12 @@ def of_methods(tables: Mapping[str, pd.DataFrame], view: View) -> Table:
 
 
 def of_unreduced(tables: Mapping[str, pd.DataFrame], view: View) -> Table:
-    """A row a data set; those on which the pretrained model is taken as it is are left out."""
+    """One row per data set; those on which the pretrained model is used without training are left out."""
     settings = Settings(tables["settings"])
-    found = {label: settings.unreduced(dataset) for dataset, label in view.datasets.items()}
-    rows = {label: [row[name] for name in SEARCHED] for label, row in found.items() if row["epochs"] != "0"}
+    by_dataset = {label: settings.unreduced(dataset) for dataset, label in view.datasets.items()}
+    rows = {
+        label: [row[name] for name in SEARCHED] for label, row in by_dataset.items() if row["epochs"] != "0"
+    }
     heads = pd.MultiIndex.from_tuples([("", short) for _, short in SEARCHED.values()])
     values = pd.DataFrame.from_dict(rows, orient="index", columns=heads)
     names = ", ".join(f"{short}: {long.lower()}" for long, short in SEARCHED.values())
@@ -139,7 +141,7 @@ def of_unreduced(tables: Mapping[str, pd.DataFrame], view: View) -> Table:
 
 
 def sources(tables: Mapping[str, pd.DataFrame], view: View) -> Table:
-    """A row a method: its settings of the first data set (I), or the data set's unreduced model's (D)."""
+    """One row per method: settings of the first data set (I), or of the data set's unreduced model (D)."""
     settings = Settings(tables["settings"])
     (first, label), *others = view.datasets.items()
     rows = {
@@ -150,11 +152,10 @@ def sources(tables: Mapping[str, pd.DataFrame], view: View) -> Table:
     }
     values = pd.DataFrame.from_dict(rows, orient="index", columns=_rate_columns(dict(others), view))
     note = (
-        f"I: the method's settings on {label}; D: those of the data set's unreduced model; =: both "
-        f"are the same; "
-        "own: neither. Of the searched settings."
+        f"Searched settings only. I: the method's settings on {label}; D: those of the data set's unreduced "
+        "model; =: both are the same; own: neither."
     )
-    return Table("Whose settings are used", note, values)
+    return Table("Source of the settings", note, values)
 
 
 def _source(settings: Settings, first: str, dataset: str, method: str, rate: str) -> str:
@@ -170,6 +171,6 @@ def _source(settings: Settings, first: str, dataset: str, method: str, rate: str
 
 
 def _rate_columns(groups: dict[str, str], view: View) -> pd.MultiIndex:
-    """Columns (group, keep rate)."""
+    """Column headings (group, keep rate)."""
     rates = [f"{percent(rate)}%" for rate in view.keep_rates]
     return pd.MultiIndex.from_tuples([(label, rate) for label in groups.values() for rate in rates])

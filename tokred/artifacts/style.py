@@ -1,4 +1,4 @@
-"""How all figures look, and how they are saved."""
+"""Style of all figures, and saving them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tokred.methods.registry import METHODS
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
 
-#: Where panels are placed so that nothing overlaps; "compressed" is for panels of fixed aspect.
+#: Layout engines of matplotlib, which avoid overlaps; "compressed" is for panels of fixed aspect.
 Layout = Literal["constrained", "compressed"]
 #: Width of a page and of a column of the paper, in inches.
 WIDE, NARROW = 6.9, 3.3
-#: Line that stands for what is at least or nominally so.
+#: Line style of lower bounds and nominal values.
 BOUND: dict[str, Any] = {"color": "0.45", "linestyle": (0, (4, 2)), "linewidth": 1.0}
 
-#: Short lines that stand for what unrelated patterns would have, in the color of their method.
+#: Line style of chance levels: short lines in the color of their method.
 CHANCE: dict[str, Any] = {"linewidth": 1.3, "alpha": 0.55}
 
 _RC: dict[RcKeyType, Any] = {
@@ -61,7 +61,7 @@ def figure(width: float, height: float, layout: Layout = "constrained") -> Figur
 
     Args:
         width, height: in inches.
-        layout: matplotlib's layout engine; "compressed" for panels of fixed aspect.
+        layout: layout engine.
     """
     mpl.rcParams.update(_RC)
     return Figure(figsize=(width, height), layout=layout)
@@ -75,18 +75,18 @@ def method_line(name: str) -> dict[str, Any]:
 
 
 def hollow_marks(name: str) -> dict[str, Any]:
-    """Marks of a method where a value says nothing: no line, no filling."""
+    """Marks of a method for degenerate values: no line, no filling."""
     method = METHODS[name]
     edge = {"markerfacecolor": "white", "markeredgecolor": method.color, "markeredgewidth": 0.8}
     return {"marker": method.marker, "linestyle": "", "label": "_degenerate", **edge}
 
 
 def line_with_intervals(axes: Axes, x: NDArray[Any], line: pd.DataFrame, **properties: Any) -> None:
-    """A line through means with a thin bar for each interval; means without one have no bar.
+    """A line through means, with a thin bar for the interval of each mean that has one.
 
     Args:
         line: columns `mean` and `half_width`.
-        properties: of the line.
+        properties: further properties of the line, its color among them.
     """
     axes.plot(x, line["mean"], **properties)
     known = line["half_width"].notna().to_numpy()
@@ -101,11 +101,11 @@ def method_legend(
     chance: str | None = None,
     degenerate: str | None = None,
 ) -> None:
-    """One legend below all panels: methods in the registry's order, then what other marks mean.
+    """One legend below all panels: methods in the registry's order, then the other marks.
 
     Args:
-        bound, chance, degenerate: text for dashed lines, for short lines, and for hollow marks; None where a
-            figure has none.
+        bound, chance, degenerate: labels of dashed lines, short lines and hollow marks; None if a figure has
+            none.
     """
     present = set(names)
     handles = [Line2D([], [], **method_line(name)) for name in METHODS if name in present]
@@ -125,9 +125,9 @@ def image_panels(fig: Figure, rows: int, widths: Sequence[float], pad: float) ->
     """(rows, columns) panels for images, without ticks, spines or grid.
 
     Args:
-        fig: of the layout "compressed".
-        rows: rows of panels.
-        widths: 1 for a column of panels, less for a gap between two.
+        fig: figure with the layout "compressed".
+        rows: number of rows of panels.
+        widths: relative widths: 1 for a column of panels, less for a gap between two.
         pad: space around panels, in inches.
     """
     engine = fig.get_layout_engine()
@@ -146,7 +146,7 @@ def image_panels(fig: Figure, rows: int, widths: Sequence[float], pad: float) ->
 
 
 def shared_xlabel(panels: NDArray[Any], text: str) -> None:
-    """One label below the bottom row of panels (a figure's own label would lie under the legend)."""
+    """One label below the bottom row of panels (a figure's own label would overlap with the legend)."""
     bottom = panels[-1]
     middle = bottom[len(bottom) // 2]
     middle.set_xlabel(text)
@@ -155,7 +155,7 @@ def shared_xlabel(panels: NDArray[Any], text: str) -> None:
 
 
 def percent(keep_rate: str) -> str:
-    """A keep rate as axes print it: "0.50" is 50."""
+    """A keep rate in percent, for axes: "0.50" becomes 50."""
     return f"{100 * float(keep_rate):g}"
 
 
@@ -165,13 +165,13 @@ def number(value: float) -> str:
 
 
 def unit_axis(axes: Axes, low: float = 0.0) -> None:
-    """Limits and ticks of a value in [low, 1]."""
+    """Set limits and ticks for values in [low, 1]."""
     axes.set_ylim(low - 0.03, 1.03)
     axes.set_yticks([low, 0.25, 0.5, 0.75, 1.0] if low == 0 else [-1, -0.5, 0, 0.5, 1])
 
 
 def save(fig: Figure, path: str | Path, title: str = "", caption: str = "") -> None:
-    """Write a figure as PDF or PNG, the same bytes every time; title and caption are among its metadata.
+    """Write a figure as PDF or PNG, byte-identical every time, with title and caption in its metadata.
 
     Raises ValueError for another suffix.
     """
@@ -179,8 +179,8 @@ def save(fig: Figure, path: str | Path, title: str = "", caption: str = "") -> N
     if suffix not in (".pdf", ".png"):
         raise ValueError(f"{path}: expected a figure's suffix, .pdf or .png")
     if suffix == ".pdf":
-        unsaid = {"CreationDate": None, "Producer": None, "Creator": None}
-        metadata = {**unsaid, "Title": title, "Subject": caption}
+        suppressed_metadata = {"CreationDate": None, "Producer": None, "Creator": None}
+        metadata = {**suppressed_metadata, "Title": title, "Subject": caption}
     else:
         metadata = {"Software": None, "Title": title, "Description": caption}
     with atomic_path(path) as temporary:

@@ -1,4 +1,4 @@
-"""What the paper finds, as checks that a study either passes or does not."""
+"""Findings of the paper as claims, which hold in a study or do not."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""What the paper says of average patterns of different data sets (section 5.3, appendix H)."""
+"""Claims about average patterns of different data sets (section 5.3, appendix H)."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from tokred.claims.agreement import told
+from tokred.claims.agreement import as_text
 from tokred.claims.claim import MODERATE, Basis, Claim, Evidence, Finding, NotTestableError
 from tokred.methods.registry import METHODS, Family
 from tokred.metrics.registry import METRICS
 from tokred.statistics.correlation import spearman
 
-#: Methods that the paper excepts from what it says of correlations across data sets.
+#: Methods that the paper excepts from its claims about correlations across data sets.
 _EXCEPTIONS = ("dpcknn", "kmedoids", "dynamicvit")
 #: Columns of one pair of data sets.
 _PAIR = ["dataset", "other_dataset", "backbone", "method", "keep_rate", "seed"]
@@ -19,7 +19,7 @@ _OTHERS = ("emd", "jensen_shannon", "histogram")
 
 
 def _correlations(study: Evidence, metric: str) -> pd.DataFrame:
-    """Values of a metric of average patterns; fixed patterns are the same on all data sets and left out."""
+    """Values of a metric of average patterns, without fixed patterns, which are the same on all data sets."""
     study.need_several("datasets")
     rows = study.tables["datasets"]
     fixed = [name for name in METHODS if METHODS[name].family is Family.FIXED]
@@ -32,7 +32,7 @@ def _others_correlate(study: Evidence, metric: str) -> Finding:
     if rows.empty:
         raise NotTestableError("the study has no pruning methods besides those that the paper excepts")
     middle = rows.groupby("method")["mean"].median()
-    return Finding(bool((middle >= MODERATE).all()), f"median correlation: {told(middle)}")
+    return Finding(bool((middle >= MODERATE).all()), f"median correlation: {as_text(middle)}")
 
 
 def maps_correlate(study: Evidence) -> Finding:
@@ -47,7 +47,7 @@ def exceptions_correlate_positively(study: Evidence) -> Finding:
     study.need_methods(*_EXCEPTIONS)
     rows = _correlations(study, "pearson")
     least = rows[rows["method"].isin(_EXCEPTIONS)].groupby("method")["mean"].min()
-    return Finding(bool((least > 0).all()), f"lowest correlation: {told(least)}")
+    return Finding(bool((least > 0).all()), f"lowest correlation: {as_text(least)}")
 
 
 def dpcknn_correlates_least(study: Evidence) -> Finding:
@@ -55,7 +55,7 @@ def dpcknn_correlates_least(study: Evidence) -> Finding:
     mean = _correlations(study, "pearson").groupby("method")["mean"].mean().sort_values()
     if len(mean) < 2:
         raise NotTestableError("the study has no other method with kept tokens")
-    return Finding(mean.index[0] == "dpcknn", f"lowest mean correlations: {told(mean.head(3))}")
+    return Finding(mean.index[0] == "dpcknn", f"lowest mean correlations: {as_text(mean.head(3))}")
 
 
 def other_measures_agree_with_pearson(study: Evidence) -> Finding:
@@ -64,9 +64,9 @@ def other_measures_agree_with_pearson(study: Evidence) -> Finding:
     table = values.set_index([*_PAIR, "metric"])["similarity"].unstack("metric").dropna()
     if len(table) < 3 or not {"pearson", *_OTHERS} <= set(table.columns):
         raise NotTestableError("the study has fewer than 3 pairs of average patterns")
-    found = {name: spearman(table[name].to_numpy(), table["pearson"].to_numpy()) for name in _OTHERS}
-    shown = ", ".join(f"{METRICS[name].label} {value:.2f}" for name, value in found.items())
-    holds = all(value >= MODERATE for value in found.values())
+    correlations = {name: spearman(table[name].to_numpy(), table["pearson"].to_numpy()) for name in _OTHERS}
+    shown = ", ".join(f"{METRICS[name].label} {value:.2f}" for name, value in correlations.items())
+    holds = all(value >= MODERATE for value in correlations.values())
     return Finding(bool(holds), f"rank correlation with Pearson's over {len(table)} pairs: {shown}")
 
 
@@ -88,8 +88,8 @@ CLAIMS = [
     Claim(
         "exceptions_correlate_positively",
         "5.3",
-        "DPC-KNN, K-Medoids and DynamicViT correlate less in places, but always positively.",
-        "lowest Pearson correlation of each; above zero",
+        "DPC-KNN, K-Medoids and DynamicViT are sometimes less correlated, but always positively.",
+        "lowest Pearson correlation of each method; above zero",
         Basis.PAPER,
         ("datasets",),
         exceptions_correlate_positively,
@@ -97,8 +97,8 @@ CLAIMS = [
     Claim(
         "dpcknn_correlates_least",
         "5.3",
-        "The lowest correlations are those of DPC-KNN.",
-        "mean Pearson correlation; no method's is lower",
+        "DPC-KNN has the lowest correlations.",
+        "mean Pearson correlation; no other method has a lower one",
         Basis.PAPER,
         ("datasets",),
         dpcknn_correlates_least,
@@ -106,8 +106,8 @@ CLAIMS = [
     Claim(
         "ranks_of_maps_correlate",
         "H",
-        "Other measures of average patterns find the same.",
-        "median Spearman correlation as for Pearson's; at least 0.5 (moderate)",
+        "Spearman's rank correlation of average patterns leads to the same finding.",
+        "median Spearman correlation, for the same methods as Pearson's; at least 0.5 (moderate)",
         Basis.PAPER,
         ("datasets",),
         ranks_of_maps_correlate,

@@ -1,4 +1,4 @@
-"""What the paper says of patterns when the backbone varies, and beside fixed ones (sections 5 and 7)."""
+"""Claims about patterns of different backbones, and their similarity to fixed ones (sections 5 and 7)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tokred.claims.agreement import (
     CENTERS,
     HALF,
     MARGIN,
+    as_text,
     clusters_without_centers,
     lowest_of_rates,
     mean_agreement,
     pairs_of,
-    told,
 )
 from tokred.claims.claim import Basis, Claim, Evidence, Finding, NotTestableError, on_each
 from tokred.methods.registry import Family
@@ -23,8 +23,8 @@ from tokred.methods.registry import Family
 def pruning_depends_on_the_backbone(study: Evidence) -> Finding:
     study.need_several("backbones")
     learned = study.methods(Family.STATIC, Family.DYNAMIC)
-    found = mean_agreement(pairs_of(study, "backbones", "iou", learned))
-    return Finding(bool((found < HALF).all()), f"agreement: {told(found)}")
+    agreement = mean_agreement(pairs_of(study, "backbones", "iou", learned))
+    return Finding(bool((agreement < HALF).all()), f"agreement: {as_text(agreement)}")
 
 
 def backbone_matters_more_than_rate(study: Evidence) -> Finding:
@@ -38,7 +38,7 @@ def backbone_matters_more_than_rate(study: Evidence) -> Finding:
         raise NotTestableError("no static pruning method has pairs of both keep rates and backbones")
     rates, backbones = rates[shared], backbones[shared]
     holds = bool((backbones <= rates - MARGIN).all())
-    return Finding(holds, f"agreement over keep rates: {told(rates)}; backbones: {told(backbones)}")
+    return Finding(holds, f"agreement over keep rates: {as_text(rates)}; backbones: {as_text(backbones)}")
 
 
 def others_depend_most_on_the_backbone(study: Evidence) -> Finding:
@@ -47,34 +47,36 @@ def others_depend_most_on_the_backbone(study: Evidence) -> Finding:
     static = mean_agreement(pairs_of(study, "backbones", "iou", study.methods(Family.STATIC)))
     others = mean_agreement(pairs_of(study, "backbones", "iou", ("ats", *CENTERS)))
     holds = bool(others.max() <= static.min() - MARGIN)
-    return Finding(holds, f"agreement: {told(others)}; {told(static)}")
+    return Finding(holds, f"agreement: {as_text(others)}; {as_text(static)}")
 
 
 def _clusters_agree(study: Evidence, names: Iterable[str]) -> pd.DataFrame:
-    """Lowest agreement of a stage between backbones, a row a method and a column a keep rate."""
+    """Lowest agreement between backbones over stages: one row per method, one column per keep rate."""
     study.need_several("backbones")
     study.need_methods(*names)
     return lowest_of_rates(pairs_of(study, "backbones", "nmi", names))
 
 
 def _agrees_above(study: Evidence, names: Iterable[str], rate: str) -> Finding:
-    """Whether methods agree at every keep rate above one and at every stage."""
+    """Whether clusters agree at every keep rate above `rate` and at every stage."""
     table = _clusters_agree(study, names)
     table = table.loc[:, table.columns > rate]
     if table.empty:
         raise NotTestableError(f"the study has no pairs at a keep rate above {rate}")
     lowest = table.min(axis=1).dropna()
-    return Finding(bool((lowest > HALF).all()), f"lowest agreement of a keep rate and stage: {told(lowest)}")
+    return Finding(
+        bool((lowest > HALF).all()), f"lowest agreement of a keep rate and stage: {as_text(lowest)}"
+    )
 
 
 def _stops_at(study: Evidence, names: Iterable[str], rate: str) -> Finding:
-    """Whether methods agree at all stages at the next keep rate above one, but not at that one."""
+    """Whether clusters agree at all stages at the next keep rate above `rate`, but not at `rate`."""
     table = _clusters_agree(study, names)
     above = table.columns[table.columns > rate]
     if rate not in table.columns or above.empty:
         raise NotTestableError(f"the study has no pairs at keep rate {rate}, or at none above it")
     at, before = table[rate].dropna(), table[above[0]].dropna()
-    shown = f"{100 * float(rate):g} %: {told(at)}; at {100 * float(above[0]):g} %: {told(before)}"
+    shown = f"{100 * float(rate):g} %: {as_text(at)}; at {100 * float(above[0]):g} %: {as_text(before)}"
     holds = bool((at < HALF).all() and (before > HALF).all())
     return Finding(holds, f"lowest agreement of a stage at {shown}")
 
@@ -98,8 +100,8 @@ def patchmerger_stops_agreeing(study: Evidence) -> Finding:
 def other_soft_clusters_disagree(study: Evidence) -> Finding:
     study.need_several("backbones")
     study.need_methods("sit", "sinkhorn")
-    found = mean_agreement(pairs_of(study, "backbones", "nmi", ("sit", "sinkhorn")))
-    return Finding(bool((found < HALF).all()), f"agreement: {told(found)}")
+    agreement = mean_agreement(pairs_of(study, "backbones", "nmi", ("sit", "sinkhorn")))
+    return Finding(bool((agreement < HALF).all()), f"agreement: {as_text(agreement)}")
 
 
 def clusters_stay_centers_move(study: Evidence) -> Finding:
@@ -119,10 +121,10 @@ def same_on_every_dataset(study: Evidence) -> Finding:
 
 
 def learned_differs_from_fixed(study: Evidence) -> Finding:
-    which = ", ".join(study.methods(Family.FIXED))
+    fixed = ", ".join(study.methods(Family.FIXED))
     names = [*study.methods(Family.STATIC, Family.DYNAMIC), *(c for c in CENTERS if c in study.view.methods)]
-    found = mean_agreement(pairs_of(study, "fixed", "iou", names))
-    return Finding(bool((found < HALF).all()), f"agreement with {which}: {told(found)}")
+    agreement = mean_agreement(pairs_of(study, "fixed", "iou", names))
+    return Finding(bool((agreement < HALF).all()), f"agreement with {fixed}: {as_text(agreement)}")
 
 
 CLAIMS = [
@@ -202,7 +204,7 @@ CLAIMS = [
     Claim(
         "clusters_stay_centers_move",
         "5.2",
-        "Between backbones hard merging finds the same clusters with other centers.",
+        "In different backbones hard merging finds the same clusters, but other centers.",
         "K-Medoids and DPC-KNN: mean agreement of clusters (NMI) above 0.5, of centers (IoU) below 0.5",
         Basis.OURS,
         ("backbones",),
@@ -211,9 +213,9 @@ CLAIMS = [
     Claim(
         "backbones_on_every_dataset",
         "G, Figures 10 and 11",
-        "What is found for varying backbones holds on every single data set.",
-        "on each data set by itself pruning depends on the backbone, clusters of hard merging and of "
-        "PatchMerger agree, those of SiT and Sinkhorn do not, and clusters stay where centers move; by the "
+        "The findings on varying backbones hold on every single data set.",
+        "on each data set alone pruning depends on the backbone, clusters of hard merging and of "
+        "PatchMerger agree, those of SiT and Sinkhorn do not, and clusters stay while centers move; by the "
         "rules of these findings",
         Basis.OURS,
         ("backbones",),
@@ -222,7 +224,7 @@ CLAIMS = [
     Claim(
         "learned_differs_from_fixed",
         "5.4, I",
-        "What pruning learns is not a radial pattern around the center.",
+        "The patterns that pruning learns are not radial patterns around the center.",
         "mean agreement (IoU) of each method with the fixed patterns; below 0.5",
         Basis.OURS,
         ("fixed",),

@@ -1,4 +1,4 @@
-"""A finding of the paper, and how it is decided."""
+"""A finding of the paper, and the rule that decides it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from tokred.methods.registry import METHODS, Family
 from tokred.study.view import View
 
-#: The paper's bands of correlation (Hinkle et al., cited in section 5.3): moderate from, high from.
+#: Lower limits of moderate and high correlation in the paper (Hinkle et al., cited in section 5.3).
 MODERATE, HIGH = 0.5, 0.7
 
 _AXES = {
@@ -25,7 +25,7 @@ _AXES = {
 
 
 class Basis(StrEnum):
-    """Whose rule decides a claim."""
+    """Origin of the rule that decides a claim."""
 
     #: It follows from the paper's words or numbers alone.
     PAPER = "the paper's"
@@ -34,12 +34,12 @@ class Basis(StrEnum):
 
 
 class NotTestableError(Exception):
-    """A study lacks what a claim is about; the message says what."""
+    """A study lacks the models or data that a claim needs; the message names them."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a study says of a claim: whether it holds, and the numbers that decide it."""
+    """The result of a claim in a study: whether it holds, and the numbers that decide it."""
 
     holds: bool
     numbers: str
@@ -53,7 +53,7 @@ class Evidence:
     view: View
 
     def only(self, axis: str, name: str) -> Evidence:
-        """What the study says of a single data set (axis "datasets") or backbone ("backbones")."""
+        """The evidence of a single data set (axis "datasets") or backbone ("backbones")."""
         column = axis.removesuffix("s")
         tables = {
             key: rows[rows[column] == name] if column in rows else rows for key, rows in self.tables.items()
@@ -62,43 +62,43 @@ class Evidence:
         return Evidence(tables, replace(self.view, **changes))
 
     def need_methods(self, *names: str) -> None:
-        """Raises NotTestableError where the study lacks a method."""
+        """Raises NotTestableError if the study lacks a method."""
         absent = [METHODS[name].plain_label for name in names if name not in self.view.methods]
         if absent:
             raise NotTestableError(f"the study has no {', '.join(absent)}")
 
     def need_rates(self, *rates: str) -> None:
-        """Raises NotTestableError where the study lacks a keep rate."""
+        """Raises NotTestableError if the study lacks a keep rate."""
         absent = [rate for rate in rates if rate not in self.view.keep_rates]
         if absent:
             raise NotTestableError(f"the study has no keep rate {', '.join(absent)}")
 
     def need_several(self, axis: str, at_least: int = 2) -> None:
-        """Raises NotTestableError where the study has too few on an axis of its view."""
-        found = len(getattr(self.view, axis))
-        if found < at_least:
-            raise NotTestableError(f"needs {at_least} {_AXES[axis]}, the study has {found}")
+        """Raises NotTestableError if an axis of the study's view has too few values."""
+        count = len(getattr(self.view, axis))
+        if count < at_least:
+            raise NotTestableError(f"needs {at_least} {_AXES[axis]}, the study has {count}")
 
     def methods(self, *families: Family) -> list[str]:
-        """The study's methods of some families; NotTestableError where there are none."""
-        found = [name for name in self.view.methods if METHODS[name].family in families]
-        if not found:
+        """The study's methods of some families; NotTestableError if there are none."""
+        names = [name for name in self.view.methods if METHODS[name].family in families]
+        if not names:
             raise NotTestableError(f"the study has no methods of {' or '.join(families)}")
-        return found
+        return names
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One finding.
+    """One finding of the paper.
 
     Attributes:
         name: key in tables.
-        section: of the paper.
-        text: what is claimed, in our words.
-        rule: the quantity that decides, and when the claim holds.
-        basis: whose rule it is.
-        needs: tables that it reads.
-        check: decides it; raises NotTestableError.
+        section: section of the paper.
+        text: the finding, in our words.
+        rule: the quantity that decides it, and the condition under which it holds.
+        basis: origin of the rule.
+        needs: names of the tables that it reads.
+        check: function that decides it; raises NotTestableError.
     """
 
     name: str
@@ -114,23 +114,28 @@ Check = Callable[[Evidence], Finding]
 
 
 def on_each(study: Evidence, axis: str, checks: Mapping[str, Check]) -> Finding:
-    """Whether findings hold on each data set ("datasets") or backbone ("backbones") by itself.
+    """Whether findings hold on each single data set (axis "datasets") or backbone ("backbones").
 
     Args:
-        checks: what decides each finding, by a name for people. One that cannot be tested on a part of the
-            study is passed over there; NotTestableError where none can be tested anywhere.
+        study: the evidence.
+        axis: "datasets" or "backbones".
+        checks: check of each finding, by a short text. A finding that cannot be tested on a data set or
+            backbone is skipped there.
+
+    Raises:
+        NotTestableError: no finding can be tested on any of them.
     """
     study.need_several(axis)
     tested, failed = 0, []
     for name, label in getattr(study.view, axis).items():
-        for what, check in checks.items():
+        for text, check in checks.items():
             try:
                 holds = check(study.only(axis, name)).holds
             except NotTestableError:
                 continue
             tested += 1
             if not holds:
-                failed.append(f"{what} ({label})")
+                failed.append(f"{text} ({label})")
     if not tested:
         raise NotTestableError(f"none of the findings can be tested on single {_AXES[axis]}")
     numbers = f"{tested - len(failed)} of {tested} hold"

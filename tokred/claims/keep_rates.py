@@ -1,4 +1,4 @@
-"""What the paper says of patterns when the keep rate varies (section 5.1, appendix G)."""
+"""Claims about patterns at different keep rates (section 5.1, appendix G)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from tokred.claims.agreement import (
     CENTERS,
     HALF,
     MARGIN,
+    as_text,
     by_stage,
     clusters_without_centers,
     mean_agreement,
     on_shared_stages,
     pairs_of,
-    told,
 )
 from tokred.claims.claim import Basis, Claim, Evidence, Finding, NotTestableError, on_each
 from tokred.methods.registry import METHODS, Family
@@ -19,8 +19,8 @@ from tokred.methods.registry import METHODS, Family
 
 def static_pruning_keeps_its_pattern(study: Evidence) -> Finding:
     study.need_several("keep_rates")
-    found = mean_agreement(pairs_of(study, "keep_rates", "ioa", study.methods(Family.STATIC)))
-    return Finding(bool((found > HALF).all()), f"agreement: {told(found)}")
+    agreement = mean_agreement(pairs_of(study, "keep_rates", "ioa", study.methods(Family.STATIC)))
+    return Finding(bool((agreement > HALF).all()), f"agreement: {as_text(agreement)}")
 
 
 def others_keep_less(study: Evidence) -> Finding:
@@ -53,14 +53,14 @@ def others_fall_towards_the_bound(study: Evidence) -> Finding:
     study.need_methods("ats", *CENTERS)
     rows = pairs_of(study, "keep_rates", "ioa", ("ats", *CENTERS))
     last = mean_agreement(rows[rows["stage"] == rows["stage"].max()])
-    return Finding(bool((last < HALF).all()), f"agreement at the last stage: {told(last)}")
+    return Finding(bool((last < HALF).all()), f"agreement at the last stage: {as_text(last)}")
 
 
 def hard_clusters_are_homogeneous(study: Evidence) -> Finding:
     study.need_several("keep_rates")
     rows = pairs_of(study, "keep_rates", "homogeneity", study.methods(Family.HARD))
     lowest = by_stage(rows).min(axis=1)
-    return Finding(bool((lowest > HALF).all()), f"lowest agreement of a stage: {told(lowest)}")
+    return Finding(bool((lowest > HALF).all()), f"lowest agreement of a stage: {as_text(lowest)}")
 
 
 def hard_clusters_are_more_homogeneous(study: Evidence) -> Finding:
@@ -86,7 +86,7 @@ def some_soft_clusters_start_homogeneous(study: Evidence) -> Finding:
         raise NotTestableError("fewer than two stages have pairs of both that are not degenerate")
     first, last = table.iloc[:, 0], table.iloc[:, -1]
     holds = bool((first > HALF).all() and (last < HALF).all())
-    return Finding(holds, f"agreement at the first stage: {told(first)}; at the last: {told(last)}")
+    return Finding(holds, f"agreement at the first stage: {as_text(first)}; at the last: {as_text(last)}")
 
 
 def clusters_stay_centers_move_over_rates(study: Evidence) -> Finding:
@@ -107,7 +107,7 @@ CLAIMS = [
     Claim(
         "static_pruning_keeps_its_pattern",
         "5.1",
-        "Top-K, EViT and DynamicViT keep much the same tokens whatever the keep rate.",
+        "Top-K, EViT and DynamicViT keep much the same tokens at all keep rates.",
         "mean agreement (IoA) of each static pruning method; above 0.5",
         Basis.OURS,
         ("keep_rates",),
@@ -138,7 +138,7 @@ CLAIMS = [
         "5.1",
         "The IoA of ATS and of the centers drops towards the lower bound.",
         "mean agreement (IoA) of ATS, K-Medoids and DPC-KNN at the last stage; below 0.5, so nearer to that "
-        "of unrelated patterns, which is as near to the bound as one can expect to come",
+        "of unrelated patterns than to 1; values at the bound cannot be expected",
         Basis.OURS,
         ("keep_rates",),
         others_fall_towards_the_bound,
@@ -173,7 +173,7 @@ CLAIMS = [
     Claim(
         "clusters_stay_centers_move_over_rates",
         "5.1",
-        "Over keep rates hard merging finds the same clusters with other centers.",
+        "At different keep rates hard merging finds the same clusters, but other centers.",
         "K-Medoids and DPC-KNN: mean agreement of clusters (Homogeneity) above 0.5, of centers (IoA) below "
         "0.5",
         Basis.OURS,
@@ -183,9 +183,9 @@ CLAIMS = [
     Claim(
         "keep_rates_on_every_dataset",
         "G, Figures 8 and 9",
-        "What is found for varying keep rates holds on every single data set.",
-        "on each data set by itself static pruning agrees, hard clusters agree, soft clusters agree less, "
-        "and clusters stay where centers move; by the rules of these findings",
+        "The findings on varying keep rates hold on every single data set.",
+        "on each data set alone static pruning agrees, hard clusters agree, soft clusters agree less, "
+        "and clusters stay while centers move; by the rules of these findings",
         Basis.OURS,
         ("keep_rates",),
         same_on_every_dataset,

@@ -1,4 +1,4 @@
-"""Which methods the paper finds best (abstract, sections 1, 4 and 7)."""
+"""Claims about the best methods (abstract, sections 1, 4 and 7)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ LEARNED = (Family.STATIC, Family.DYNAMIC)
 
 
 def order(scores: pd.DataFrame) -> list[str]:
-    """Methods, the best average rank first."""
+    """Methods by average rank, best first."""
     return list(average_rank(scores)["method"])
 
 
 def labels(names: list[str]) -> str:
-    """Names of methods for people."""
+    """Labels of methods, joined by commas."""
     return ", ".join(METHODS[name].plain_label for name in names)
 
 
 def by_method(scores: pd.DataFrame) -> pd.DataFrame:
-    """Performance, a row a setting and a column a method."""
+    """Performance: one row per setting, one column per method."""
     return scores.set_index([*SETTING, "method"])["score"].unstack("method")
 
 
@@ -45,15 +45,15 @@ def topk_is_often_best(study: Evidence) -> Finding:
 def two_best_ranks(study: Evidence) -> Finding:
     study.need_methods("topk", "evit")
     study.need_several("methods", 4)
-    found = average_rank(study.tables["scores"])
-    first = ", ".join(f"{labels([row.method])} {row.mean:.2f}" for row in found.head(3).itertuples())
-    return Finding(set(found["method"].head(2)) == {"topk", "evit"}, f"best average ranks: {first}")
+    table = average_rank(study.tables["scores"])
+    first = ", ".join(f"{labels([row.method])} {row.mean:.2f}" for row in table.head(3).itertuples())
+    return Finding(set(table["method"].head(2)) == {"topk", "evit"}, f"best average ranks: {first}")
 
 
 def only_evit_outperforms_topk(study: Evidence) -> Finding:
     study.need_methods("topk", "evit")
-    found = order(study.tables["scores"])
-    better = found[: found.index("topk")]
+    names = order(study.tables["scores"])
+    better = names[: names.index("topk")]
     return Finding(better == ["evit"], f"ranked above Top-K on average: {labels(better) or 'none'}")
 
 
@@ -71,9 +71,9 @@ def _consistently(study: Evidence, names: list[str], best: bool) -> Finding:
     scores = study.tables["scores"]
     scores = scores[scores["method"] != UNREDUCED]
     rank = scores.groupby(SETTING)["score"].rank(ascending=not best, method="min")
-    among = scores.assign(found=(rank <= 3) & scores["method"].isin(names)).groupby(SETTING)["found"].any()
-    place = "top" if best else "bottom"
-    return Finding(bool(among.all()), f"among the {place} three in {among.sum()} of {len(among)} settings")
+    among = scores.assign(among=(rank <= 3) & scores["method"].isin(names)).groupby(SETTING)["among"].any()
+    end = "top" if best else "bottom"
+    return Finding(bool(among.all()), f"among the {end} three in {among.sum()} of {len(among)} settings")
 
 
 def _share_best(rows: pd.DataFrame, names: set[str]) -> tuple[float, int]:
@@ -177,8 +177,8 @@ CLAIMS = [
         "hard_merging_wins_when_small",
         "4",
         "With the smaller backbones and few tokens, ToMe or DPC-KNN regularly does better than all others.",
-        "one of them is best in more than half of the settings with keep rates of 25 to 50 %, the largest "
-        "backbone aside",
+        "one of them is best in more than half of the settings with keep rates of 25 to 50 %, without "
+        "the largest backbone",
         Basis.OURS,
         ("scores",),
         hard_merging_wins_when_small,
@@ -188,7 +188,7 @@ CLAIMS = [
         "4",
         "Where hard merging wins with the smaller backbones, it does so on ImageNet above all.",
         "ToMe or DPC-KNN is best in a larger share of the settings of ImageNet than of the other "
-        "data sets (keep rates of 25 to 50 %, the largest backbone aside)",
+        "data sets (keep rates of 25 to 50 %, without the largest backbone)",
         Basis.OURS,
         ("scores",),
         hard_merging_wins_on_imagenet,

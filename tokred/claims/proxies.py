@@ -1,7 +1,8 @@
-"""What the paper says of similarity as a proxy for performance (abstract, section 5.5, appendix J).
+"""Claims about similarity as a proxy for performance (abstract, section 5.5, appendix J).
 
-Correlations are turned so that positive means: what is less like the anchor does worse. They are averaged
-over data sets, backbones, keep rates, stages and anchors.
+Correlations with similarities change their sign, so that positive values mean: methods that are less similar
+to the reference method perform worse. They are averaged over data sets, backbones, keep rates, stages and
+reference methods.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from tokred.metrics.registry import METRICS
 
 
 def strength(study: Evidence, *measures: str) -> pd.Series:
-    """Mean Spearman correlation of each measure; NotTestableError where one is missing."""
+    """Mean Spearman correlation of each measure; NotTestableError if one is missing."""
     rows = study.tables["proxies"]
     rows = rows[(rows["correlation"] == "spearman") & rows["measure"].isin(measures)].dropna(subset=["value"])
     sign = rows["measure"].map(lambda name: -1.0 if METRICS[name].larger_is_similar else 1.0).astype(float)
@@ -24,44 +25,44 @@ def strength(study: Evidence, *measures: str) -> pd.Series:
     return mean.reindex(measures)
 
 
-def _told(mean: pd.Series) -> str:
+def _as_text(mean: pd.Series) -> str:
     return ", ".join(f"{METRICS[name].label} {value:.2f}" for name, value in mean.items())
 
 
 def band(value: float) -> str:
-    """What the paper calls a correlation of this size."""
+    """The paper's word for a correlation of this size."""
     return "high" if value >= HIGH else "moderate" if value >= MODERATE else "low"
 
 
 def procrustes_is_a_strong_proxy(study: Evidence) -> Finding:
     mean = strength(study, "procrustes")
-    return Finding(bool((mean >= HIGH).all()), _told(mean))
+    return Finding(bool((mean >= HIGH).all()), _as_text(mean))
 
 
 def nmi_is_a_strong_proxy(study: Evidence) -> Finding:
     mean = strength(study, "nmi")
-    return Finding(bool((mean >= HIGH).all()), _told(mean))
+    return Finding(bool((mean >= HIGH).all()), _as_text(mean))
 
 
 def iou_is_a_moderate_proxy(study: Evidence) -> Finding:
     mean = strength(study, "iou")
-    return Finding(band(mean["iou"]) == "moderate", _told(mean))
+    return Finding(band(mean["iou"]) == "moderate", _as_text(mean))
 
 
 def nmi_beats_iou(study: Evidence) -> Finding:
     mean = strength(study, "nmi", "iou")
-    return Finding(bool(mean["nmi"] > mean["iou"]), _told(mean))
+    return Finding(bool(mean["nmi"] > mean["iou"]), _as_text(mean))
 
 
 def other_measures_serve_as_well(study: Evidence) -> Finding:
     mean = strength(study, "procrustes", "cka", "pwcca")
     bands = {band(value) for value in mean}
-    return Finding(len(bands) == 1 and bands != {"low"}, _told(mean))
+    return Finding(len(bands) == 1 and bands != {"low"}, _as_text(mean))
 
 
 def similarity_is_a_proxy(study: Evidence) -> Finding:
     mean = strength(study, "procrustes", "iou", "nmi")
-    return Finding(bool((mean >= MODERATE).all()), _told(mean))
+    return Finding(bool((mean >= MODERATE).all()), _as_text(mean))
 
 
 def proxies_hold_for_each_backbone(study: Evidence) -> Finding:
@@ -87,7 +88,7 @@ CLAIMS = [
     Claim(
         "procrustes_is_a_strong_proxy",
         "5.5",
-        "Distance of features (Procrustes) goes with the difference in performance.",
+        "The distance of features (Procrustes) is highly correlated with the difference in performance.",
         _RULE + "at least 0.7 (high)",
         Basis.PAPER,
         ("proxies",),
@@ -96,7 +97,7 @@ CLAIMS = [
     Claim(
         "nmi_is_a_strong_proxy",
         "5.5",
-        "So does the similarity of clusters (NMI).",
+        "The similarity of clusters (NMI) is highly correlated with the difference in performance.",
         _RULE + "at least 0.7 (high)",
         Basis.PAPER,
         ("proxies",),
@@ -105,7 +106,7 @@ CLAIMS = [
     Claim(
         "iou_is_a_moderate_proxy",
         "5.5",
-        "The similarity of kept tokens (IoU) does so moderately.",
+        "The similarity of kept tokens (IoU) is moderately correlated with the difference in performance.",
         _RULE + "from 0.5 to 0.7 (moderate)",
         Basis.PAPER,
         ("proxies",),
@@ -124,7 +125,7 @@ CLAIMS = [
         "proxies_hold_for_each_backbone",
         "5.5",
         "Procrustes, NMI and IoU are such proxies for every capacity of the backbone.",
-        _RULE + "on each backbone by itself at least 0.7 (high) for Procrustes and NMI, from 0.5 to 0.7 "
+        _RULE + "on each backbone alone at least 0.7 (high) for Procrustes and NMI, from 0.5 to 0.7 "
         "(moderate) for IoU",
         Basis.PAPER,
         ("proxies",),

@@ -1,4 +1,4 @@
-"""What the paper says of single methods' performance, and of fixed patterns' (section 4)."""
+"""Claims about the performance of single methods and of fixed patterns (section 4)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tokred.methods.registry import Family
 from tokred.run import UNREDUCED
 from tokred.statistics.rank import average_rank, ranks
 
-#: Points behind the best learned pruning method up to which fixed patterns are competitive.
+#: Largest distance in points to the best learned pruning method at which fixed patterns are competitive.
 _COMPETITIVE = 1.0
 
 
 def fixed_patterns_fall_behind(study: Evidence) -> Finding:
     study.need_several("keep_rates")
     gap = _gap(study)
-    told = ", ".join(f"{value:.2f} at {100 * float(rate):g} %" for rate, value in gap.items())
-    return Finding(bool(gap.is_monotonic_decreasing and gap.iloc[0] > 0), f"points behind: {told}")
+    numbers = ", ".join(f"{value:.2f} at {100 * float(rate):g} %" for rate, value in gap.items())
+    return Finding(bool(gap.is_monotonic_decreasing and gap.iloc[0] > 0), f"points behind: {numbers}")
 
 
 def fixed_patterns_are_competitive(study: Evidence) -> Finding:
@@ -28,7 +28,7 @@ def fixed_patterns_are_competitive(study: Evidence) -> Finding:
 
 
 def _gap(study: Evidence) -> pd.Series:
-    """Points between the best learned pruning method and the best fixed pattern, mean by keep rate."""
+    """Mean distance in points of the best fixed pattern to the best learned pruning method, by keep rate."""
     fixed, learned = study.methods(Family.FIXED), study.methods(*LEARNED)
     table = by_method(study.tables["scores"])
     return (table[learned].max(axis=1) - table[fixed].max(axis=1)).dropna().groupby("keep_rate").mean()
@@ -41,8 +41,8 @@ def dynamicvit_is_unstable(study: Evidence) -> Finding:
     if table["n"].max() < 2:
         raise NotTestableError("needs 2 settings, the study has 1")
     spread = table["std"].sort_values(ascending=False)
-    told = ", ".join(f"{labels([name])} {value:.2f}" for name, value in spread.head(3).items())
-    return Finding(spread.index[0] == "dynamicvit", f"largest standard deviations of ranks: {told}")
+    numbers = ", ".join(f"{labels([name])} {value:.2f}" for name, value in spread.head(3).items())
+    return Finding(spread.index[0] == "dynamicvit", f"largest standard deviations of ranks: {numbers}")
 
 
 def dynamicvit_often_worst(study: Evidence) -> Finding:
@@ -56,10 +56,10 @@ def dynamicvit_often_worst(study: Evidence) -> Finding:
     own = worst[reduced["method"] == "dynamicvit"]
     share = 100 * (own <= 3).mean()
     expected = 100 * 3 / len(study.view.methods)
-    told = (
+    numbers = (
         f"among the worst three in {share:.0f} % of {len(own)} settings, {expected:.0f} % expected by chance"
     )
-    return Finding(share > expected, told)
+    return Finding(share > expected, numbers)
 
 
 def ats_likes_nuswide(study: Evidence) -> Finding:
@@ -69,8 +69,8 @@ def ats_likes_nuswide(study: Evidence) -> Finding:
         raise NotTestableError("the study has no data set 'nuswide'")
     rank = ranks(study.tables["scores"])
     mean = rank[rank["method"] == "ats"].groupby("dataset")["rank"].mean()
-    told = ", ".join(f"{study.view.datasets[name]} {value:.2f}" for name, value in mean.items())
-    return Finding(bool(mean["nuswide"] < mean.drop("nuswide").min()), f"average rank: {told}")
+    numbers = ", ".join(f"{study.view.datasets[name]} {value:.2f}" for name, value in mean.items())
+    return Finding(bool(mean["nuswide"] < mean.drop("nuswide").min()), f"average rank: {numbers}")
 
 
 def ats_manages_with_fewer(study: Evidence) -> Finding:
@@ -78,7 +78,7 @@ def ats_manages_with_fewer(study: Evidence) -> Finding:
     study.need_several("methods", 4)
     study.need_rates("0.70", "0.90")
     chosen = study.tables["scores"].query("keep_rate in ('0.70', '0.90')")
-    found = average_rank(chosen).set_index("method")["mean"]
+    average = average_rank(chosen).set_index("method")["mean"]
     middle = ranks(chosen)["rank"].mean()
     rows = study.tables["summary"]
     rows = rows[(rows["metric"] == "actual_keep_rate") & rows["keep_rate"].isin(["0.70", "0.90"])]
@@ -86,9 +86,11 @@ def ats_manages_with_fewer(study: Evidence) -> Finding:
     if len(left) < 2:
         raise NotTestableError("the study has no other method with kept tokens")
     others = left.drop("ats").min()
-    told = f"average rank {found['ats']:.2f}, that of all methods {middle:.2f}; tokens left {left['ats']:.2f}"
-    holds = found["ats"] < middle and left["ats"] < others
-    return Finding(bool(holds), f"{told} of all, with any other method at least {others:.2f}")
+    numbers = (
+        f"average rank {average['ats']:.2f}, that of all methods {middle:.2f}; tokens left {left['ats']:.2f}"
+    )
+    holds = average["ats"] < middle and left["ats"] < others
+    return Finding(bool(holds), f"{numbers} of all, with any other method at least {others:.2f}")
 
 
 def evit_gains_at_a_quarter(study: Evidence) -> Finding:
@@ -108,8 +110,8 @@ def some_exceed_the_unreduced(study: Evidence) -> Finding:
     unreduced = scores[scores["method"] == UNREDUCED].set_index(key)["score"]
     table = scores[scores["keep_rate"] == "0.90"].set_index([*key, "method"])["score"].unstack("method")
     gain = table[names].sub(unreduced, axis=0).max()
-    told = ", ".join(f"{labels([name])} {value:+.2f}" for name, value in gain.items())
-    return Finding(bool((gain > 0).all()), f"largest gains at 90 %: {told}")
+    numbers = ", ".join(f"{labels([name])} {value:+.2f}" for name, value in gain.items())
+    return Finding(bool((gain > 0).all()), f"largest gains at 90 %: {numbers}")
 
 
 CLAIMS = [
@@ -146,8 +148,8 @@ CLAIMS = [
         "dynamicvit_often_worst",
         "4",
         "DynamicViT is often among the three worst methods below a keep rate of 90 %.",
-        "share of settings in which it is among the worst three; more than the three places in all "
-        "methods that chance would give",
+        "share of settings in which it is among the worst three; more than expected by chance, three "
+        "of the number of methods",
         Basis.OURS,
         ("scores",),
         dynamicvit_often_worst,

@@ -1,4 +1,4 @@
-"""What the paper says of single patterns: how many tokens, which places, how many clusters (4, D, L, M)."""
+"""Claims about single patterns: number and position of tokens, number of clusters (4, D, L, M)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tokred.claims.agreement import MARGIN, told
+from tokred.claims.agreement import MARGIN, as_text
 from tokred.claims.claim import HIGH, Basis, Claim, Evidence, Finding, NotTestableError
 from tokred.methods.registry import METHODS, Family
 
@@ -22,11 +22,11 @@ def ats_keeps_fewer(study: Evidence) -> Finding:
     kept = _actual(study)
     tokens = study.view.grid[0] * study.view.grid[1]
     missing = (kept["nominal"] - kept["mean"]).groupby(kept["keep_rate"]).mean()
-    told_ = ", ".join(
+    numbers = ", ".join(
         f"{100 * float(r):g} %: {100 * v:.1f} % ({tokens * v:.0f} tokens)" for r, v in missing.items()
     )
     holds = missing["0.90"] >= 50 / 196 and missing["0.70"] >= 10 / 196
-    return Finding(bool(holds), f"fewer than it may, of all tokens, mean over stages: {told_}")
+    return Finding(bool(holds), f"fewer than its budget, of all tokens, mean over stages: {numbers}")
 
 
 def ats_falls_behind_over_stages(study: Evidence) -> Finding:
@@ -40,19 +40,19 @@ def ats_falls_behind_over_stages(study: Evidence) -> Finding:
     stages = ", ".join(f"stage {stage}: {100 * value:.0f} %" for stage, value in share.items())
     return Finding(
         bool(share.is_monotonic_decreasing and share.iloc[-1] < share.iloc[0]),
-        f"kept of what it may: {stages}",
+        f"kept of its budget: {stages}",
     )
 
 
 def _actual(study: Evidence) -> pd.DataFrame:
-    """Actual keep rates of ATS with the nominal ones."""
+    """Actual and nominal keep rates of ATS."""
     rows = study.tables["summary"]
     rows = rows[(rows["metric"] == "actual_keep_rate") & (rows["method"] == "ats")]
     return rows.assign(nominal=rows["keep_rate"].astype(float) ** rows["stage"])
 
 
 def _maps(study: Evidence, *names: str) -> pd.DataFrame:
-    """Depth maps: a row a run, a column a token."""
+    """Depth maps: one row per run, one column per token."""
     study.need_methods(*names)
     rows = study.tables["depth"]
     rows = rows[rows["method"].isin(names)]
@@ -60,27 +60,27 @@ def _maps(study: Evidence, *names: str) -> pd.DataFrame:
 
 
 def _border(grid: tuple[int, int]) -> NDArray[Any]:
-    """Which tokens (raster order) lie at the border of the grid."""
+    """Mask of the tokens (raster order) at the border of the grid."""
     border = np.ones(grid, dtype=bool)
     border[1:-1, 1:-1] = False
     return border.reshape(-1)
 
 
 def _center(grid: tuple[int, int]) -> NDArray[Any]:
-    """Which tokens (raster order) lie in the middle half of rows and columns."""
+    """Mask of the tokens (raster order) in the middle half of rows and columns."""
     rows, columns = grid
     center = np.zeros(grid, dtype=bool)
     center[rows // 4 : rows - rows // 4, columns // 4 : columns - columns // 4] = True
     return center.reshape(-1)
 
 
-def _preference(study: Evidence, maps: pd.DataFrame, place: NDArray[Any]) -> pd.Series:
-    """Blocks that tokens of some places pass more than the others, mean by method."""
+def _preference(study: Evidence, maps: pd.DataFrame, mask: NDArray[Any]) -> pd.Series:
+    """Mean depth of the tokens in a mask minus that of the others, by method."""
     if min(study.view.grid) < 4:
         raise NotTestableError(
             f"a grid of {study.view.grid} tokens is too small to have a border and a center"
         )
-    inside, outside = maps.loc[:, place].mean(axis=1), maps.loc[:, ~place].mean(axis=1)
+    inside, outside = maps.loc[:, mask].mean(axis=1), maps.loc[:, ~mask].mean(axis=1)
     return (inside - outside).groupby("method").mean()
 
 
@@ -89,7 +89,8 @@ def dynamicvit_avoids_the_border(study: Evidence) -> Finding:
     preference = _preference(study, maps, _border(study.view.grid))
     lowest = preference.drop("dynamicvit").min()
     return Finding(
-        bool(preference["dynamicvit"] < lowest), f"blocks more at the border than inside: {told(preference)}"
+        bool(preference["dynamicvit"] < lowest),
+        f"blocks more at the border than inside: {as_text(preference)}",
     )
 
 
@@ -97,20 +98,20 @@ def ats_keeps_border_and_center(study: Evidence) -> Finding:
     maps = _maps(study, "ats", "dynamicvit")
     border = _preference(study, maps, _border(study.view.grid))
     center = _preference(study, maps, _center(study.view.grid))
-    numbers = f"blocks more at the border than inside: {told(border)}; in the center: {told(center)}"
+    numbers = f"blocks more at the border than inside: {as_text(border)}; in the center: {as_text(center)}"
     return Finding(bool(border["ats"] > border["dynamicvit"] and center["ats"] > 0), numbers)
 
 
 def ats_passes_fewer_blocks(study: Evidence) -> Finding:
     mean = _maps(study, "ats", "topk", "evit", "dynamicvit").mean(axis=1).groupby("method").mean()
-    return Finding(bool(mean["ats"] < mean.drop("ats").min()), f"mean blocks passed: {told(mean)}")
+    return Finding(bool(mean["ats"] < mean.drop("ats").min()), f"mean blocks passed: {as_text(mean)}")
 
 
 def centers_are_spread_evenly(study: Evidence) -> Finding:
     pruning = ("topk", "evit", "dynamicvit", "ats")
     spread = _maps(study, "kmedoids", "dpcknn", *pruning).std(axis=1, ddof=0).groupby("method").mean()
     holds = spread[["kmedoids", "dpcknn"]].max() < spread[list(pruning)].min()
-    return Finding(bool(holds), f"standard deviation of depth over tokens: {told(spread)}")
+    return Finding(bool(holds), f"standard deviation of depth over tokens: {as_text(spread)}")
 
 
 def topk_and_evit_look_alike(study: Evidence) -> Finding:
@@ -136,14 +137,14 @@ def soft_clusters_collapse(study: Evidence) -> Finding:
     if soft.empty or hard.empty:
         raise NotTestableError("the study has no counts of clusters of both soft and hard merging")
     holds = bool(soft.max() <= hard.min() - MARGIN)
-    return Finding(holds, f"part of the K clusters that has tokens: {told(soft)}; {told(hard)}")
+    return Finding(holds, f"fraction of the K clusters that have tokens: {as_text(soft)}; {as_text(hard)}")
 
 
 CLAIMS = [
     Claim(
         "ats_keeps_fewer",
         "4",
-        "ATS uses 50 to 90 tokens fewer than it may at a keep rate of 90 %, and 10 to 30 at 70 %.",
+        "ATS uses 50 to 90 tokens fewer than its budget at a keep rate of 90 %, and 10 to 30 at 70 %.",
         "tokens fewer than nominal, mean over stages; at least 50 and 10 of 196",
         Basis.PAPER,
         ("summary",),
@@ -152,7 +153,7 @@ CLAIMS = [
     Claim(
         "ats_falls_behind_over_stages",
         "D",
-        "At keep rates of 70 and 90 % ATS keeps far less than it may, above all at later stages.",
+        "At keep rates of 70 and 90 % ATS keeps far less than its budget, above all at later stages.",
         "actual over nominal keep rate; lower at every next stage",
         Basis.PAPER,
         ("summary",),
@@ -162,7 +163,7 @@ CLAIMS = [
         "dynamicvit_avoids_the_border",
         "L",
         "DynamicViT prefers the center, Top-K and EViT use the border as well.",
-        "mean depth at the border less that inside; lowest for DynamicViT",
+        "mean depth at the border minus that inside; lowest for DynamicViT",
         Basis.OURS,
         ("depth",),
         dynamicvit_avoids_the_border,
@@ -171,7 +172,7 @@ CLAIMS = [
         "ats_keeps_border_and_center",
         "L",
         "ATS keeps tokens at the border, as Top-K and EViT do, and in the center.",
-        "mean depth at the border less that inside is higher than DynamicViT's; mean depth in the middle "
+        "mean depth at the border minus that inside is higher than DynamicViT's; mean depth in the middle "
         "half of rows and columns is higher than outside",
         Basis.OURS,
         ("depth",),
@@ -189,7 +190,7 @@ CLAIMS = [
     Claim(
         "centers_are_spread_evenly",
         "L",
-        "Centers of K-Medoids and DPC-KNN are spread more evenly than what pruning keeps.",
+        "Centers of K-Medoids and DPC-KNN are spread more evenly than the tokens that pruning keeps.",
         "standard deviation of the depth map over tokens; lower than that of each learned pruning method",
         Basis.OURS,
         ("depth",),
@@ -208,9 +209,9 @@ CLAIMS = [
     Claim(
         "soft_clusters_collapse",
         "M",
-        "Clusters of soft merging collapse: few of them have any token.",
-        "part of the K clusters that has tokens, mean over keep rates and stages; that of every soft merging "
-        "method below that of every hard merging method, by at least 0.05",
+        "Clusters of soft merging collapse: few of them have any tokens.",
+        "fraction of the K clusters that have tokens, mean over keep rates and stages; that of every soft "
+        "merging method below that of every hard merging method, by at least 0.05",
         Basis.OURS,
         ("summary",),
         soft_clusters_collapse,

@@ -28,7 +28,7 @@ from tokred.study.view import View
 from tokred.tables import schemas
 from tokred.tables.registry import TABLES
 
-#: Every claim, by what it is about.
+#: All claims, by subject.
 GROUPS: dict[str, list[Claim]] = {
     "Performance": [*performance.CLAIMS, *single_methods.CLAIMS],
     "Patterns over keep rates and backbones": [*keep_rates.CLAIMS, *backbones.CLAIMS],
@@ -38,20 +38,20 @@ GROUPS: dict[str, list[Claim]] = {
 HOLDS, FAILS, UNTESTED = "holds", "does not hold", "not testable"
 _SIGN = {HOLDS: "✔", FAILS: "✘", UNTESTED: "–"}
 _CLASS = {HOLDS: "holds", FAILS: "fails", UNTESTED: "untested"}
-_HEADS = ("section", "finding", "decided by", "whose rule", "in this study")
-#: How to read the page.
+_HEADS = ("section", "finding", "decided by", "origin of the rule", "in this study")
+#: Explanations above the tables.
 _RULES = (
-    "Whose rule: the paper's, where its own words or numbers decide; ours, where it gives no number (what is "
-    "consistent, high or low), so that the threshold or the rule is tokred's.",
+    "Origin of the rule: the paper's, where its own words or numbers decide; ours, where it gives no number "
+    "(for consistent, high or low), so that the threshold or the rule is tokred's.",
     "Agreement is chance-adjusted, (value - chance) / (1 - chance): 0 for unrelated patterns, 1 for equal "
-    "ones. Patterns agree above 0.5; one agreement is higher than another if it is so by 0.05 at least. "
-    "Pairs that are what they are by definition (a single cluster, all tokens kept) are left out.",
+    "ones. Patterns agree above 0.5; one agreement is higher than another if they differ by at "
+    "least 0.05. Degenerate pairs (a single cluster, all tokens kept) are left out.",
 )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a study says of a claim; `numbers` says what is missing where the claim is not testable."""
+    """The verdict on a claim in a study; `numbers` is the reason if the claim is not testable."""
 
     claim: str
     section: str
@@ -82,7 +82,7 @@ def decide_all(evidence: Evidence) -> dict[str, list[Verdict]]:
 
 
 def to_csv(groups: Mapping[str, Sequence[Verdict]]) -> str:
-    """A row a claim."""
+    """One row per claim."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([field.name for field in fields(Verdict)])
@@ -91,7 +91,7 @@ def to_csv(groups: Mapping[str, Sequence[Verdict]]) -> str:
 
 
 def to_markdown(groups: Mapping[str, Sequence[Verdict]], study: str) -> str:
-    """A table a group, the counts above them."""
+    """One table per group, below the number of claims that hold."""
     lines = [f"# Findings of the paper in study {study}", "", _counts(groups)]
     lines += [line for paragraph in _RULES for line in ("", paragraph)]
     for group, verdicts in groups.items():
@@ -106,7 +106,7 @@ def to_markdown(groups: Mapping[str, Sequence[Verdict]], study: str) -> str:
 
 
 def to_html(groups: Mapping[str, Sequence[Verdict]], study: str) -> str:
-    """A page of its own: a table a group, the counts above them."""
+    """A page with one table per group, below the number of claims that hold."""
     parts = [f"<p>{escape(paragraph)}</p>" for paragraph in (_counts(groups), *_RULES)]
     for group, verdicts in groups.items():
         heads = "".join(f"<th>{name}</th>" for name in ("", *_HEADS))
@@ -123,18 +123,18 @@ def to_html(groups: Mapping[str, Sequence[Verdict]], study: str) -> str:
 
 def _counts(groups: Mapping[str, Sequence[Verdict]]) -> str:
     counts = Counter(verdict.verdict for verdicts in groups.values() for verdict in verdicts)
-    told = f"{counts[HOLDS]} hold, {counts[FAILS]} do not, {counts[UNTESTED]} cannot be tested here"
-    return f"Of {counts.total()} findings {told}."
+    numbers = f"{counts[HOLDS]} hold, {counts[FAILS]} do not, {counts[UNTESTED]} cannot be tested here"
+    return f"Of {counts.total()} findings {numbers}."
 
 
 def write(
     view: Mapping[str, object], inputs: Mapping[str, Sequence[str]], outputs: Mapping[str, str]
 ) -> None:
-    """The job: from the files of each table to "csv", "html" and "md".
+    """Job: decide all claims, and write the verdicts as "csv", "html" and "md".
 
     Args:
         view: fields of the `View`.
-        inputs: files of the tables that the study has, of those that claims need.
+        inputs: files of those tables that claims need and the study has.
     """
     frames: dict[str, pd.DataFrame] = {
         name: schemas.read(files, TABLES[name].columns, name) for name, files in inputs.items()

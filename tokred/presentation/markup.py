@@ -1,7 +1,7 @@
-"""Labels that users write, made literal in the markup of each format.
+"""Escaping of labels in the markup of each format.
 
-Labels of methods are mathtext and may hold formulas between dollar signs. What a user calls a data set, a
-backbone or a class is plain text: every sign stands for itself.
+Labels of methods are mathtext and may contain formulas between dollar signs. Names that users give to data
+sets, backbones and classes are plain text: every character is literal.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 
 from tokred.methods.registry import METHODS
 
-#: Formulas in labels of methods, which LaTeX can set as they are.
+#: Labels of methods that contain formulas, which are valid LaTeX.
 _FORMULAS = sorted(
     {method.label for method in METHODS.values() if "$" in method.label}, key=len, reverse=True
 )
@@ -22,29 +22,29 @@ _LATEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
-    # After a line break these would be taken for its arguments.
+    # After a line break LaTeX would take these for its arguments.
     "[": "{[}",
     "]": "{]}",
     "*": "{*}",
     **{sign: f"\\{sign}" for sign in "{}$&#_%"},
 }
-#: Ligatures, taken apart.
+#: Ligatures, and how to prevent them.
 _LIGATURES = (("--", "-{}-"), ("''", "'{}'"), ("``", "`{}`"), ("?`", "?{}`"), ("!`", "!{}`"))
 
 
 def markdown(text: str) -> str:
-    r"""Text in a cell or a paragraph of Markdown, as GitHub reads it.
+    r"""Escape text for a cell or paragraph of Markdown, as GitHub reads it.
 
     >>> markdown("a|b *c* d_e _f_ $x$")
     'a\\|b \\*c\\* d_e \\_f\\_ \\$x\\$'
     """
     escaped = re.sub(r"([\\`*\[\]<>|&~$])", r"\\\1", text)
-    # Within a word an underscore means nothing.
+    # Within a word an underscore is literal.
     return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", escaped)
 
 
 def latex(text: str) -> str:
-    r"""Text of LaTeX; formulas that are labels of methods stay formulas.
+    r"""Escape text for LaTeX; formulas that are labels of methods stay formulas.
 
     >>> latex(r"50% of $\ell_1$ & $5")
     '50\\% of $\\ell_1$ \\& \\$5'
@@ -62,7 +62,7 @@ def _literal(text: str) -> str:
 
 
 def mathtext(text: str) -> str:
-    r"""Text of matplotlib, in which single dollar signs begin and end formulas.
+    r"""Escape text for matplotlib, where dollar signs begin and end formulas.
 
     >>> mathtext("$5 and $6")
     '\\$5 and \\$6'

@@ -1,4 +1,4 @@
-"""Small HTML pages that stand alone."""
+"""Small HTML pages that need no other files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ p { max-width: 60rem; }
 
 
 def page(title: str, body: str) -> str:
-    """A page with a title and a body of HTML; needs nothing besides itself."""
+    """A self-contained page with a title and a body of HTML."""
     meta = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     head = f"{meta}<title>{escape(title)}</title>"
     return (

@@ -1,7 +1,7 @@
-"""A table with marks, and its formats.
+"""A table with marks, and its output formats.
 
-Not pandas' `Styler`: it gives the heading of the row labels a row of its own, has no Markdown, and its cells
-and labels would have to be escaped and marked here all the same.
+It does not use pandas' `Styler`, which puts the heading of the row labels into a row of its own, does not
+write Markdown, and leaves the escaping and marking of cells and labels to its caller.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pandas as pd
 from tokred.presentation import markup
 from tokred.presentation.page import page
 
-#: Marks of the three best and worst of a column: LaTeX colour, HTML value, and sign in plain text.
+#: Marks of the three best and worst of a column: LaTeX color, HTML value, and sign in plain text.
 MARKS = {
     1: ("tokredBest1", "E06666", "¹"),
     2: ("tokredBest2", "F6B26B", "²"),
@@ -31,15 +31,15 @@ class Table:
     """Numbers or text under two levels of headings.
 
     Attributes:
-        title: what the table is.
-        note: what its marks mean.
+        title: heading of the table.
+        note: text below the table, such as the meaning of its marks.
         values: numbers or text; the index holds row labels, columns are (group, heading) pairs; NaN is "-".
-        bold: which cells are bold; None for none.
-        mark: keys of `MARKS`, 0 for none; None for none.
+        bold: whether each cell is bold; None if none is.
+        mark: key of `MARKS` for each cell, 0 for no mark; None if no cell has one.
         corner: heading of the row labels.
         decimals: digits after the point.
-        plain_index: row labels where mathematics cannot be shown, by label.
-        half_width: half the width of each number's interval, shown after it; None for none.
+        plain_index: plain text for row labels that contain formulas, by label.
+        half_width: half the width of each number's interval, shown after the number; None if there are none.
     """
 
     title: str
@@ -53,7 +53,7 @@ class Table:
     half_width: pd.DataFrame | None = None
 
     def csv(self) -> str:
-        """Plain numbers; one heading a column, the two levels joined."""
+        """Plain numbers, with one heading per column that joins both levels."""
         parts = {"": self.values}
         if self.half_width is not None:
             parts[" ±"] = self.half_width
@@ -62,11 +62,11 @@ class Table:
         flat.columns = [head + suffix for suffix in parts for head in heads]
         if self.half_width is not None:  # each number beside its interval
             flat = flat[[head + suffix for head in heads for suffix in parts]]
-        # Formatted as elsewhere: rounding the numbers instead could end on another last digit.
+        # Formatted as in the other formats: rounding could give another last digit.
         return flat.to_csv(index_label=self.corner, float_format=f"%.{self.decimals}f", lineterminator="\n")
 
     def markdown(self) -> str:
-        """A table for people to read as text or rendered; the note says what the signs mean."""
+        """A Markdown table, with the marks as signs."""
         heads = [" ".join(part for part in pair if part) for pair in self.values.columns]
         lines = [
             f"**{markup.markdown(self.title)}**",
@@ -80,7 +80,7 @@ class Table:
         return "\n".join([*lines, "", self.note, ""])
 
     def html(self) -> str:
-        """A page of its own, with the marks as colors."""
+        """A self-contained HTML page, with the marks as colors."""
         groups = list(dict.fromkeys(group for group, _ in self.values.columns))
         sizes = {group: sum(g == group for g, _ in self.values.columns) for group in groups}
         top = "".join(f'<th colspan="{sizes[group]}">{escape(group)}</th>' for group in groups)
@@ -97,7 +97,7 @@ class Table:
         return page(self.title, f"<table>{table}</table><p>{note}</p>")
 
     def latex(self) -> str:
-        """For `\\input`; needs the packages booktabs and colortbl (or xcolor with the option table)."""
+        """LaTeX for `\\input`; needs the packages booktabs and colortbl (or xcolor with the option table)."""
         colors = [f"\\definecolor{{{name}}}{{HTML}}{{{value}}}" for name, value, _ in MARKS.values()]
         groups = list(dict.fromkeys(group for group, _ in self.values.columns))
         sizes = {group: sum(g == group for g, _ in self.values.columns) for group in groups}
@@ -137,7 +137,7 @@ class Table:
         return 0 if self.mark is None else self.mark.loc[name, column]
 
     def _interval(self, name: str, column: tuple[str, str], sign: str) -> str:
-        """What follows a number, if anything."""
+        """The half width of a number's interval after a sign; empty if there is none."""
         if self.half_width is None or pd.isna(self.half_width.loc[name, column]):
             return ""
         return f" {sign} {self.half_width.loc[name, column]:.{self.decimals}f}"

@@ -39,10 +39,10 @@ localrules:
 rule all:
     default_target: True
     input:
-        PLAN.artifact_files(),
+        ARTIFACTS.files(),
         rules.claims.output,
         rules.lineage.output,
-        PLAN.pages(),
+        ARTIFACTS.pages(),
     message:
         MESSAGE
 

@@ -25,7 +25,7 @@ rule try_setting:
             "test_table": input.get("test"),
             "history": output.history,
         },
-        of_package=lambda w: PLAN.shipped_weights(w.backbone),
+        of_package=lambda w: MODELS.shipped_weights(w.backbone),
         method=lambda w: PLAN.plain_method_facts[w.method],
     message:
         MESSAGE

@@ -49,7 +49,8 @@ class ResultTable:
         inputs: names of the tables that it is made from (the files in the same slice), `TEST_IMAGES`, or
             names in `FOREIGN`.
         arguments: keyword arguments of the function.
-        of_study: keyword arguments that depend on the study: names in `tokred.orchestration.plan.FACTS`.
+        of_study: keyword arguments that depend on the study: names in
+            `tokred.orchestration.table_plan.STUDY_ARGUMENTS`.
         metrics: names of the metrics that are computed for it.
         does: what its rule does, as a sentence for people.
         topic: subject of the artifacts that show it, which is their category in the report.

@@ -1,4 +1,4 @@
-"""Figures and tables, each a target of its own; the findings of the paper; what of it the report shows."""
+"""Figures and tables, one target each; findings of the paper; lineage and costs; categories of the report."""
 
 
 rule figure:

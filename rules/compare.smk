@@ -1,4 +1,4 @@
-"""Result tables made from others: a rule for each job that `tokred/tables/registry.py` names, one job a slice."""
+"""Result tables made from other tables: a rule for each job in `tokred/tables/registry.py`, one job per slice."""
 
 for job in TABLES.jobs():
 

@@ -1,9 +1,9 @@
-"""Data sets: from their source to one image table a split."""
+"""Data sets: one image table per split, from the images."""
 
 
 rule prepare:
     input:
-        # A dry run shows what would be done without the data.
+        # A dry run shows the jobs even if the data are missing.
         lambda w: [] if workflow.dryrun else DATA.check_folder(w),
     output:
         table=DATA.image_table("{dataset}", "{split}"),

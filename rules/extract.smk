@@ -1,4 +1,4 @@
-"""Extraction: one pass of every trained model over the test split."""
+"""Extraction: one pass of each trained model over the test split."""
 
 
 rule extract:

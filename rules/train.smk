@@ -1,4 +1,4 @@
-"""Training: the backbones from scratch, and every run from its backbone."""
+"""Training: backbones from scratch, and fine-tuning of every run."""
 
 
 rule pretrain:
@@ -31,8 +31,8 @@ rule pretrain:
 rule train:
     input:
         unpack(MODELS.training_inputs),
-        # A training waits for both splits, so that what is wrong with the data is said before the first one. A test
-        # split that was prepared anew is no reason to train again.
+        # Trainings wait for both splits, so that errors in the data are found before the first training. A test split
+        # that was prepared again does not rerun them.
         prepared=ancient(DATA.image_table("{dataset}", "test")),
     output:
         checkpoint=f"{RESULTS}/checkpoints/{RUN_PATH}.safetensors",
@@ -50,7 +50,7 @@ rule train:
         takes=["hardware"],
         arguments=MODELS.training,
         files=lambda w, input, output: {
-            "pretrained": input.get("pretrained"),  # none: timm's, or those of the package
+            "pretrained": input.get("pretrained"),  # None: weights from timm, or of the package
             "train_table": input.train,
             "test_table": input.get("test"),
             **dict(output.items()),

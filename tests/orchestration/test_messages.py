@@ -26,7 +26,7 @@ def messages() -> Messages:
 
 
 @pytest.mark.parametrize(
-    ("rule", "wildcards", "told"),
+    ("rule", "wildcards", "message"),
     [
         ("train", RUN, "Fine-tune Top-K at 50 % on Scenes, ViT-Micro, seed 0"),
         (
@@ -65,10 +65,10 @@ def messages() -> Messages:
         ("all", {}, "Finish all results of study default"),
     ],
 )
-def test_a_job_says_what_it_does(messages: Messages, rule: str, wildcards: dict[str, str], told: str) -> None:
-    assert messages.of(rule, wildcards) == told
-    given = {"MESSAGES": messages, "rule": rule, "wildcards": Wildcards(fromdict=wildcards)}
-    assert format_as_snakemake(Message(lambda: False), **given) == told
+def test_messages_of_jobs(messages: Messages, rule: str, wildcards: dict[str, str], message: str) -> None:
+    assert messages.of(rule, wildcards) == message
+    names = {"MESSAGES": messages, "rule": rule, "wildcards": Wildcards(fromdict=wildcards)}
+    assert format_as_snakemake(Message(lambda: False), **names) == message
 
 
 def test_every_rule_has_a_message(messages: Messages) -> None:

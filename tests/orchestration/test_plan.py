@@ -144,7 +144,7 @@ def test_no_argument_depends_on_the_hardware(small: Plans) -> None:
 
 
 def test_the_configuration_of_jobs_is_the_study(small: Plans) -> None:
-    """Also fields that a study leaves out stay so: what is below them then counts."""
+    """Fields that a study leaves out remain unset, so that defaults apply."""
     again = parse(Study, small.plan.config, "again")
     assert again == small.plan.study
     assert again.training.model_fields_set == small.plan.study.training.model_fields_set

@@ -283,7 +283,7 @@ _OF_STUDY = [
         "published_scores",
         "tokred.comparison.reference:scores",
         arguments={"compare_with": "published"},
-        does="Take the published performance",
+        does="Collect the published performance",
         untrained=True,
         instead_of="scores",
     ),
@@ -296,7 +296,7 @@ _OF_STUDY = [
         "tokred.comparison.reference:scores",
         (OTHER_STUDY,),
         of_study=("compare_with",),
-        does="Collect the performance to compare with",
+        does="Collect the reference performance",
         untrained=True,
     ),
     ResultTable(

@@ -12,7 +12,7 @@ from benchmarks.process import alone
 from benchmarks.race import Contest, race_row
 from benchmarks.row import Goal, Row, Scale
 from benchmarks.study import runs, write_features
-from tokred.comparison.features import moments_of
+from tokred.comparison.features import accumulate_covariances
 from tokred.comparison.runs import RunFile, open_runs
 from tokred.metrics.registry import METRICS
 from tokred.run import UNREDUCED
@@ -38,9 +38,9 @@ def contest(paths: list[str]) -> Contest:
 def streamed(paths: list[str]) -> NDArray:
     """(models, 3) values of the metrics between the anchor and every model."""
     anchor, others = _opened(paths)
-    stream = moments_of([(anchor, other) for other in others], _STAGE)
-    shared = [stream.moments(anchor.path, other.path) for other in others]
-    return np.array([[metric.load()(moments)[0] for metric in _METRICS] for moments in shared])
+    running = accumulate_covariances([(anchor, other) for other in others], _STAGE)
+    shared = [running.covariances(anchor.path, other.path) for other in others]
+    return np.array([[metric.load()(pair)[0] for metric in _METRICS] for pair in shared])
 
 
 def from_scratch(paths: list[str]) -> NDArray:

@@ -18,7 +18,7 @@ from tokred.models.macs import Shape, forward_macs
 from tokred.models.reduce import reduce
 from tokred.orchestration.cost import block_tokens
 from tokred.run import UNREDUCED
-from tokred.runtime.device import keep_freed_memory
+from tokred.runtime.device import raise_malloc_thresholds
 
 #: The reduced methods, in the registry's order.
 REDUCED = [name for name in METHODS if name != UNREDUCED]
@@ -79,7 +79,7 @@ def speedup(ours: Callable[[], object], theirs: Callable[[], object], repeats: i
     With one thread, processor time of this process counts, as other processes may use the machine; with
     several, wall time. Freed memory is kept, as in the workflow's jobs.
     """
-    keep_freed_memory()
+    raise_malloc_thresholds()
     clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     ours(), theirs()
     return statistics.median(_seconds(theirs, clock) / _seconds(ours, clock) for _ in range(repeats))

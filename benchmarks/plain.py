@@ -122,7 +122,7 @@ class LoopingKMedoids(KMedoids):
     @torch.no_grad()
     def forward(self, x: Tensor, context: Context) -> Reduction:
         """As `KMedoids` with the published update."""
-        weight = context.attn.received()
+        weight = context.attn.attention_received()
         distance = torch.cdist(x.float(), x.float(), compute_mode="donot_use_mm_for_euclid_dist")
         medoids = rank_descending(weight)[:, : self.stage.budget].clone()
         total = weight * distance.sum(dim=2)

@@ -48,7 +48,7 @@ def columns(run: Run, images: torch.Tensor, path: Path) -> dict[str, float]:
     method = METHODS[run.method]
     schema = pattern_schema(TOKENS, STAGES, kept=method.kept, clusters=method.clusters, margin=False)
     schema = pa.schema([field for field in schema if pa.types.is_fixed_size_list(field.type)])
-    with batch_writer.stream(path, schema, {}) as writer:
+    with batch_writer.open_writer(path, schema, {}) as writer:
         for trace in traces(model(run.method, run.keep_rate), images):
             anchors = [stage.anchor.numpy() for stage in trace.stages]
             clusters = [numbered_clusters(stage.assign.numpy()) for stage in trace.stages]

@@ -49,7 +49,7 @@ def write_patterns(folder: Path, run: Run, images: int) -> str:
         parts["margin"] = rng.random((distinct, STAGES), dtype=np.float32)
     schema = pattern_schema(TOKENS, STAGES, kept=kept, clusters=method.clusters, margin=soft)
     path = folder / f"patterns/{run.key}.parquet"
-    with batch_writer.stream(path, schema, facts(run)) as writer:
+    with batch_writer.open_writer(path, schema, facts(run)) as writer:
         for ids in _batches(images):
             chosen = rng.integers(0, distinct, len(ids))
             writer.add(_identity(run, ids) | {name: lists(values[chosen]) for name, values in parts.items()})
@@ -64,7 +64,7 @@ def write_features(folder: Path, run: Run, images: int, width: int) -> str:
     identity = [*schemas.identity_fields(), ("image_id", pa.string())]
     schema = pa.schema([*identity, *((name, cls) for name in names)], metadata=parquet.kind("features"))
     path = folder / f"features/{run.key}.parquet"
-    with batch_writer.stream(path, schema, facts(run)) as writer:
+    with batch_writer.open_writer(path, schema, facts(run)) as writer:
         for ids in _batches(images):
             shape = (len(ids), width)
             common = shared.standard_normal(shape, dtype=np.float32)

@@ -208,7 +208,7 @@ view = View("mine", labels, {"vit_nano": "ViT-Nano"}, ("topk",), ("0.50",), (0,)
 losses = (("digits", 1), ("stripes", 2))
 scores = pd.DataFrame([{**runs, "dataset": name, "loss": loss} for name, loss in losses])
 artifact = ARTIFACTS["losses"]
-assert artifact.obstacle(view) is None and artifact.topic == "Performance"
+assert artifact.unavailable_reason(view) is None and artifact.topic == "Performance"
 lines = artifact.make({"scores": scores}, view).csv().splitlines()
 assert lines[1].split(",")[0] == "Top-K" and [float(x) for x in lines[1].split(",")[1:]] == [1, 2], lines
 

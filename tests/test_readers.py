@@ -61,7 +61,7 @@ def make_choice(path: Path) -> None:
 
 def read_features(path: Path) -> object:
     (file,) = open_runs([str(path)])
-    return features.moments_of([(file, runs.RunFile(f"{path}", file.run, file.facts))], 1)
+    return features.accumulate_covariances([(file, runs.RunFile(f"{path}", file.run, file.facts))], 1)
 
 
 def read_study(path: Path) -> object:

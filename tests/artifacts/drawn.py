@@ -17,7 +17,7 @@ MADE = [
     (name, shape)
     for name, artifact in ARTIFACTS.items()
     for shape in VIEWS
-    if artifact.obstacle(VIEWS[shape]) is None
+    if artifact.unavailable_reason(VIEWS[shape]) is None
 ]
 DRAWN = [(name, shape) for name, shape in MADE if name in FIGURES]
 

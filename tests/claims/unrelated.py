@@ -90,7 +90,7 @@ def _write(folder: Path, run: Run) -> str:
     columns = {name: pa.array([getattr(run, name)] * IMAGES) for name in RUN_COLUMNS}
     columns["image_id"] = pa.array([f"ILSVRC2012_val_{number:08d}" for number in range(1, IMAGES + 1)])
     path = folder / f"patterns/{run.key}.parquet"
-    with batch_writer.stream(path, schema, facts(run)) as writer:
+    with batch_writer.open_writer(path, schema, facts(run)) as writer:
         writer.add(columns | {name: lists(values) for name, values in parts.items()})
     return str(path)
 

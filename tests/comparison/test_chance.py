@@ -39,7 +39,7 @@ def write(
     columns |= {name: lists(values[order]) for name, values in parts.items()}
     facts = {"run": vars(run), "locations": [3], "grid": [6, 6], "depth": 12}
     path = folder / f"{run.key}.parquet"
-    with batch_writer.stream(path, schema, facts) as writer:
+    with batch_writer.open_writer(path, schema, facts) as writer:
         writer.add(columns)
     return str(path)
 

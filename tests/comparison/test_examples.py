@@ -48,7 +48,7 @@ def patterns(tmp_path: Path) -> Path:
     lists = {"survived": SURVIVED, "cluster_1": CLUSTERS[0], "cluster_2": CLUSTERS[1]}
     columns |= {name: pa.FixedSizeListArray.from_arrays(v.reshape(-1), 4) for name, v in lists.items()}
     columns["image_id"] = pa.array(["a", "b"])
-    with batch_writer.stream(
+    with batch_writer.open_writer(
         path, schema, {"run": asdict(RUN), "locations": [3, 6], "grid": [2, 2]}
     ) as writer:
         writer.add(columns)

@@ -65,7 +65,7 @@ def write_run(folder: Path, method: str, ids: list[str] = IDS) -> tuple[str, pat
     schema = patterns.pattern_schema(16, 2, kept=kept, clusters=spec.clusters, margin=False)
     path = folder / f"patterns/{run.key}.parquet"
     facts = {"run": asdict(run), "locations": [3, 6], "grid": list(GRID), "depth": 12}
-    with batch_writer.stream(path, schema, facts) as writer:
+    with batch_writer.open_writer(path, schema, facts) as writer:
         writer.add(columns)
     return str(path), patterns.read(path)
 

@@ -52,7 +52,7 @@ def test_a_class_whose_images_are_all_unreadable(tmp_path: Path) -> None:
 def test_several_labels_are_only_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     shard(tmp_path / "hf/train.parquet", 0, [[0], [0, 1]], [LABEL])
     assert len(prepared("huggingface", tmp_path / "hf")) == 2
-    assert "data set 'pets', split 'train': no image of class owl: nothing is learned of it" in caplog.text
+    assert "data set 'pets', split 'train': no image of class owl, which cannot be learned" in caplog.text
 
 
 def test_made_data_sets_may_be_tiny(tmp_path: Path) -> None:

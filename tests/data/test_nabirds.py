@@ -76,7 +76,7 @@ def test_class_that_is_no_number(birds: Path) -> None:
     path = birds / "image_class_labels.txt"
     path.write_text(path.read_text().replace(" 860", " jay"))
     with pytest.raises(
-        ValueError, match=r"labels\.txt: expected an image id and a number a line, found 'jay'"
+        ValueError, match=r"labels\.txt: expected an image id and a number per line, found 'jay'"
     ):
         table_of("nabirds", birds, **SMALL)
 

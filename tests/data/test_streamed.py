@@ -10,8 +10,8 @@ import torch
 
 from tests.training.pictures import AUGMENTED, CENTER, SMALL, table
 from tokred.data import transforms
-from tokred.data.batch_shard import WHOLE as ALONE
-from tokred.data.batch_shard import Share
+from tokred.data.batch_shard import WHOLE_BATCH as ALONE
+from tokred.data.batch_shard import BatchShard
 from tokred.data.in_memory import hold_out
 from tokred.data.streamed import Stream, epoch_order
 from tokred.settings import Training
@@ -30,8 +30,8 @@ def stream(path: str, workers: int = 0) -> Stream:
     return Stream.read(path, SMALL, CENTER, workers)
 
 
-def epoch(images: Stream, share: Share = ALONE, seed: int = 7) -> list[list[tuple]]:
-    return [list(parts) for parts in images.steps(TRAINING, share, seed)]
+def epoch(images: Stream, shard: BatchShard = ALONE, seed: int = 7) -> list[list[tuple]]:
+    return [list(parts) for parts in images.steps(TRAINING, shard, seed)]
 
 
 def test_batches_are_the_table_in_order(path: str) -> None:
@@ -47,7 +47,7 @@ def test_batches_are_the_table_in_order(path: str) -> None:
 @pytest.mark.parametrize("processes", [2, 3, 7])
 def test_processes_evaluate_each_image_once(path: str, processes: int) -> None:
     images, whole = stream(path), torch.cat([inputs for inputs, _ in stream(path).batches(6)])
-    batches = [b for rank in range(processes) for b in images.batches(6, Share(None, rank, processes))]
+    batches = [b for rank in range(processes) for b in images.batches(6, BatchShard(None, rank, processes))]
     found = {image.numpy().tobytes() for inputs, _ in batches for image in inputs}
     assert sum(len(labels) for _, labels in batches) == 20
     assert found == {image.numpy().tobytes() for image in whole}
@@ -71,10 +71,10 @@ def test_workers_change_nothing(path: str) -> None:
 
 def test_parts_are_the_steps_of_one_process(path: str) -> None:
     whole = epoch(stream(path))
-    parts = [epoch(stream(path), Share(1, rank, 2)) for rank in (0, 1)]
+    parts = [epoch(stream(path), BatchShard(1, rank, 2)) for rank in (0, 1)]
     assert [len(step) for step in parts[0]] == [3, 3, 3]
     for index, step in enumerate(whole):
-        joined = [part for share in parts for part in share[index]]
+        joined = [part for shard in parts for part in shard[index]]
         assert torch.equal(torch.cat([inputs for inputs, _ in joined]), step[0][0])
         assert torch.equal(torch.cat([labels for _, labels in joined]), step[0][1])
 
@@ -114,11 +114,11 @@ def test_epoch_order(repeats: int) -> None:
 
 def test_copies_are_spread_over_processes() -> None:
     images, _ = epoch_order(48, Training(batch_size=24, repeats=3), 0)
-    parts = [set(images[0][share]) for rank in range(3) for share in Share(None, rank, 3).slices(24)]
+    parts = [set(images[0][shard]) for rank in range(3) for shard in BatchShard(None, rank, 3).slices(24)]
     assert parts[0] == parts[1] == parts[2]
     assert len(parts[0]) == 8
 
 
 def test_batch_that_is_too_large(path: str) -> None:
-    with pytest.raises(ValueError, match="batch_size 64: there are only 20 images to learn from"):
-        next(stream(path).steps(Training(batch_size=64), Share(), 0))
+    with pytest.raises(ValueError, match="batch_size 64: there are only 20 training images"):
+        next(stream(path).steps(Training(batch_size=64), BatchShard(), 0))

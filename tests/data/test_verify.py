@@ -104,17 +104,17 @@ class Interrupted(BaseException):
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, root: Path, after: int, **options: object) -> None:
-    """Prepare a table that is cut off after so many rows have been accepted."""
-    accepted = verify.accepted
+    """Prepare a table that is cut off after so many verified rows."""
+    verified_rows = verify.verified_rows
 
     def cut_off(*given: object) -> Iterator[Row]:
-        for index, row in enumerate(accepted(*given)):
+        for index, row in enumerate(verified_rows(*given)):
             if index == after:
                 raise Interrupted
             yield row
 
     with monkeypatch.context() as patch:
-        patch.setattr("tokred.data.prepare.accepted", cut_off)
+        patch.setattr("tokred.data.prepare.verified_rows", cut_off)
         with pytest.raises(Interrupted):
             table_of("image_folder", root, **options)
     assert leftovers(root) == ["train.state.jsonl"]

@@ -110,7 +110,7 @@ def _write_run(made: Made, run: Run, rows: list[Row], task: str, classes: int) -
         ("logits", pa.list_(pa.float32(), classes)),
     ]
     schema = pa.schema(fields, metadata=parquet.kind("predictions"))
-    with batch_writer.stream(made.path("predictions", run), schema, facts) as writer:
+    with batch_writer.open_writer(made.path("predictions", run), schema, facts) as writer:
         writer.add({**columns, "logits": lists(logits)})
     score = {"metric": "map" if task == "multi" else "top1", "score": rng.uniform(20, 90), "n": len(ids)}
     score |= {"std_error": 0.5, "loss": rng.uniform(0, 2)}
@@ -145,7 +145,7 @@ def _write_patterns(
     if soft:
         values["margin"] = rng.random((len(columns["image_id"]), len(view.locations))).astype(np.float32)
     arrays = {name: lists(value).cast(schema.field(name).type) for name, value in values.items()}
-    with batch_writer.stream(made.path("patterns", run), schema, facts) as writer:
+    with batch_writer.open_writer(made.path("patterns", run), schema, facts) as writer:
         writer.add({**columns, **arrays})
 
 

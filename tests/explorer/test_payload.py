@@ -19,8 +19,8 @@ import pytest
 from PIL import Image
 
 from tests.explorer.studies import NASTY, Made, make, payload_of, view
-from tokred.data.framing import frame
 from tokred.data.image_table import ImageTable
+from tokred.data.resize import resize_center_crop
 from tokred.explorer import page
 from tokred.explorer.build import build, read_content
 from tokred.run import Run
@@ -194,5 +194,5 @@ def test_streamed_pictures_are_what_the_backbones_see(tmp_path: Path) -> None:
         .pictures[0]
     )
     decoded = [Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))) for uri in (plain, framed)]
-    expected = frame(decoded[0].convert("RGB"), 32, 0.5)
+    expected = resize_center_crop(decoded[0].convert("RGB"), 32, 0.5)
     np.testing.assert_array_equal(np.asarray(decoded[1].convert("RGB")), np.asarray(expected))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from numpy.typing import NDArray
 
-from tokred.metrics.moments import Moments, RunningMoments
+from tokred.metrics.covariance import Covariances, RunningCovariance
 
 
-def moments(a: NDArray, b: NDArray) -> Moments:
-    """Moments of two sets of features, (n, d_a) and (n, d_b), in two batches."""
-    running, half = RunningMoments([("a", "b")]), len(a) // 2
+def covariances(a: NDArray, b: NDArray) -> Covariances:
+    """Covariances of two sets of features, (n, d_a) and (n, d_b), in two batches."""
+    running, half = RunningCovariance([("a", "b")]), len(a) // 2
     running.update({"a": a[:half], "b": b[:half]})
     running.update({"a": a[half:], "b": b[half:]})
-    return running.moments("a", "b")
+    return running.covariances("a", "b")

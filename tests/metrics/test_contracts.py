@@ -13,7 +13,7 @@ import pytest
 
 import tokred.metrics
 import tokred.statistics
-from tests.metrics.pairs import moments
+from tests.metrics.pairs import covariances
 from tokred.metrics.clusterings import entropies
 from tokred.metrics.registry import METRICS, Metric
 
@@ -36,7 +36,7 @@ def apply(metric: Metric, a: object, b: object) -> np.ndarray:
     if metric.kind == "maps":
         return np.atleast_1d(function(a, b, (8, 8)))
     if metric.kind == "features":
-        return np.atleast_1d(function(moments(a, b))[0])
+        return np.atleast_1d(function(covariances(a, b))[0])
     if metric.kind == "clusterings":
         return function(entropies(a, b))
     return function(a, b)

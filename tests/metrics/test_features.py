@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.metrics.pairs import moments
+from tests.metrics.pairs import covariances
 from tokred.metrics.registry import METRICS
 
 FEATURES = [name for name, metric in METRICS.items() if metric.kind == "features"]
 
 
 def measure(name: str, a: NDArray, b: NDArray) -> tuple[float, int]:
-    return METRICS[name].load()(moments(a, b))
+    return METRICS[name].load()(covariances(a, b))
 
 
 def oracle(name: str, a: NDArray, b: NDArray) -> float:

@@ -15,7 +15,7 @@ from tests.training.pictures import PLAIN, table
 from tokred.data.image_table import ImageTable
 from tokred.evaluation.job import extract_run
 from tokred.models.factory import build_vit
-from tokred.models.weights import give_weights, load_weights, timm_weights
+from tokred.models.weights import assign_weights, load_weights, timm_weights
 from tokred.settings import Backbone, parse
 from tokred.tables import schemas
 from tokred.tables.patterns import fixed_lists
@@ -59,7 +59,7 @@ def test_hub_s_weights(file: str) -> None:
     described = backbone(kwargs={"pretrained_cfg_overlay": {"file": file}})
     tensors = timm_weights(described)
     vit = build_vit(described, 1000)
-    give_weights(vit, tensors, "timm's")
+    assign_weights(vit, tensors, "timm's")
     torch.manual_seed(0)
     expected = timm.create_model(MODEL).state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in vit.state_dict().items())

@@ -30,7 +30,7 @@ ROOT = Path(tokred.__file__).parent
 #: Modules that a training and an extraction have in common. To add to this list is to have all models trained
 #: anew when that code changes; a function that is no part of a training may as well stand in another module.
 COMMON = """
-    data.batch_shard data.decoding data.framing data.image_table data.in_memory data.info data.read
+    data.batch_shard data.decoding data.image_table data.in_memory data.info data.read data.resize
     data.streamed data.transforms evaluation.performance evaluation.scores files fingerprint
     methods.attention methods.base methods.budget methods.options methods.registry methods.tokens
     methods.topk models.blocks models.factory models.pooling models.reduce models.sharing models.shipped

@@ -78,7 +78,7 @@ def test_pattern_bytes_bound_what_is_stored(tmp_path) -> None:
     }
     lists = {"survived": survived, "cluster_1": clusters}
     columns = {name: pa.FixedSizeListArray.from_arrays(v.reshape(-1), tokens) for name, v in lists.items()}
-    with batch_writer.stream(tmp_path / "p.parquet", schema, {}) as writer:
+    with batch_writer.open_writer(tmp_path / "p.parquet", schema, {}) as writer:
         writer.add({**texts, "seed": pa.array([0] * images), **columns})
     stored = (tmp_path / "p.parquet").stat().st_size / images
     random = pattern_bytes(tokens, "topk", "0.50", 3) + tokens * np.log2(98) / 8

@@ -42,7 +42,7 @@ def check(job: Check) -> None:
     found |= learner.fit(Path(job.folder) / "state.safetensors", "x")
     found["extra"] = torch.tensor([row["extra_loss"] for row in learner.history])
     save_file({name: tensor.clone() for name, tensor in found.items()}, Path(job.folder) / f"rank{rank}")
-    distributed.gather("written")
+    distributed.all_gather("written")
     if rank == 1:
         raise ValueError("picture 'x7' cannot be decoded")
     distributed.mean(torch.zeros(1))

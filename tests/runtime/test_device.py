@@ -10,10 +10,10 @@ import pytest
 FAULTS = """
 import resource, sys
 import torch
-from tokred.runtime.device import keep_freed_memory
+from tokred.runtime.device import raise_malloc_thresholds
 
 if sys.argv[1] == "keep":
-    keep_freed_memory()
+    raise_malloc_thresholds()
 for number in range(20):
     if number == 10:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

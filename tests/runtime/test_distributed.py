@@ -96,17 +96,17 @@ def test_processes_agree(tmp_path: Path, hardware: Mapping[str, object]) -> None
 
 
 def test_no_processes_where_one_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert launch.needed(Hardware(processes=2))
-    assert launch.needed(Hardware(nodes=2))
-    assert not launch.needed(Hardware())
+    assert launch.is_needed(Hardware(processes=2))
+    assert launch.is_needed(Hardware(nodes=2))
+    assert not launch.is_needed(Hardware())
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
-    assert not launch.needed(Hardware(processes=2, nodes=2))
+    assert not launch.is_needed(Hardware(processes=2, nodes=2))
 
 
 def test_launcher_that_is_not_there(tmp_path: Path) -> None:
     hardware = Hardware(nodes=2, launcher="srum --nodes={nodes}")
     with pytest.raises(
-        ValueError, match=r"^hardware\.launcher: expected a command that is there, found 'srum'$"
+        ValueError, match=r"^hardware\.launcher: expected an installed command, found 'srum'$"
     ):
         launch.run("tests.runtime.process_targets:check", Job(hardware=hardware), tmp_path)
 

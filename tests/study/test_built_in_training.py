@@ -180,7 +180,7 @@ def test_data_sets_with_object_masks() -> None:
     parsed = study({"datasets": ["plain", "scenes", "masked"], "settings": {"datasets": described}})
     assert parsed.view().masked == ("scenes", "masked")
     entry = ARTIFACTS["objects"]
-    assert entry.obstacle(parsed.view()) is None
-    assert entry.obstacle(own().view()) == (
+    assert entry.unavailable_reason(parsed.view()) is None
+    assert entry.unavailable_reason(own().view()) == (
         "objects needs object masks, the study has no data set with any (option masks_folder of image_folder)"
     )

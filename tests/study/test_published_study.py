@@ -120,7 +120,7 @@ def test_default_study_has_none_below() -> None:
         (
             at("settings.datasets.scenes.training", {"epochs": 0}),
             "scenes/vit_nano/none/1.00/0: epochs 0, but the backbone's classifier is not of this data set's "
-            "classes (pretrained_on 'digits')",
+            "classes (pretrained_on ['digits', 'scenes'])",
         ),
         (at("hardware.processes", 0), "hardware.processes: "),
         (at("hardware.device", "tpu"), "hardware.device: "),

@@ -28,14 +28,14 @@ def identities(count: int) -> dict[str, pa.Array]:
 def make_patterns(path: Path) -> None:
     schema = patterns.pattern_schema(2, 1, kept=True, clusters=False, margin=False)
     survived = pa.FixedSizeListArray.from_arrays(pa.array([1, 0] * 9, pa.uint8()), 2)
-    with batch_writer.stream(path, schema, FACTS) as writer:
+    with batch_writer.open_writer(path, schema, FACTS) as writer:
         writer.add({**identities(9), "survived": survived})
 
 
 def make_lists(path: Path, kind: str, name: str) -> None:
     fields = [*schemas.identity_fields(), ("image_id", pa.string()), (name, pa.list_(pa.float32(), 2))]
     values = pa.FixedSizeListArray.from_arrays(pa.array(range(18), pa.float32()), 2)
-    with batch_writer.stream(path, pa.schema(fields, metadata=parquet.kind(kind)), FACTS) as writer:
+    with batch_writer.open_writer(path, pa.schema(fields, metadata=parquet.kind(kind)), FACTS) as writer:
         writer.add({**identities(9), name: values})
 
 

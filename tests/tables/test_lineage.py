@@ -94,9 +94,10 @@ def test_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, train: str) -> No
     assert len(rows) == 9
     assert rows.loc[rows["stage"] == "train tome", "table"].item() == "scores/digits/nano/tome/0.50/0"
     for text in (Path("code.md").read_text(), Path("code.html").read_text()):
-        assert ("Each stage was done by one code." in text) == (train == "t1")
+        assert ("Each stage was done by a single version of the code." in text) == (train == "t1")
         assert (
-            "Mixed: results of different code are side by side: train (t1: 2 tables, t2: 1)." in text
+            "Mixed: some stages were done by several versions of the code: train (t1: 2 tables, t2: 1)."
+            in text
         ) == (train == "t2")
     if train == "t2":
         assert "| train | t2 | 1 | scores/digits/nano/tome/0.50/0 |" in Path("code.md").read_text()

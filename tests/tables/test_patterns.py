@@ -56,7 +56,7 @@ def write(path: Path, data: dict[str, NDArray], **parts: bool) -> None:
     for name, values in data.items():
         if name in schema.names:
             columns[name] = fixed(values, schema.field(name).type.value_type)
-    with batch_writer.stream(path, schema, {}, rows=2) as writer:
+    with batch_writer.open_writer(path, schema, {}, rows=2) as writer:
         for start in range(0, IMAGES, 2):  # several chunks
             writer.add({name: column[start : start + 2] for name, column in columns.items()})
 

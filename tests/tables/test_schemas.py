@@ -114,7 +114,7 @@ def test_write_keeps_other_metadata(tmp_path: Path) -> None:
 @pytest.mark.parametrize("batch", [1, 3])
 def test_stream_writes_in_groups(tmp_path: Path, batch: int) -> None:
     path, schema = tmp_path / "t.parquet", pa.schema([("a", pa.int16()), ("b", pa.string())])
-    with batch_writer.stream(path, schema, {"code": "x"}, rows=4) as writer:
+    with batch_writer.open_writer(path, schema, {"code": "x"}, rows=4) as writer:
         for start in range(0, 9, batch):
             numbers = range(start, min(9, start + batch))
             writer.add({"b": pa.array([str(i) for i in numbers]), "a": pa.array(list(numbers))})
@@ -131,7 +131,7 @@ def test_stream_leaves_nothing_behind(tmp_path: Path, rows: int) -> None:
     path = tmp_path / "t.parquet"
 
     def fail() -> None:
-        with batch_writer.stream(path, pa.schema([("a", pa.int64())]), {}, rows=rows) as writer:
+        with batch_writer.open_writer(path, pa.schema([("a", pa.int64())]), {}, rows=rows) as writer:
             writer.add({"a": pa.array([1])})
             assert list(tmp_path.iterdir()) != []  # the partial file
             raise RuntimeError("halfway")
@@ -146,7 +146,7 @@ def test_every_reader_knows_the_encodings(tmp_path: Path) -> None:
     kinds = {"clusters": pa.int16(), "features": pa.float32(), "survived": pa.uint8()}
     schema = pa.schema([("id", pa.string()), *((name, pa.list_(kind, 2)) for name, kind in kinds.items())])
     values = pa.table({"id": ["a", "b"], **{name: [[1, 2], [3, 1]] for name in kinds}}).cast(schema)
-    with batch_writer.stream(tmp_path / "stream.parquet", schema, {}) as writer:
+    with batch_writer.open_writer(tmp_path / "stream.parquet", schema, {}) as writer:
         writer.add({name: values[name].combine_chunks() for name in schema.names})
     schemas.write_rows(tmp_path / "rows.parquet", [row("topk", 0, 1.0)], SCHEMA)
     for name in ("stream", "rows"):

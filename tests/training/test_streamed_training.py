@@ -181,7 +181,7 @@ def test_no_gpu(path: str) -> None:
     [
         ({"micro_batch_size": 3}, {}, "micro_batch_size 3: expected a divisor of the 8 images"),
         ({"micro_batch_size": 1}, {"mixup": 0.8}, "expected an even number of images, found 1"),
-        ({}, {"batch_size": 32}, "batch_size 32: there are only 24 images to learn from"),
+        ({}, {"batch_size": 32}, "batch_size 32: there are only 24 training images"),
         ({}, {"randaugment": "rand-x9"}, "randaugment 'rand-x9': timm cannot read it"),
     ],
 )

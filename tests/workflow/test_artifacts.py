@@ -17,7 +17,7 @@ from tokred.settings import parse
 from tokred.study.study import Study
 
 VIEW = parse(Study, smoke_values(), "smoke").view()
-POSSIBLE = [name for name, artifact in ARTIFACTS.items() if artifact.obstacle(VIEW) is None]
+POSSIBLE = [name for name, artifact in ARTIFACTS.items() if artifact.unavailable_reason(VIEW) is None]
 
 
 def files(name: str) -> list[str]:
@@ -51,7 +51,7 @@ def test_an_artifact_of_each_function_by_name(smoke: Path, snakemake: Snakemake)
 def test_what_a_study_cannot_show_says_why(name: str, snakemake: Snakemake) -> None:
     done = snakemake("--dry-run", files(name)[0])
     assert done.returncode == 1
-    assert ARTIFACTS[name].obstacle(VIEW) in done.stdout + done.stderr
+    assert ARTIFACTS[name].unavailable_reason(VIEW) in done.stdout + done.stderr
 
 
 def test_settings_are_those_of_the_study(smoke: Path) -> None:

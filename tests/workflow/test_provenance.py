@@ -170,7 +170,7 @@ def test_every_table_says_which_code_made_it(finished: Path) -> None:
     features = schemas.metadata(finished / "work" / RESULTS / "metrics/features/digits/vit_nano/0.parquet")
     assert {"train kmedoids", "train none", "train topk", "compare_features"} <= set(features["code"])
     assert (finished / "work" / RESULTS / "code.md").read_text().count(
-        "Each stage was done by one code."
+        "Each stage was done by a single version of the code."
     ) == 1
 
 
@@ -201,5 +201,5 @@ def test_kept_results_of_other_code_are_named(finished: Path, tmp_path: Path) ->
     assert by_method["kmedoids"] == by_method["none"] == old["code"]["train"]
     assert by_method["topk"] != by_method["none"]
     page = (tmp_path / "work" / RESULTS / "code.md").read_text()
-    assert "Mixed: results of different code are side by side: train (" in page
+    assert "Mixed: some stages were done by several versions of the code: train (" in page
     assert f"scores/{RUN}" in page

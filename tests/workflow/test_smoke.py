@@ -21,7 +21,7 @@ from tokred.study.study import Study
 from tokred.tables import registry, schemas
 
 VIEW = parse(Study, smoke_values(), "smoke").view()
-FIGURES = [name for name, a in ARTIFACTS.items() if a.kind == "figure" and a.obstacle(VIEW) is None]
+FIGURES = [name for name, a in ARTIFACTS.items() if a.kind == "figure" and a.unavailable_reason(VIEW) is None]
 TABLES = ["table1", "table7a"]
 RUNS = 2 * 2 * (1 + 7 * 2)
 

@@ -63,7 +63,7 @@ class Artifact:
     fixed: bool = False
     intervals: str = ""
 
-    def obstacle(self, view: View) -> str | None:
+    def unavailable_reason(self, view: View) -> str | None:
         """Why the artifact makes no sense for a study; None if it does."""
         untold = [table for table in self.needs if not TABLES[table].untrained]
         if untold and not view.trained:
@@ -124,7 +124,9 @@ class Artifact:
     @property
     def label(self) -> str:
         """What people call it: "Figure 13a"."""
-        kind, number = re.fullmatch(r"([a-z]+)([0-9]*[a-z]?)", self.name).groups()
+        parts = re.fullmatch(r"([a-z]+)([0-9]*[a-z]?)", self.name)
+        assert parts is not None, self.name
+        kind, number = parts.groups()
         return f"{kind.title()} {number}".strip()
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -43,7 +44,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View, method: str) -> Figure:
     return fig
 
 
-def _grid(view: View) -> tuple[Figure, NDArray]:
+def _grid(view: View) -> tuple[Figure, NDArray[Any]]:
     """Empty panels (data sets, backbones x keep rates), as large as the page allows."""
     rates, backbones = len(view.keep_rates), len(view.backbones)
     across = backbones * rates + _GAP * (backbones - 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ _FITS = 14
 _COLUMNS = {"kept": "kept", "clusters": "cluster"}
 
 
-def picture(tables: Mapping[str, pd.DataFrame], dataset: str, place: int = 0) -> NDArray:
+def picture(tables: Mapping[str, pd.DataFrame], dataset: str, place: int = 0) -> NDArray[Any]:
     """(height, width, 3) picture of a data set in [0, 1]."""
     rows = tables["pictures"]
     chosen = rows[(rows["dataset"] == dataset) & (rows["place"] == place)]
@@ -96,7 +97,7 @@ def draw_patterns(tables: Mapping[str, pd.DataFrame], view: View, place: int, pa
     return fig
 
 
-def _grid(rows: int, view: View) -> tuple[Figure, NDArray]:
+def _grid(rows: int, view: View) -> tuple[Figure, NDArray[Any]]:
     """Empty panels (methods, 1 + keep rates x stages), as large as the page allows."""
     rates, stages = len(view.keep_rates), len(view.locations)
     widths = [1.0] + ([_GAP] + [1.0] * stages) * rates
@@ -105,7 +106,7 @@ def _grid(rows: int, view: View) -> tuple[Figure, NDArray]:
     return fig, style.image_panels(fig, rows, widths, pad=0.01)
 
 
-def _name_columns(panels: NDArray, view: View) -> None:
+def _name_columns(panels: NDArray[Any], view: View) -> None:
     """Stages above the first row, keep rates above their first stage."""
     stages = len(view.locations)
     panels[0, 0].set_title("image", fontsize=6)
@@ -115,12 +116,12 @@ def _name_columns(panels: NDArray, view: View) -> None:
         panels[0, column].set_title(f"{head}\nstage {stage + 1}", fontsize=6)
 
 
-def _show(axes: Axes, image: NDArray, view: View) -> None:
+def _show(axes: Axes, image: NDArray[Any], view: View) -> None:
     rows, columns = view.grid
     axes.imshow(image, extent=(0, columns, rows, 0), interpolation="nearest")
 
 
-def _draw_kept(panels: NDArray, image: NDArray, kept: NDArray, view: View) -> None:
+def _draw_kept(panels: NDArray[Any], image: NDArray[Any], kept: NDArray[Any], view: View) -> None:
     """The image with dropped tokens dimmed, a panel a stage; `kept` is (stages, rows, columns)."""
     for axes, mask in zip(panels, kept, strict=True):
         strength = np.where(_pixels(mask, image), 1.0, _DIM)[..., None]
@@ -128,7 +129,7 @@ def _draw_kept(panels: NDArray, image: NDArray, kept: NDArray, view: View) -> No
         axes.add_collection(_outlines(mask))
 
 
-def _draw_clusters(panels: NDArray, image: NDArray, clusters: NDArray, view: View) -> None:
+def _draw_clusters(panels: NDArray[Any], image: NDArray[Any], clusters: NDArray[Any], view: View) -> None:
     """Regions in the mean color of the cluster that they were at first, outlined, a panel a stage."""
     colors = cluster_colors(clusters, _token_colors(image, view.grid))
     for axes, labels, color in zip(panels, clusters, colors, strict=True):
@@ -136,14 +137,14 @@ def _draw_clusters(panels: NDArray, image: NDArray, clusters: NDArray, view: Vie
         axes.add_collection(_outlines(labels))
 
 
-def cluster_colors(clusters: NDArray, tokens: NDArray) -> list[NDArray]:
+def cluster_colors(clusters: NDArray[Any], tokens: NDArray[Any]) -> list[NDArray[Any]]:
     """Colors (clusters, 3) of each stage: a cluster keeps the color of the largest part that it is made of.
 
     Args:
         clusters: (stages, rows, columns) cluster of each token.
         tokens: (rows, columns, 3) color of each token; those of the first stage are the means over clusters.
     """
-    colors: list[NDArray] = []
+    colors: list[NDArray[Any]] = []
     for stage, labels in enumerate(clusters):
         chosen = np.zeros((labels.max() + 1, 3))
         for label in np.unique(labels):
@@ -157,7 +158,7 @@ def cluster_colors(clusters: NDArray, tokens: NDArray) -> list[NDArray]:
     return colors
 
 
-def _token_colors(image: NDArray, grid: tuple[int, int]) -> NDArray:
+def _token_colors(image: NDArray[Any], grid: tuple[int, int]) -> NDArray[Any]:
     """(rows, columns, 3) mean color of each token's patch."""
     rows, columns = grid
     height, width = image.shape[0] // rows, image.shape[1] // columns
@@ -166,13 +167,13 @@ def _token_colors(image: NDArray, grid: tuple[int, int]) -> NDArray:
     )
 
 
-def _pixels(mask: NDArray, image: NDArray) -> NDArray:
+def _pixels(mask: NDArray[Any], image: NDArray[Any]) -> NDArray[Any]:
     """A value of each token, for each pixel of the image."""
     height, width = image.shape[0] // mask.shape[0], image.shape[1] // mask.shape[1]
     return np.kron(mask, np.ones((height, width), dtype=mask.dtype))
 
 
-def _outlines(labels: NDArray) -> LineCollection:
+def _outlines(labels: NDArray[Any]) -> LineCollection:
     """Borders between neighbouring tokens of different labels, in token coordinates."""
     below, right = np.nonzero(np.diff(labels, axis=0)), np.nonzero(np.diff(labels, axis=1))
     lines = [((x, y + 1), (x + 1, y + 1)) for y, x in zip(*below, strict=True)]

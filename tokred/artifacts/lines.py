@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ def draw_lines(axes: Axes, rows: pd.DataFrame, names: Iterable[str], ticks: Sequ
 
 
 def _chance_levels(
-    axes: Axes, x: NDArray, width: float, rows: pd.DataFrame, ticks: Sequence[str], color: str
+    axes: Axes, x: NDArray[Any], width: float, rows: pd.DataFrame, ticks: Sequence[str], color: str
 ) -> None:
     """Short lines at the chance levels of a method's pairs, where their metric has one."""
     if rows["chance"].notna().any():

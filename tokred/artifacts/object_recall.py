@@ -36,8 +36,10 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
     last = rows[rows["stage"] == len(view.locations)].merge(_changes(tables["scores"]), how="left")
     count = len(view.keep_rates)
     fig = style.figure(style.WIDE, 0.9 + 1.8 * len(shown))
-    shape = {"sharex": "col", "sharey": True, "squeeze": False, "width_ratios": [1] * count + [1.4]}
-    panels = fig.subplots(len(shown), count + 1, **shape)
+    widths = [1.0] * count + [1.4]
+    panels = fig.subplots(
+        len(shown), count + 1, sharex="col", sharey=True, squeeze=False, width_ratios=widths
+    )
     for metric, line_of_panels in zip(shown, panels, strict=True):
         of_metric = rows[rows["metric"] == metric]
         of_metric = of_metric.assign(tick=of_metric["stage"].astype(str), degenerate=False)

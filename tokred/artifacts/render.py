@@ -9,6 +9,7 @@ import pandas as pd
 
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.files import atomic_path
+from tokred.presentation.table import Table
 from tokred.study.view import View
 from tokred.tables import schemas
 from tokred.tables.registry import TABLES
@@ -36,9 +37,9 @@ def render(name: str, frames: Mapping[str, pd.DataFrame], view: View, outputs: I
         ValueError: the study cannot have the artifact, a table is empty, or a suffix is none of its formats.
     """
     artifact = ARTIFACTS[name]
-    obstacle = artifact.obstacle(view)
-    if obstacle is not None:
-        raise ValueError(obstacle)
+    reason = artifact.unavailable_reason(view)
+    if reason is not None:
+        raise ValueError(reason)
     for table in artifact.needs:
         if frames[table].empty:
             raise ValueError(f"{name}: its table {table!r} has no rows in study {view.study!r}")
@@ -47,11 +48,11 @@ def render(name: str, frames: Mapping[str, pd.DataFrame], view: View, outputs: I
         suffix = Path(output).suffix.removeprefix(".")
         if suffix not in artifact.formats:
             raise ValueError(f"{output}: expected one of the formats {', '.join(artifact.formats)}")
-        if artifact.kind == "figure":
-            from tokred.artifacts.style import save
-
-            save(made, output, artifact.title, artifact.caption_for(view))
-        else:
+        if isinstance(made, Table):
             text = {"csv": made.csv, "html": made.html, "md": made.markdown, "tex": made.latex}[suffix]()
             with atomic_path(output) as temporary:
                 temporary.write_text(text, encoding="utf-8")
+        else:
+            from tokred.artifacts.style import save
+
+            save(made, output, artifact.title, artifact.caption_for(view))

@@ -30,7 +30,7 @@ _SHARED = {
     "ema_decay": "Model EMA",
 }
 #: How an augmentation is called; those that are off ("0", "none", one copy) are left out.
-_AUGMENTATIONS = {
+_AUGMENTATIONS: dict[str, str | dict[str, str]] = {
     "crop": {"random": "random resize and crop", "whole": "resize"},
     "flip": "horizontal flip ({})",
     "cutout": "cutout ({})",
@@ -113,11 +113,9 @@ def of_methods(tables: Mapping[str, pd.DataFrame], view: View) -> Table:
     dataset, label = next(iter(view.datasets.items()))
     rows = {}
     for name in view.methods:
-        found = {rate: settings.of(dataset, name, rate) for rate in view.keep_rates}
+        found = [settings.of(dataset, name, rate) for rate in view.keep_rates]
         rows[METHODS[name].plain_label] = [
-            "-" if found[rate] is None else found[rate][setting]
-            for rate in view.keep_rates
-            for setting in _BY_METHOD
+            "-" if of_run is None else of_run[setting] for of_run in found for setting in _BY_METHOD
         ]
     heads = [
         (f"{percent(rate)}%", SEARCHED[setting][1]) for rate in view.keep_rates for setting in _BY_METHOD
@@ -160,11 +158,11 @@ def sources(tables: Mapping[str, pd.DataFrame], view: View) -> Table:
 
 
 def _source(settings: Settings, first: str, dataset: str, method: str, rate: str) -> str:
-    used = settings.of(dataset, method, rate)
+    used, on_first = settings.of(dataset, method, rate), settings.of(first, method, rate)
     if used is None:
         return "-"
     names = list(SEARCHED)
-    searched = (used[names] == settings.of(first, method, rate)[names]).all()
+    searched = on_first is not None and (used[names] == on_first[names]).all()
     baseline = (used[names] == settings.unreduced(dataset)[names]).all()
     return {(True, True): "=", (True, False): "I", (False, True): "D"}.get(
         (bool(searched), bool(baseline)), "own"

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from tokred.files import atomic_path
 from tokred.methods.registry import METHODS
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
+#: Where panels are placed so that nothing overlaps; "compressed" is for panels of fixed aspect.
+Layout = Literal["constrained", "compressed"]
 #: Width of a page and of a column of the paper, in inches.
 WIDE, NARROW = 6.9, 3.3
 #: Line that stands for what is at least or nominally so.
-BOUND = {"color": "0.45", "linestyle": (0, (4, 2)), "linewidth": 1.0}
+BOUND: dict[str, Any] = {"color": "0.45", "linestyle": (0, (4, 2)), "linewidth": 1.0}
 
 #: Short lines that stand for what unrelated patterns would have, in the color of their method.
-CHANCE = {"linewidth": 1.3, "alpha": 0.55}
+CHANCE: dict[str, Any] = {"linewidth": 1.3, "alpha": 0.55}
 
-_RC = {
+_RC: dict[RcKeyType, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -49,7 +56,7 @@ _RC = {
 }
 
 
-def figure(width: float, height: float, layout: str = "constrained") -> Figure:
+def figure(width: float, height: float, layout: Layout = "constrained") -> Figure:
     """An empty figure in the project's style, laid out so that nothing overlaps.
 
     Args:
@@ -60,21 +67,21 @@ def figure(width: float, height: float, layout: str = "constrained") -> Figure:
     return Figure(figsize=(width, height), layout=layout)
 
 
-def method_line(name: str) -> dict[str, object]:
+def method_line(name: str) -> dict[str, Any]:
     """Colour, marker and label of a method's line."""
     method = METHODS[name]
     edge = {"markeredgecolor": "white", "markeredgewidth": 0.4}
     return {"color": method.color, "marker": method.marker, "label": method.label, **edge}
 
 
-def hollow_marks(name: str) -> dict[str, object]:
+def hollow_marks(name: str) -> dict[str, Any]:
     """Marks of a method where a value says nothing: no line, no filling."""
     method = METHODS[name]
     edge = {"markerfacecolor": "white", "markeredgecolor": method.color, "markeredgewidth": 0.8}
     return {"marker": method.marker, "linestyle": "", "label": "_degenerate", **edge}
 
 
-def line_with_intervals(axes: Axes, x: NDArray, line: pd.DataFrame, **properties: object) -> None:
+def line_with_intervals(axes: Axes, x: NDArray[Any], line: pd.DataFrame, **properties: Any) -> None:
     """A line through means with a thin bar for each interval; means without one have no bar.
 
     Args:
@@ -105,16 +112,16 @@ def method_legend(
     if bound is not None:
         handles.append(Line2D([], [], label=bound, **BOUND))
     if chance is not None:
-        dash = {"marker": "_", "markersize": 7, "markeredgewidth": CHANCE["linewidth"]}
+        dash: dict[str, Any] = {"marker": "_", "markersize": 7, "markeredgewidth": CHANCE["linewidth"]}
         handles.append(Line2D([], [], label=chance, linestyle="", color="0.45", **dash))
     if degenerate is not None:
-        circle = {"marker": "o", "markerfacecolor": "white", "markeredgecolor": "0.45"}
+        circle: dict[str, Any] = {"marker": "o", "markerfacecolor": "white", "markeredgecolor": "0.45"}
         handles.append(Line2D([], [], label=degenerate, linestyle="", markeredgewidth=0.8, **circle))
     columns = min(len(handles), 7 if fig.get_figwidth() > 5 else 3)
     fig.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, handlelength=1.8)
 
 
-def image_panels(fig: Figure, rows: int, widths: Sequence[float], pad: float) -> NDArray:
+def image_panels(fig: Figure, rows: int, widths: Sequence[float], pad: float) -> NDArray[Any]:
     """(rows, columns) panels for images, without ticks, spines or grid.
 
     Args:
@@ -123,7 +130,10 @@ def image_panels(fig: Figure, rows: int, widths: Sequence[float], pad: float) ->
         widths: 1 for a column of panels, less for a gap between two.
         pad: space around panels, in inches.
     """
-    fig.get_layout_engine().set(w_pad=pad, h_pad=pad, wspace=0, hspace=0)
+    engine = fig.get_layout_engine()
+    if not isinstance(engine, ConstrainedLayoutEngine):
+        raise ValueError(f"layout engine {engine}: expected a figure with layout='compressed'")
+    engine.set(w_pad=pad, h_pad=pad, wspace=0, hspace=0)
     panels = fig.add_gridspec(rows, len(widths), width_ratios=widths).subplots(squeeze=False)
     is_gap = np.array(widths) < 1
     for axes in panels[:, is_gap].flat:
@@ -135,7 +145,7 @@ def image_panels(fig: Figure, rows: int, widths: Sequence[float], pad: float) ->
     return panels[:, ~is_gap]
 
 
-def shared_xlabel(panels: NDArray, text: str) -> None:
+def shared_xlabel(panels: NDArray[Any], text: str) -> None:
     """One label below the bottom row of panels (a figure's own label would lie under the legend)."""
     bottom = panels[-1]
     middle = bottom[len(bottom) // 2]

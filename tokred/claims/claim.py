@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 import pandas as pd
 
@@ -57,7 +58,8 @@ class Evidence:
         tables = {
             key: rows[rows[column] == name] if column in rows else rows for key, rows in self.tables.items()
         }
-        return Evidence(tables, replace(self.view, **{axis: {name: getattr(self.view, axis)[name]}}))
+        changes: dict[str, Any] = {axis: {name: getattr(self.view, axis)[name]}}
+        return Evidence(tables, replace(self.view, **changes))
 
     def need_methods(self, *names: str) -> None:
         """Raises NotTestableError where the study lacks a method."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,14 +59,14 @@ def _maps(study: Evidence, *names: str) -> pd.DataFrame:
     return rows.set_index([*_RUN, "method", "token"])["depth"].unstack("token")
 
 
-def _border(grid: tuple[int, int]) -> NDArray:
+def _border(grid: tuple[int, int]) -> NDArray[Any]:
     """Which tokens (raster order) lie at the border of the grid."""
     border = np.ones(grid, dtype=bool)
     border[1:-1, 1:-1] = False
     return border.reshape(-1)
 
 
-def _center(grid: tuple[int, int]) -> NDArray:
+def _center(grid: tuple[int, int]) -> NDArray[Any]:
     """Which tokens (raster order) lie in the middle half of rows and columns."""
     rows, columns = grid
     center = np.zeros(grid, dtype=bool)
@@ -73,7 +74,7 @@ def _center(grid: tuple[int, int]) -> NDArray:
     return center.reshape(-1)
 
 
-def _preference(study: Evidence, maps: pd.DataFrame, place: NDArray) -> pd.Series:
+def _preference(study: Evidence, maps: pd.DataFrame, place: NDArray[Any]) -> pd.Series:
     """Blocks that tokens of some places pass more than the others, mean by method."""
     if min(study.view.grid) < 4:
         raise NotTestableError(
@@ -120,7 +121,7 @@ def topk_and_evit_look_alike(study: Evidence) -> Finding:
         (first, second): float(runs[first].corrwith(runs[second], axis=1).mean())
         for first, second in combinations(names, 2)
     }
-    best = sorted(alike, key=alike.get, reverse=True)
+    best = sorted(alike, key=lambda pair: alike[pair], reverse=True)
     shown = ", ".join(
         f"{METHODS[a].plain_label} and {METHODS[b].plain_label} {alike[a, b]:.2f}" for a, b in best[:2]
     )

@@ -1,10 +1,10 @@
-"""The anchor methods to which section 5.5 of the paper compares all others."""
+"""The reference methods, called anchors in the paper, to which its section 5.5 compares all others."""
 
 from __future__ import annotations
 
 from tokred.run import UNREDUCED
 
-#: Anchor of each pattern metric.
+#: Reference method of each pattern metric.
 PATTERN_ANCHORS = {"iou": "topk", "nmi": "kmedoids"}
-#: Anchors of the metrics of CLS features.
+#: Reference methods of the metrics of CLS features.
 FEATURE_ANCHORS = ("topk", "kmedoids", UNREDUCED)

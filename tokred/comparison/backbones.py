@@ -1,17 +1,17 @@
-"""Do patterns stay when the backbone's capacity changes? (paper section 5.2)"""
+"""Are patterns consistent across backbones of different capacity? (paper section 5.2)"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
 
-from tokred.comparison.pairs import Row, compare_clusters, compare_kept
+from tokred.comparison.pairs import TableRow, compare_clusters, compare_kept
 from tokred.comparison.runs import Files, RunFile, groups, open_runs
 from tokred.metrics.lower_bounds import iou_lower_bound
 
 
-def compare(inputs: Files) -> Iterator[Row]:
-    """Every pair of backbones of a method and keep rate: IoU of kept tokens, NMI of clusters."""
+def compare(inputs: Files) -> Iterator[TableRow]:
+    """For each method and keep rate, all pairs of backbones: IoU of kept tokens, NMI of clusters."""
     reduced = [file for file in open_runs(inputs["patterns"]) if file.method.target]
     for group in groups(reduced, "method", "keep_rate", parts=["survived", "cluster"]):
         for first, second in combinations(group, 2):
@@ -19,7 +19,7 @@ def compare(inputs: Files) -> Iterator[Row]:
                 yield from _compare(first, second)
 
 
-def _compare(first: RunFile, second: RunFile) -> Iterator[Row]:
+def _compare(first: RunFile, second: RunFile) -> Iterator[TableRow]:
     def bound(stage: int) -> float | None:
         if first.method.dynamic:
             return None

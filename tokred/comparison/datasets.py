@@ -1,4 +1,4 @@
-"""Do average patterns stay when the data set changes? (paper section 5.3)"""
+"""Are average patterns consistent across data sets? (paper section 5.3)"""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from itertools import combinations
 
 import pandas as pd
 
-from tokred.comparison.pairs import Row, pair_row
+from tokred.comparison.pairs import TableRow, pair_row
 from tokred.comparison.runs import Files
 from tokred.metrics.registry import METRICS
 from tokred.run import RUN_COLUMNS, UNREDUCED, Run
 from tokred.tables import schemas
 
 
-def compare(inputs: Files, grid: Sequence[int]) -> Iterator[Row]:
+def compare(inputs: Files, grid: Sequence[int]) -> Iterator[TableRow]:
     """Every metric of depth maps for every pair of data sets of a backbone, method and keep rate.
 
     Args:
@@ -24,11 +24,11 @@ def compare(inputs: Files, grid: Sequence[int]) -> Iterator[Row]:
     return compare_maps(schemas.read(inputs["depth"], schemas.DEPTH), (rows, columns))
 
 
-def compare_maps(maps: pd.DataFrame, grid: tuple[int, int]) -> Iterator[Row]:
+def compare_maps(maps: pd.DataFrame, grid: tuple[int, int]) -> Iterator[TableRow]:
     """Every metric of depth maps for every pair of data sets of a backbone, method and keep rate.
 
     Args:
-        maps: depth maps in the schema `tables.DEPTH`.
+        maps: depth maps, rows of `schemas.DEPTH`.
         grid: (rows, columns) of input tokens.
     """
     runs = {

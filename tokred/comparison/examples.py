@@ -1,4 +1,4 @@
-"""Example images of a data set, and what became of their tokens (paper Figures 2 and 36-43)."""
+"""Example images of a data set, and the fate of their tokens (paper Figures 2 and 36-43)."""
 
 from __future__ import annotations
 
@@ -8,38 +8,40 @@ from dataclasses import asdict
 import numpy as np
 
 from tokred import fingerprint
-from tokred.comparison.pairs import Row
+from tokred.comparison.pairs import TableRow
 from tokred.comparison.runs import Files, RunFile, open_runs
 from tokred.data.decoding import encode
-from tokred.data.framing import frame
 from tokred.data.image_table import ImageTable, check_table
+from tokred.data.resize import resize_center_crop
 from tokred.tables import parquet, schemas
 from tokred.tables.registry import TEST_IMAGES
 
-#: Pictures of a data set that are shown; patterns are kept of the first.
+#: Number of example pictures per data set; patterns are shown of the first.
 PICTURES = 8
 
 
-def choose_pictures(inputs: Files, dataset: str, size: int, crop_pct: float | None) -> Iterator[Row]:
+def choose_pictures(inputs: Files, dataset: str, size: int, crop_pct: float | None) -> Iterator[TableRow]:
     """Random images of a data set's test split, see `picture_rows`."""
     (path,) = inputs[TEST_IMAGES]
     check_table(path, dataset, "test")
     return picture_rows(ImageTable(path), dataset, size, crop_pct)
 
 
-def show_examples(inputs: Files) -> Iterator[Row]:
+def show_examples(inputs: Files) -> Iterator[TableRow]:
     """The tokens of the first of the data set's pictures in every run, see `example_rows`."""
     (pictures,) = inputs["pictures"]
     return example_rows(open_runs(inputs["patterns"]), first_picture(pictures))
 
 
-def picture_rows(table: ImageTable, dataset: str, size: int, crop_pct: float | None = None) -> Iterator[Row]:
-    """Random images of a table (`schemas.PICTURES`), the same ones whenever its ids are the same.
+def picture_rows(
+    table: ImageTable, dataset: str, size: int, crop_pct: float | None = None
+) -> Iterator[TableRow]:
+    """Random images of a table as rows of `schemas.PICTURES`; the choice depends only on the table's ids.
 
     Args:
         table: images of the test split.
-        dataset: what the study calls it; part of the random choice.
-        size, crop_pct: what of an image the backbones see, see `tokred.data.framing`.
+        dataset: name of the data set in the study; part of the random seed.
+        size, crop_pct: of the evaluation transform, see `tokred.data.resize`.
     """
     rng = np.random.default_rng(fingerprint.seed(f"{dataset}/examples"))
     chosen = rng.choice(len(table), size=min(PICTURES, len(table)), replace=False)
@@ -49,7 +51,7 @@ def picture_rows(table: ImageTable, dataset: str, size: int, crop_pct: float | N
             "place": place,
             "image_id": str(table.image_ids[index]),
             "label": ", ".join(_names(table, index)),
-            "image": encode(frame(table.image(index), size, crop_pct), "PNG"),
+            "image": encode(resize_center_crop(table.image(index), size, crop_pct), "PNG"),
         }
 
 
@@ -59,21 +61,21 @@ def _names(table: ImageTable, index: int) -> list[str]:
     return [table.info.classes[label] for label in labels]
 
 
-def example_rows(files: Iterable[RunFile], image_id: str) -> Iterator[Row]:
-    """What became of every token of one image in every run (`schemas.EXAMPLES`).
+def example_rows(files: Iterable[RunFile], image_id: str) -> Iterator[TableRow]:
+    """Fate of every token of one image in every run, as rows of `schemas.EXAMPLES`.
 
     Raises:
-        ValueError: a run has no such image.
+        ValueError: a run does not have the image, or has it more than once.
     """
     for file in files:
-        places = np.flatnonzero(file.image_ids.to_numpy() == image_id)
-        if len(places) != 1:
-            raise ValueError(f"{file.path}: has image {image_id!r} {len(places)} times, expected once")
-        patterns, place = file.patterns, int(places[0])
+        indices = np.flatnonzero(file.image_ids.to_numpy() == image_id)
+        if len(indices) != 1:
+            raise ValueError(f"{file.path}: has image {image_id!r} {len(indices)} times, expected once")
+        patterns, index = file.patterns, int(indices[0])
         identity = asdict(file.run) | {"image_id": image_id}
         for stage in range(1, file.num_stages + 1):
-            kept = None if patterns.survived is None else patterns.kept(stage)[place]
-            clusters = None if patterns.clusters is None else patterns.clusters[stage - 1][place]
+            kept = None if patterns.survived is None else patterns.kept(stage)[index]
+            clusters = None if patterns.clusters is None else patterns.clusters[stage - 1][index]
             for token in range(file.num_tokens):
                 yield identity | {
                     "stage": stage,
@@ -84,7 +86,7 @@ def example_rows(files: Iterable[RunFile], image_id: str) -> Iterator[Row]:
 
 
 def first_picture(path: str) -> str:
-    """Id of the image that a table of pictures places first."""
+    """Id of the first image in a table of pictures."""
     table = parquet.table(path, schemas.PICTURES, {}).select(["place", "image_id"]).to_pylist()
     first = [row["image_id"] for row in table if row["place"] == 0]
     if len(first) != 1:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tokred.comparison.pairs import Row, compare_kept
+from tokred.comparison.pairs import TableRow, compare_kept
 from tokred.comparison.runs import Files, groups, open_runs
 from tokred.methods.registry import Family
 
 
-def compare(inputs: Files) -> Iterator[Row]:
-    """IoU of every method that chooses tokens from the image with every fixed pattern of its keep rate."""
+def compare(inputs: Files) -> Iterator[TableRow]:
+    """IoU of every learned pattern with every fixed one of the same keep rate."""
     kept = [file for file in open_runs(inputs["patterns"]) if file.method.kept]
     for group in groups(kept, "keep_rate", parts=["survived"]):
         fixed = [file for file in group if file.method.family is Family.FIXED]

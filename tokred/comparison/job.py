@@ -1,8 +1,8 @@
-"""The job of the workflow that makes result tables: from files to files.
+"""The workflow's job that makes result tables from the files of others.
 
-A comparison is a function that takes the paths of its inputs by name, and the arguments that its entry in
-`tokred.tables.registry` gives; it returns rows. Every table says which code made it and what it was made
-from, see `tokred.tables.lineage`.
+A comparison is a function of the paths of its inputs by name, and of the arguments in its entry in
+`tokred.tables.registry`; it returns rows. The metadata of every table have fingerprints of the code that made
+it and its inputs, see `tokred.tables.lineage`.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ def make(
     """Call a comparison and write its rows.
 
     Args:
-        target: "module:function" of the comparison. It returns the rows of its table; where `outputs` has
-            several, the rows of each, in their order.
+        target: "module:function" of the comparison. It returns the rows of its table, or, if `outputs` has
+            several tables, a sequence with the rows of each, in their order.
         outputs: path of each table, by its name in the registry.
         inputs: paths by the names of tables (or of other inputs, see the registry).
         arguments: further arguments of the comparison, by name.
-        code: by stage, the fingerprint of the code that does it, stored with what is written.
+        code: fingerprint of the code by stage, for the metadata of the tables.
     """
     own = [path for name, paths in inputs.items() if name not in FOREIGN for path in paths]
     made_by = lineage.inherited(own, code)
     module, _, name = target.partition(":")
-    found = getattr(importlib.import_module(module), name)(inputs, **arguments)
-    for (name, path), rows in zip(outputs.items(), found if len(outputs) > 1 else [found], strict=True):
+    result = getattr(importlib.import_module(module), name)(inputs, **arguments)
+    for (name, path), rows in zip(outputs.items(), result if len(outputs) > 1 else [result], strict=True):
         schema = TABLES[name].columns
         facts = {**made_by, "axis": name} if schema is schemas.PAIRS else made_by
         rows = list(rows)

@@ -1,16 +1,16 @@
-"""How alike are the patterns of different methods? (paper section 5.5)"""
+"""How similar are the patterns of different methods? (paper section 5.5)"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from tokred.comparison.anchors import PATTERN_ANCHORS
-from tokred.comparison.pairs import Row, compare_clusters, compare_kept
+from tokred.comparison.pairs import TableRow, compare_clusters, compare_kept
 from tokred.comparison.runs import Files, RunFile, groups, open_runs
 
 
-def compare(inputs: Files) -> Iterator[Row]:
-    """IoU with Top-K of all methods with kept tokens, NMI with K-Medoids of all with clusters."""
+def compare(inputs: Files) -> Iterator[TableRow]:
+    """IoU with Top-K of all methods that have kept tokens, NMI with K-Medoids of all that have clusters."""
     reduced = [file for file in open_runs(inputs["patterns"]) if file.method.target]
     kept = [file for file in reduced if file.method.kept]
     for group in groups(kept, "keep_rate", parts=["survived"]):
@@ -23,6 +23,6 @@ def compare(inputs: Files) -> Iterator[Row]:
 
 
 def _with_anchor(group: list[RunFile], method: str) -> Iterator[tuple[RunFile, RunFile]]:
-    """Pairs of the runs of a method with all others."""
+    """Pairs of each run of the reference method with every other run."""
     for anchor in (file for file in group if file.run.method == method):
         yield from ((anchor, other) for other in group if other is not anchor)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -27,20 +27,20 @@ class RunFile:
     """A table of one run.
 
     Attributes:
-        path: where it lies.
-        run: whose it is.
-        facts: everything its metadata says.
-        parts: which of `patterns.PARTS` to read of it.
+        path: path of the file.
+        run: the run that it is of.
+        facts: its metadata.
+        parts: members of `patterns.PARTS` to read.
     """
 
     path: str
     run: Run
-    facts: dict[str, object]
+    facts: Mapping[str, Any]
     parts: tuple[str, ...] = patterns.PARTS
 
     @property
     def method(self) -> Method:
-        """What is known of the run's method."""
+        """The registry's entry of the run's method."""
         return METHODS[self.run.method]
 
     @cached_property
@@ -51,16 +51,26 @@ class RunFile:
     @cached_property
     def kept_sets(self) -> list[PackedSets]:
         """Tokens kept at each stage."""
-        return [pack_survivors(self.patterns.survived, stage) for stage in range(1, self.num_stages + 1)]
+        survived = self.patterns.survived
+        if survived is None:
+            raise ValueError(f"{self.path}: has no kept tokens")
+        return [pack_survivors(survived, stage) for stage in range(1, self.num_stages + 1)]
+
+    @property
+    def clusters(self) -> list[NDArray[Any]]:
+        """(n, P) clusters at each stage; ValueError for a method without clusters."""
+        if self.patterns.clusters is None:
+            raise ValueError(f"{self.path}: has no clusters")
+        return self.patterns.clusters
 
     @cached_property
-    def permuted_clusters(self) -> list[NDArray]:
+    def permuted_clusters(self) -> list[NDArray[Any]]:
         """Clusters at each stage with the tokens of every image permuted at random.
 
-        The permutation of an image depends on the run and on the image's id alone.
+        The permutation depends only on the run and the id of the image.
         """
         seeds = image_seeds(self.run.seed_for("chance level"), self.image_ids.to_pylist())
-        return permute_tokens(self.patterns.clusters, seeds)
+        return permute_tokens(self.clusters, seeds)
 
     @cached_property
     def image_ids(self) -> pa.ChunkedArray:
@@ -71,12 +81,23 @@ class RunFile:
     @property
     def num_stages(self) -> int:
         """Number of reduction stages."""
-        return len(self.facts["locations"])
+        return len(self.locations)
+
+    @property
+    def locations(self) -> list[int]:
+        """The blocks that have a reduction stage, counted from 0."""
+        return list(self.facts["locations"])
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(rows, columns) of input tokens."""
+        rows, columns = self.facts["grid"]
+        return rows, columns
 
     @property
     def num_tokens(self) -> int:
         """P, tokens of the input grid."""
-        rows, columns = self.facts["grid"]
+        rows, columns = self.grid
         return rows * columns
 
 
@@ -85,8 +106,8 @@ def open_runs(paths: Iterable[str]) -> list[RunFile]:
 
     Raises:
         FileNotFoundError, ValueError: a file cannot be read, see `tokred.tables.parquet.opened`.
-        ValueError: a file says of itself no run, or another one than its path in a study, or two files are of
-            one run.
+        ValueError: the metadata of a file name no run, or another run than its path in a study; or two files
+            are of the same run.
     """
     files = []
     for path in paths:
@@ -94,8 +115,9 @@ def open_runs(paths: Iterable[str]) -> list[RunFile]:
             kind, facts = parquet.kind_of(stored.schema_arrow), parquet.facts_of(stored.schema_arrow, path)
         if "run" not in facts:
             raise ValueError(f"{path}: its metadata names no run")
-        run, expected = Run(**facts["run"]), kind and Run.of_path(path, kind)
-        if expected not in (None, run):
+        run = Run(**facts["run"])
+        expected = Run.of_path(path, kind) if kind else None
+        if expected is not None and expected != run:
             raise ValueError(f"{path}: is of run {run.key}, expected {expected.key}")
         files.append(RunFile(str(path), run, facts))
     files.sort(key=lambda file: file.run)
@@ -106,9 +128,14 @@ def open_runs(paths: Iterable[str]) -> list[RunFile]:
 
 
 def groups(files: Iterable[RunFile], *fields: str, parts: Iterable[str]) -> Iterator[list[RunFile]]:
-    """Runs that have some fields of their identity in common, with the wanted parts of their patterns.
+    """Group runs by some fields of their identity.
 
-    The patterns are read once within a group, and go with it: memory holds one group.
+    The patterns of a run are read once, and released with its group, so that memory holds one group.
+
+    Args:
+        files: the runs.
+        fields: fields of `Run` in which the runs of a group agree.
+        parts: members of `patterns.PARTS` to read.
     """
 
     def key(file: RunFile) -> tuple[object, ...]:
@@ -129,6 +156,6 @@ def pair(first: Run, second: Run) -> dict[str, object]:
     return asdict(first) | {f"other_{name}": value for name, value in asdict(second).items()}
 
 
-def statistics(values: np.ndarray) -> dict[str, float]:
+def statistics(values: NDArray[Any]) -> dict[str, object]:
     """Mean and standard deviation over images, and their number."""
     return {"mean": float(values.mean()), "std": float(values.std()), "n": len(values)}

@@ -27,7 +27,7 @@ def grid_rows(study: Study) -> Iterator[dict[str, str]]:
 
 
 def _text(value: object) -> str:
-    """A number without noise, or whatever it is."""
+    """A value as text; numbers without trailing zeros."""
     if value is None:
         return "none"
     return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
@@ -37,7 +37,7 @@ def rows(inputs: Files, config: Mapping[str, Any]) -> tuple[Iterator[dict[str, s
     """Rows of the tables `settings` and `grid`.
 
     Args:
-        inputs: not read here: the study names the file of its hyperparameters itself.
+        inputs: not read, as the study's configuration names the file with the hyperparameters.
         config: the study's configuration.
     """
     study = parse(Study, config, "configuration of the study")

@@ -1,4 +1,4 @@
-"""Performance of one study beside that of another, or beside the published numbers."""
+"""Performance of one study compared with that of another, or with the published numbers."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _CELL = ["dataset", "backbone", "method", "keep_rate"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two sets of performance side by side.
+    """Performance of two studies side by side.
 
     Attributes:
-        methods: a row a method that both have, in the order of average ranks here: columns `rank`,
-            `reference`, `difference`. Ranks are among these methods, at the keep rates that both have.
-        cells: a row a data set, backbone, method and keep rate that both have: `score`, `reference` and
-            `difference` (score - reference), in percent; empty where the studies share none.
-        losses: a row a method and keep rate that both have: mean difference to the unreduced model over
-            data sets and backbones, here (`score`) and there (`reference`), in points.
+        methods: one row per method that both have, in the order of the average ranks in this study: columns
+            `rank`, `reference`, `difference`. Ranks are among these methods, at the common keep rates.
+        cells: one row per data set, backbone, method and keep rate that both have: `score`, `reference` and
+            `difference` (score - reference), in percent; empty if they have none in common.
+        losses: one row per method and keep rate that both have: mean difference to the unreduced model over
+            data sets and backbones, in this study (`score`) and in the other (`reference`), in points.
         correlation: Spearman correlation of the two average ranks, NaN for fewer than two methods.
     """
 
@@ -35,10 +35,10 @@ class Comparison:
 
 
 def compare_studies(scores: pd.DataFrame, reference: pd.DataFrame) -> Comparison:
-    """Compare two tables of performance (`tables.SCORES`); several seeds are averaged.
+    """Compare two tables of performance (`schemas.SCORES`); several seeds are averaged.
 
     Raises:
-        ValueError: they share no method, or no keep rate.
+        ValueError: the studies share no method, or no keep rate.
     """
     shared = {}
     for column in ("method", "keep_rate"):
@@ -67,7 +67,7 @@ def _only(scores: pd.DataFrame, shared: Mapping[str, set[str]]) -> pd.DataFrame:
 
 
 def _side_by_side(here: pd.Series, there: pd.Series) -> pd.DataFrame:
-    """What both have, and the difference."""
+    """Values that both have, and their difference."""
     frame = pd.DataFrame({"score": here, "reference": there}).dropna()
     return frame.assign(difference=frame["score"] - frame["reference"])
 

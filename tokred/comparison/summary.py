@@ -1,14 +1,15 @@
-"""What single patterns are like: actual keep rates, depth, non-empty clusters, margins of assignments."""
+"""Statistics of single patterns: actual keep rates, depth, non-empty clusters, assignment margins."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tokred.comparison.pairs import Row
+from tokred.comparison.pairs import TableRow
 from tokred.comparison.runs import Files, RunFile, groups, open_runs, statistics
 from tokred.methods.budget import token_budget
 from tokred.metrics.depth import block_counts, count_levels
@@ -17,18 +18,18 @@ from tokred.tables import patterns
 from tokred.tables.patterns import count_clusters
 
 
-def summarize(inputs: Files) -> tuple[list[Row], list[Row]]:
+def summarize(inputs: Files) -> tuple[list[TableRow], list[TableRow]]:
     """Rows of the tables `summary` and `depth`, see `summarize_runs`."""
     return summarize_runs(open_runs(inputs["patterns"]))
 
 
-def summarize_runs(files: Iterable[RunFile]) -> tuple[list[Row], list[Row]]:
-    """What every run's pattern is like, in one pass over it.
+def summarize_runs(files: Iterable[RunFile]) -> tuple[list[TableRow], list[TableRow]]:
+    """Statistics of every run's patterns, in one pass over them.
 
     Returns:
-        Rows of `tables.SUMMARY`: actual keep rate of every stage, depth of the whole pattern, share of the
-        clusters that have tokens and mean margin of every stage; and rows of `tables.DEPTH`: the
-        dataset-averaged depth map of every run with kept tokens.
+        Rows of `schemas.SUMMARY`: actual keep rate of every stage, depth of the whole pattern, fraction of
+        non-empty clusters and mean margin of every stage; and rows of `schemas.DEPTH`: the dataset-averaged
+        depth map of every run with kept tokens.
     """
     summary, depth = [], []
     for (file,) in groups(files, *RUN_COLUMNS, parts=patterns.PARTS):
@@ -49,14 +50,14 @@ def summarize_runs(files: Iterable[RunFile]) -> tuple[list[Row], list[Row]]:
     return summary, depth
 
 
-def _depth_rows(file: RunFile, depth_map: NDArray) -> list[Row]:
+def _depth_rows(file: RunFile, depth_map: NDArray[Any]) -> list[TableRow]:
     """One row per token."""
     return [asdict(file.run) | {"token": t, "depth": float(depth)} for t, depth in enumerate(depth_map)]
 
 
-def _blocks(file: RunFile) -> NDArray:
-    return block_counts(file.facts["locations"], file.facts["depth"])
+def _blocks(file: RunFile) -> NDArray[Any]:
+    return block_counts(file.locations, int(file.facts["depth"]))
 
 
-def _row(file: RunFile, stage: int, metric: str, values: NDArray) -> Row:
+def _row(file: RunFile, stage: int, metric: str, values: NDArray[Any]) -> TableRow:
     return asdict(file.run) | {"stage": stage, "metric": metric} | statistics(values)

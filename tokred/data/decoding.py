@@ -1,9 +1,9 @@
-"""Encoded images: to 8-bit RGB, as the published protocols decode them (torchvision's default loader).
+"""Decoding of images to 8-bit RGB, as in the published protocols (torchvision's default loader).
 
-Pillow converts: gray levels are repeated, palettes looked up, CMYK converted, transparency dropped. An EXIF
-orientation is ignored, and of an animation the first frame is taken, as torchvision does both. One thing
-differs from the default loader: 16-bit gray levels are scaled to 8 bits. Pillow clips them at
-255, so that nearly every pixel becomes white.
+Pillow repeats gray levels, looks palettes up, converts CMYK and drops transparency. As in torchvision, EXIF
+orientation is ignored, and only the first frame of an animation is decoded. Unlike in the default loader,
+16-bit
+gray levels are scaled to 8 bits: Pillow clips them at 255, so that nearly every pixel becomes white.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import struct
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-#: What Pillow raises for bytes that are no image, or only part of one, or far too large.
+#: Exceptions of Pillow for bytes that are not an image, truncated, or far too large.
 _UNDECODABLE = (
     UnidentifiedImageError,
     OSError,
@@ -30,11 +30,11 @@ _DEEP_FORMATS = ("PNG", "PPM")
 
 
 def decode(source: bytes | str) -> Image.Image:
-    """An RGB image of encoded bytes, or of the file of that name.
+    """The RGB image of encoded bytes, or of a file.
 
     Raises:
-        ValueError: there is no such file, its bytes are no image or only a part of one, or its pixels have no
-            known range (floating-point numbers, 32-bit integers).
+        ValueError: the file does not exist, is not an image, is truncated, or its pixels have an unknown
+            range (floating-point numbers, 32-bit integers).
     """
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
@@ -44,7 +44,7 @@ def decode(source: bytes | str) -> Image.Image:
 
 
 def encode(image: Image.Image, kind: str, **options: object) -> bytes:
-    """The bytes of an image in one of Pillow's formats ("PNG", "JPEG"), with that format's options."""
+    """Encode an image in one of Pillow's formats ("PNG", "JPEG"), with options of that format."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
@@ -57,7 +57,7 @@ def _rgb(image: Image.Image) -> Image.Image:
         kind = "32-bit integers" if image.mode == "I" else "floating-point numbers"
         raise ValueError(f"its pixels are {kind}, whose range is unknown; expected 8 or 16 bits a channel")
     if image.mode == "P" and isinstance(image.info.get("transparency"), bytes):
-        # The direct conversion warns that transparency is lost, which is what is wanted.
+        # The direct conversion warns that transparency is lost, which is intended here.
         return image.convert("RGBA").convert("RGB")
     return image.convert("RGB")
 

@@ -11,43 +11,42 @@ from tokred.data.info import Row
 from tokred.data.layout import contents
 from tokred.data.text import is_utf8, printable
 
-#: The suffixes of torchvision's folder data sets.
+#: File name suffixes of torchvision's folder data sets.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 
 class Walk:
-    """Walks through folders, links to folders included, and reads no folder twice.
+    """Recursive listing of folders, which follows links and reads no folder twice.
 
-    A link that leads back to a folder that was read would give the same images twice, or never end. A folder
-    that cannot be read, or a link that leads nowhere, would silently give fewer images. All of these are
-    errors.
+    A link to a folder that was read would give images twice, or never end. An unreadable folder or a dangling
+    link would silently give fewer images. All of these are errors.
     """
 
     def __init__(self) -> None:
         self._read: dict[tuple[int, int], str] = {}
 
     def enter(self, folder: str | Path) -> None:
-        """Note that a folder is being read.
+        """Record that a folder is read.
 
         Raises:
-            ValueError: it was read before, under this name or another one.
+            ValueError: the folder was read before under another name.
         """
-        facts = os.stat(folder)
-        before = self._read.setdefault((facts.st_dev, facts.st_ino), str(folder))
-        if before != str(folder):
+        status = os.stat(folder)
+        first = self._read.setdefault((status.st_dev, status.st_ino), str(folder))
+        if first != str(folder):
             raise ValueError(
-                f"{printable(str(folder))}: a link to {printable(before)}, which would be read twice; "
+                f"{printable(str(folder))}: a link to {printable(first)}, which would be read twice; "
                 "remove one of the two"
             )
 
     def files(self, folder: str | Path, suffixes: tuple[str, ...]) -> Iterator[str]:
-        """Paths of files in a folder and in folders below it, sorted within each; hidden ones are left out.
+        """Paths of files in a folder and its subfolders, sorted within each, without hidden ones.
 
         Args:
-            suffixes: in lower case; those of the files may be in any.
+            suffixes: accepted file name suffixes, in lower case; files may have any case.
 
         Raises:
-            ValueError: a folder is read twice, or a link leads nowhere.
+            ValueError: a folder would be read twice, or a link is dangling.
             OSError: a folder cannot be read.
         """
         for parent, below, files in os.walk(folder, followlinks=True, onerror=_fail):
@@ -56,7 +55,7 @@ class Walk:
             for name in sorted(files):
                 if name[0] == ".":
                     continue
-                path = os.path.join(parent, name)  # faster than a Path, and there are a million of them
+                path = os.path.join(parent, name)  # faster than `Path`, for a million files
                 if name.lower().endswith(suffixes):
                     yield path
                 elif not os.path.exists(path):
@@ -75,7 +74,7 @@ def class_names(folder: Path) -> list[str]:
     """Sorted names of the folders in a folder.
 
     Raises:
-        ValueError: there are none, a name is not UTF-8, or a link leads nowhere.
+        ValueError: there are no folders, a name is not UTF-8, or a link is dangling.
     """
     entries = [entry for entry in os.scandir(folder) if entry.name[0] != "."]
     for entry in entries:
@@ -93,10 +92,10 @@ def class_names(folder: Path) -> list[str]:
 
 
 def images_below(folder: Path, walk: Walk) -> Iterator[str]:
-    """Paths of images in a folder and in folders below it, sorted within each; hidden files are none.
+    """Paths of images in a folder and its subfolders, sorted within each, without hidden files.
 
     Raises:
-        ValueError: there is no image, a folder is read twice, or a link leads nowhere.
+        ValueError: there is no image, a folder would be read twice, or a link is dangling.
     """
     count = 0
     for path in walk.files(folder, SUFFIXES):
@@ -107,13 +106,13 @@ def images_below(folder: Path, walk: Walk) -> Iterator[str]:
 
 
 def class_rows(folder: Path, names: Sequence[str]) -> Iterator[Row]:
-    """Rows of all images, class by class; an image's id is its path below the folder.
+    """Rows of all images, class by class; the id of an image is its path relative to the folder.
 
     Raises:
-        ValueError: a folder that is no class, or one without images; see also `Walk`.
+        ValueError: a folder is not a class, or has no images; see also `Walk`.
     """
     prefix = os.path.join(folder, "")
-    # One name may be composed in two ways (macOS takes accents apart); the exact one comes first.
+    # A name has several Unicode forms (macOS decomposes accents); exact matches take precedence.
     labels = {unicodedata.normalize("NFC", name): label for label, name in enumerate(names)}
     labels |= {name: label for label, name in enumerate(names)}
     walk = Walk()

@@ -1,7 +1,8 @@
-"""Endless fresh pictures of `digits`, with the tokens that show the digit, drawn by processes of their own.
+"""An endless stream of fresh pictures of `digits`, with masks of the digit's tokens, from worker processes.
 
-Step i of a training sees pictures i * B to (i + 1) * B - 1 of the training split. Each picture has a random
-generator of its own, so a training that goes on after any step sees what it would have seen.
+Step i of a training gets pictures i * B to (i + 1) * B - 1 of the training split. Each picture has its own
+random generator, so a training that resumes after any step gets the same pictures as one that was not
+interrupted.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from torch.utils.data import DataLoader, Dataset
 from tokred.data import synthetic
 from tokred.data.masks import token_mask
 
-#: Batches that each process draws ahead.
-_AHEAD = 8
+#: Batches that each worker prefetches.
+_PREFETCH = 8
 
 
 class PictureBatch(NamedTuple):
@@ -29,7 +30,7 @@ class PictureBatch(NamedTuple):
     Attributes:
         pixels: (B, 3, height, width) uint8.
         labels: (B,) int64 digits.
-        objects: (B, N) booleans: which tokens show the digit.
+        objects: (B, N) booleans, true for tokens that show the digit.
     """
 
     pixels: Tensor
@@ -54,8 +55,8 @@ def pictures(split: str, first: int, count: int, grid: tuple[int, int]) -> Pictu
 def training_batches(
     steps: Iterable[int], batch_size: int, grid: tuple[int, int], workers: int
 ) -> Iterator[PictureBatch]:
-    """The batches of some steps of a training, the same for any number (at least 1) of worker processes."""
-    # A generator of its own: the loader would draw from the global one otherwise. "fork": what starts anew
+    """Batches of the given steps of a training; they do not depend on the number of workers (at least 1)."""
+    # With its own generator, since the loader would draw from the global one. "fork", since a spawned process
     # would import the workflow's script again.
     return iter(
         DataLoader(
@@ -63,18 +64,18 @@ def training_batches(
             sampler=steps,
             batch_size=None,
             num_workers=workers,
-            prefetch_factor=_AHEAD,
+            prefetch_factor=_PREFETCH,
             generator=torch.Generator(),
             multiprocessing_context="fork",
         )
     )
 
 
-def _objects(picture: synthetic.Picture, grid: tuple[int, int]) -> NDArray:
+def _objects(picture: synthetic.Picture, grid: tuple[int, int]) -> NDArray[np.bool_]:
     return token_mask(Image.fromarray(picture.mask), grid, synthetic.SIZE, crop_pct=None)
 
 
-class _Steps(Dataset):
+class _Steps(Dataset[PictureBatch]):
     """The batch of each step of a training."""
 
     def __init__(self, batch_size: int, grid: tuple[int, int]) -> None:

@@ -1,18 +1,18 @@
 """The image table: one Parquet format for every data set.
 
 Columns, in the image layout of Hugging Face `datasets`: `image_id` (unique and stable), `image` (a struct of
-encoded `bytes` and `path`; where the bytes are null the image stays in the file of that path), `label` (a
-class index, or a list of them for several labels). Where the data set has object masks there is a column
-`mask`, a struct like `image` (`tokred.data.masks`). The schema's metadata say what the table holds, as a
-`TableInfo`. `tokred.data.writing` writes such tables.
+encoded `bytes` and `path`; if the bytes are null, the image is in the file of that path), `label` (a class
+index, or a list of them with several labels). Data sets with object masks have a column `mask`, a struct like
+`image` (`tokred.data.masks`). The schema's metadata describe the table, as a `TableInfo`.
+`tokred.data.writing` writes such tables.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -27,17 +27,24 @@ from tokred.tables import identity, parquet
 _COLUMNS = ("image_id", "image", "label")
 
 
+class StoredImage(TypedDict):
+    """A value of the column `image`."""
+
+    bytes: bytes | None
+    path: str
+
+
 class ImageTable:
-    """A table on disk. It can be pickled and forked: each process opens the file for itself.
+    """A table on disk. It can be pickled and forked, since each process opens the file itself.
 
     Attributes:
-        info: what it holds.
+        info: description of the table.
         image_ids: (n,) ids.
         labels: (n,) int64, or (n, C) uint8 multi-hot.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not an image table, or its labels or ids are not possible.
+        ValueError: the file is not an image table, or it has invalid labels or ids.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -50,9 +57,8 @@ class ImageTable:
             footer = file.metadata
         if set(facts) - {"code"} != {"dataset", "split", "task", "classes"}:
             raise ValueError(f"{path}: not an image table (its metadata are {sorted(facts)})")
-        facts.pop("code", None)  # that prepared it: says nothing about the images
         try:
-            self.info = TableInfo(**{**facts, "classes": tuple(facts["classes"])})
+            self.info = _info(facts)
             check_ids(stored["image_id"])
             self.labels = _labels(stored["label"], self.info)
         except ValueError as error:
@@ -68,7 +74,7 @@ class ImageTable:
         return len(self.image_ids)
 
     def __iter__(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Ids and decoded (height, width, 3) uint8 images, in order and in bounded memory."""
+        """Ids and decoded (height, width, 3) uint8 images, in order, in bounded memory."""
         index = 0
         for group in range(len(self._group_ends)):
             for stored in self._group(group):
@@ -76,7 +82,7 @@ class ImageTable:
                 index += 1
 
     def image(self, index: int) -> Image.Image:
-        """One decoded image (RGB), in any order; for data sets that do not fit into memory."""
+        """One decoded RGB image (random access), for data sets that do not fit into memory."""
         if not 0 <= index < len(self):
             raise IndexError(f"{self.path}: image {index}, expected 0 to {len(self) - 1}")
         group = int(np.searchsorted(self._group_ends, index, side="right"))
@@ -85,9 +91,9 @@ class ImageTable:
         return self._decode(index, stored.as_py())
 
     def images(self) -> NDArray[Any]:
-        """(n, height, width, 3) uint8: everything decoded, for data sets that fit into memory.
+        """(n, height, width, 3) uint8: all images decoded, for data sets that fit into memory.
 
-        Raises ValueError where sizes differ.
+        Raises ValueError if sizes differ.
         """
         decoded = [image for _, image in self]
         sizes = {image.shape[:2] for image in decoded}
@@ -96,12 +102,12 @@ class ImageTable:
         return np.stack(decoded)
 
     def _group(self, group: int) -> pa.StructArray:
-        """The images of a row group as they are stored."""
+        """The encoded images of a row group."""
         if self._reader is None or self._reader.process != os.getpid():
             self._reader = _Reader(self.path)
         return self._reader.images(group)
 
-    def _decode(self, index: int, stored: dict[str, bytes | str | None]) -> Image.Image:
+    def _decode(self, index: int, stored: StoredImage) -> Image.Image:
         try:
             return decode(stored["path"] if stored["bytes"] is None else stored["bytes"])
         except ValueError as error:
@@ -109,7 +115,7 @@ class ImageTable:
 
 
 class _Reader:
-    """A table opened by one process, which keeps the last row group that was asked for."""
+    """A table opened by one process, which caches the last row group."""
 
     def __init__(self, path: Path) -> None:
         self.process, self._path = os.getpid(), path
@@ -120,22 +126,30 @@ class _Reader:
     def images(self, group: int) -> pa.StructArray:
         """The column `image` of a row group."""
         if self._last is None or self._last[0] != group:
-            self._last = None  # before the next is read, so that there is one in memory at a time
+            self._last = None  # before the next is read, so that only one is in memory
             with parquet.explained(self._path):
                 column = self._file.read_row_group(group, columns=["image"], use_threads=False)["image"]
             self._last = group, column.combine_chunks()
         return self._last[1]
 
 
+def _info(facts: Mapping[str, object]) -> TableInfo:
+    classes = facts["classes"]
+    if not isinstance(classes, list):
+        raise ValueError(f"not an image table (its metadata have classes {classes!r})")
+    dataset, split, task = (str(facts[key]) for key in ("dataset", "split", "task"))
+    return TableInfo(dataset, split, task, tuple(classes))
+
+
 def check_table(path: str | Path, dataset: str, split: str) -> None:
-    """ValueError unless a file is the image table of this split of this data set."""
+    """Raise ValueError unless a file is the image table of this split of this data set."""
     with parquet.opened(path, "images") as file:
         facts = parquet.facts_of(file.schema_arrow, path)
     identity.check(path, facts, {"dataset": dataset, "split": split})
 
 
 def check_ids(ids: pa.ChunkedArray) -> None:
-    """ValueError where an image id is missing or occurs twice."""
+    """Raise ValueError if an image id is missing or occurs twice."""
     if ids.null_count:
         raise ValueError(f"{ids.null_count} images have no id")
     if pc.count_distinct(ids).as_py() < len(ids):

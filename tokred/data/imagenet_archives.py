@@ -1,4 +1,4 @@
-"""The original archives of ILSVRC2012, read in place: nothing is unpacked on the way."""
+"""The original archives of ILSVRC2012, read without unpacking them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tokred.data.info import Row
 from tokred.data.layout import require
 from tokred.data.text import decoded
 
-#: The archive of each split; the validation images' classes are in the development kit.
+#: The archive of each split; labels of validation images are in the development kit.
 FILES = {"train": "ILSVRC2012_img_train.tar", "test": "ILSVRC2012_img_val.tar"}
 DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
 _TRUTH = "data/ILSVRC2012_validation_ground_truth.txt"
@@ -39,7 +39,7 @@ def rows(root: Path, split: str, names: Sequence[str]) -> Iterator[Row]:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Damage of an archive as a ValueError that names it."""
+    """Context that turns errors of a damaged archive into a ValueError with its path."""
     try:
         yield
     except (tarfile.TarError, EOFError) as error:
@@ -77,11 +77,11 @@ def _files(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
 
 
 def _opened(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
-    """A member of an archive; ValueError for one that is no file."""
-    found = archive.extractfile(member)
-    if found is None:
-        raise ValueError(f"{archive.name!r}: expected a file {member.name!r}, found something else")
-    return found
+    """A member of an archive; ValueError if it is not a file."""
+    file = archive.extractfile(member)
+    if file is None:
+        raise ValueError(f"{archive.name!r}: expected a file {member.name!r}, found another kind of member")
+    return file
 
 
 def _synsets(root: Path) -> dict[int, str]:
@@ -95,7 +95,7 @@ def _synsets(root: Path) -> dict[int, str]:
             synsets = np.atleast_1d(loadmat(member, squeeze_me=True)["synsets"])
             leaves = synsets[synsets["num_children"].astype(int) == 0]
             return {int(synset["ILSVRC2012_ID"]): str(synset["WNID"]) for synset in leaves}
-        # What scipy raises for other bytes, and NumPy for an array without these fields.
+        # SciPy's exceptions for other bytes, and NumPy's for an array without these fields.
         except (ValueError, KeyError, TypeError, IndexError, NotImplementedError) as error:
             raise ValueError(
                 f"{path}: expected an array 'synsets' with fields ILSVRC2012_ID, WNID and num_children in "
@@ -109,9 +109,9 @@ def _truth(root: Path) -> list[str]:
     with _explained(root / DEVKIT), tarfile.open(root / DEVKIT) as archive:
         text = decoded(_member(archive, _TRUTH, root).read(), f"{root / DEVKIT}: {_TRUTH}")
     lines = text.split()
-    odd = next((line for line in lines if not line.isdecimal()), None)
-    if odd is not None:
-        raise ValueError(f"{root / DEVKIT}: {_TRUTH}: expected a number a line, found {odd!r}")
+    invalid = next((line for line in lines if not line.isdecimal()), None)
+    if invalid is not None:
+        raise ValueError(f"{root / DEVKIT}: {_TRUTH}: expected one number per line, found {invalid!r}")
     numbers = [int(line) for line in lines]
     unknown = sorted(set(numbers) - set(synsets))
     if unknown:

@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tokred.data.batch_shard import WHOLE, Share
+from tokred.data.batch_shard import WHOLE_BATCH, BatchShard
 from tokred.data.image_table import ImageTable
 from tokred.settings import Backbone, Training
 
 
 class Source(Protocol):
-    """A split to learn from or to evaluate on: `Images` in memory, or a `tokred.data.streamed.Stream`.
+    """Images of a split, for training or evaluation: `Images` in memory, or a `tokred.data.streamed.Stream`.
 
     Attributes:
         labels: (n,) int64, or (n, C) float32 multi-hot.
@@ -28,11 +28,20 @@ class Source(Protocol):
         classes: names of the classes, in the order of labels.
     """
 
-    labels: Tensor
-    task: str
-    num_classes: int
-    ids: list[str]
-    classes: tuple[str, ...]
+    @property
+    def labels(self) -> Tensor: ...
+
+    @property
+    def task(self) -> str: ...
+
+    @property
+    def num_classes(self) -> int: ...
+
+    @property
+    def ids(self) -> list[str]: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
 
     def __len__(self) -> int: ...
 
@@ -40,13 +49,15 @@ class Source(Protocol):
         """The images at some positions."""
 
     def inputs(self, pixels: Tensor, backbone: Backbone) -> Tensor:
-        """Input of a backbone from what `batches` or `steps` gave, on whatever device."""
+        """Normalized input of a backbone, from images of `batches` or `steps`, on any device."""
 
-    def batches(self, batch_size: int, share: Share = WHOLE) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images and labels in order; of several processes each gets every so many-th batch."""
+    def batches(self, batch_size: int, shard: BatchShard = WHOLE_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images and labels in order; process r of n gets batches r, r + n, ..."""
 
-    def steps(self, training: Training, share: Share, seed: int) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
-        """One epoch, augmented: for each step this process's micro-batches of images and labels."""
+    def steps(
+        self, training: Training, shard: BatchShard, seed: int
+    ) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+        """One augmented epoch: for each step the micro-batches of this process, with labels."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,7 @@ class Images:
         task: "single" or "multi".
         num_classes: C.
         ids: stable image ids.
-        classes: names of the classes, in the order of labels; empty where nobody named them.
+        classes: names of the classes, in the order of labels; empty if there are none.
     """
 
     pixels: Tensor
@@ -86,7 +97,7 @@ class Images:
         return len(self.pixels)
 
     def inputs(self, pixels: Tensor, backbone: Backbone) -> Tensor:
-        """Input of a backbone from what `batches` or `steps` gave, on whatever device."""
+        """Normalized input of a backbone, from images of `batches` or `steps`, on any device."""
         return normalize(pixels, backbone)
 
     def subset(self, index: Tensor) -> Images:
@@ -95,10 +106,10 @@ class Images:
         pixels, labels = self.pixels[index], self.labels[index]
         return Images(pixels, labels, self.task, self.num_classes, ids, self.classes)
 
-    def batches(self, batch_size: int, share: Share = WHOLE) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images in order; of several processes each gets every so many-th batch."""
+    def batches(self, batch_size: int, shard: BatchShard = WHOLE_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images and labels in order; process r of n gets batches r, r + n, ..."""
         parts = zip(self.pixels.split(batch_size), self.labels.split(batch_size), strict=True)
-        yield from islice(parts, share.rank, None, share.processes)
+        yield from islice(parts, shard.rank, None, shard.world_size)
 
     def shuffled(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch in random order (torch's global generator), without an incomplete last batch."""
@@ -107,13 +118,15 @@ class Images:
             if len(index) == batch_size:
                 yield self.pixels[index], self.labels[index]
 
-    def steps(self, training: Training, share: Share, seed: int) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
-        """One epoch, augmented: for each step this process's micro-batches.
+    def steps(
+        self, training: Training, shard: BatchShard, seed: int
+    ) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+        """One augmented epoch: for each step the micro-batches of this process, with labels.
 
-        Everything is drawn from torch's global generator, which every process seeds alike: each augments the
-        whole batch, and takes its part. The seed is not used.
+        Random numbers come from torch's global generator, which all processes seed alike: each augments the
+        whole batch, and selects its shard. The argument `seed` is not used.
         """
-        slices = share.slices(min(training.batch_size, len(self)))
+        slices = shard.slices(min(training.batch_size, len(self)))
         for pixels, labels in self.shuffled(training.batch_size):
             augmented = augment(pixels, training)
             yield ((augmented[part], labels[part]) for part in slices)
@@ -127,7 +140,7 @@ def normalize(pixels: Tensor, backbone: Backbone) -> Tensor:
 
 
 def augment(pixels: Tensor, training: Training) -> Tensor:
-    """Random shifts (edges mirrored), brightness and contrast, one draw an image (global generator)."""
+    """Random shift (edges mirrored), brightness and contrast of each image (global generator)."""
     if training.max_shift:
         pixels = _shift(pixels, training.max_shift)
     if training.color_jitter:
@@ -151,7 +164,7 @@ def _shift(pixels: Tensor, limit: int) -> Tensor:
 
 
 def hold_out(images: Source, part: float, seed: int) -> tuple[Source, Source]:
-    """A random split into training and validation images."""
+    """A random split into training and validation images, of which there is the fraction `part`."""
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
     count = max(1, round(part * len(images)))
     return images.subset(order[count:].sort().values), images.subset(order[:count].sort().values)

@@ -1,4 +1,4 @@
-"""What an image table holds: its description and its rows."""
+"""Description and rows of an image table."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from tokred.names import nearest
 
 #: The splits of every data set.
 SPLITS = ("train", "test")
-#: One label an image, or any number of them.
+#: One label per image, or any number of them.
 TASKS = ("single", "multi")
 
 
 @dataclass(frozen=True)
 class TableInfo:
-    """What a table holds.
+    """Description of an image table.
 
     Attributes:
         dataset: name of the data set.
         split: "train" or "test".
-        task: "single" (one label an image) or "multi" (any number).
-        classes: class names, in the order of labels; no name stands twice.
+        task: "single" (one label per image) or "multi" (any number).
+        classes: distinct class names, in the order of labels.
 
     Raises:
-        ValueError: another split or task, no classes, or a name that stands twice.
+        ValueError: an unknown split or task, no classes, or duplicate class names.
     """
 
     dataset: str
@@ -43,10 +43,14 @@ class TableInfo:
 
 @dataclass(frozen=True)
 class Row:
-    """One image: its id, its encoded bytes, a name for them, its label or labels, its object mask.
+    """One image.
 
-    Where `data` is None the image stays in the file `path`. The mask is encoded bytes, or the name of a file;
-    None: the image has none.
+    Attributes:
+        image_id: unique id.
+        data: encoded bytes; None if the image stays in the file `path`.
+        path: file of the image, or a file name for `data`.
+        label: class index, or a list of them with several labels.
+        mask: encoded bytes of the object mask, or its file; None without a mask.
     """
 
     image_id: str
@@ -55,13 +59,13 @@ class Row:
     label: int | list[int]
     mask: bytes | str | None = None
 
-    def labels(self, info: TableInfo) -> list[int]:
-        """The image's labels; one where the task is single-label."""
-        return [self.label] if info.task == "single" else self.label  # type: ignore[list-item,return-value]
+    def labels(self) -> list[int]:
+        """The image's labels as a list."""
+        return self.label if isinstance(self.label, list) else [self.label]
 
     def check_label(self, info: TableInfo) -> None:
-        """ValueError for a label outside the classes."""
-        labels = self.labels(info)
+        """Raise ValueError for a label outside the classes."""
+        labels = self.labels()
         wrong = [label for label in labels if not 0 <= label < len(info.classes)]
         if wrong:
             raise ValueError(
@@ -71,7 +75,7 @@ class Row:
 
 
 def check_split(split: str) -> str:
-    """The split; ValueError where there is none of that name."""
+    """The split; ValueError for an unknown name."""
     return _check_name("split", split, SPLITS)
 
 

@@ -1,4 +1,4 @@
-"""Which images were found readable, on disk, so that an interrupted job does not look at them again."""
+"""The verification journal: an append-only log of checked images, from which an interrupted job continues."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 from types import TracebackType
 
 
-class Ledger:
-    """A file with a line an image, in the order of the rows: its id, and a stamp of what was looked at.
+class VerificationJournal:
+    """A file with one line per image, in the order of the rows: its id, and a stamp of its file or bytes.
 
-    The stamp is null where the image could not be read. The next job asks for the images in the same order
-    and reads along: in bounded memory, and no line is trusted once another image comes than was expected.
+    The stamp is null if the image is unreadable. The next job replays the journal in bounded memory, as
+    images come in the same order. It discards the rest of the journal at the first image that differs from
+    its line.
     """
 
     def __init__(self, path: Path) -> None:
@@ -20,7 +21,7 @@ class Ledger:
         self._file = path.open("r+b")
         self._replaying = True
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> VerificationJournal:
         return self
 
     def __exit__(
@@ -28,27 +29,27 @@ class Ledger:
     ) -> None:
         self._file.close()
 
-    def recall(self, image_id: str) -> tuple[bool, str | None]:
-        """Whether the ledger has a line of the next image, and the line's stamp."""
+    def replay(self, image_id: str) -> tuple[bool, str | None]:
+        """Whether the journal has an entry of the next image, and the entry's stamp."""
         if not self._replaying:
             return False, None
-        place = self._file.tell()
+        offset = self._file.tell()
         line = self._file.readline()
         entry = _parse(line)
         if entry is not None and entry[0] == image_id:
             return True, entry[1]
-        self._file.seek(place)
+        self._file.seek(offset)
         self._file.truncate()
         self._replaying = False
         return False, None
 
-    def note(self, image_id: str, stamp: str | None) -> None:
-        """Add a line of an image that `recall` did not know, in the order of those calls."""
+    def append(self, image_id: str, stamp: str | None) -> None:
+        """Add an entry of an image for which `replay` had none, in the order of these calls."""
         self._file.write(json.dumps([image_id, stamp]).encode() + b"\n")
 
 
 def _parse(line: bytes) -> tuple[str, str | None] | None:
-    """Id and stamp; None for the end of the file, or for a line that was cut off."""
+    """Id and stamp; None at the end of the file, or for a truncated line."""
     if not line.endswith(b"\n"):
         return None
     try:

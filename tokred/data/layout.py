@@ -1,4 +1,4 @@
-"""What must lie in a data set's folder, and errors that say what lies there instead."""
+"""Checks of a data set's folder, with errors that list its contents."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _SHOWN = 10
 
 
 def check_root(root: str | Path) -> Path:
-    """The data set's folder; ValueError where there is none, or its name is not UTF-8."""
+    """The data set's folder; ValueError if it does not exist, or its name is not UTF-8."""
     root = Path(root)
     if not is_utf8(str(root)):
         raise ValueError(f"data set folder {printable(str(root))}: its name is not UTF-8; rename the folder")
-    # Snakemake's own process may have another locale than jobs, in which names of files are UTF-8.
+    # Snakemake's own process may have another locale than jobs, which use UTF-8 for file names.
     name = str(root).encode()
     if os.path.isdir(name):
         return root
@@ -28,7 +28,7 @@ def check_root(root: str | Path) -> Path:
 
 
 def require(root: str | Path, names: Iterable[str]) -> Path:
-    """The data set's folder; ValueError where it lacks a file or (names ending in "/") a folder."""
+    """The data set's folder; ValueError if it lacks a file or (names ending in "/") a folder."""
     root, names = check_root(root), list(names)
     if not all((root / name).is_dir() if name.endswith("/") else (root / name).is_file() for name in names):
         raise wrong(root, ", ".join(names))
@@ -36,7 +36,7 @@ def require(root: str | Path, names: Iterable[str]) -> Path:
 
 
 def wrong(root: Path, expected: str) -> ValueError:
-    """The error for a folder with other things in it."""
+    """The error for a folder with unexpected contents."""
     return ValueError(f"data set folder {root}: expected {expected}; found {contents(root)}")
 
 

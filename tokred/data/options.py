@@ -14,11 +14,8 @@ TestCount = Annotated[PositiveInt | None, Field(description=_EXPECTED.format("te
 ClassCount = Annotated[PositiveInt | None, Field(description="expected number of classes; null: any")]
 
 
-class CountOptions(Strict):
-    """How many images a generated data set has in each split."""
-
-    num_train: PositiveInt = Field(4000, description="number of training images")
-    num_test: PositiveInt = Field(1500, description="number of test images")
+class AdapterOptions(Strict):
+    """Options of any adapter."""
 
     @property
     def has_masks(self) -> bool:
@@ -26,8 +23,15 @@ class CountOptions(Strict):
         return False
 
 
+class CountOptions(AdapterOptions):
+    """Number of images of a generated data set in each split."""
+
+    num_train: PositiveInt = Field(4000, description="number of training images")
+    num_test: PositiveInt = Field(1500, description="number of test images")
+
+
 class SyntheticOptions(CountOptions):
-    """Of the data sets of digits among clutter, whose images all have object masks."""
+    """Options of synthetic data sets, all of whose images have object masks."""
 
     @property
     def has_masks(self) -> bool:
@@ -35,7 +39,7 @@ class SyntheticOptions(CountOptions):
         return True
 
 
-class FileOptions(Strict):
+class FileOptions(AdapterOptions):
     """Options of all adapters that read a user's files."""
 
     root: str = Field(
@@ -56,33 +60,28 @@ class FileOptions(Strict):
     num_train: TrainCount = None
     num_test: TestCount = None
 
-    @property
-    def has_masks(self) -> bool:
-        """Whether the images have object masks."""
-        return False
-
     def count_of(self, split: str) -> int | None:
-        """How many images the split must have; None: any number."""
+        """Expected number of images of the split; None accepts any."""
         return self.num_train if split == "train" else self.num_test
 
-    def must_pack(self, what: str) -> None:
-        """ValueError unless the table is to hold the bytes of the images."""
+    def must_pack(self, source: str) -> None:
+        """Raise ValueError unless the table stores the bytes of the images."""
         if self.store != "pack":
             raise ValueError(
-                f"{what}: images in it cannot stay where they are; expected option store: pack "
+                f"{source}: images in it cannot stay where they are; expected option store: pack "
                 f"(which copies them into the table), got {self.store!r}"
             )
 
 
 class ClassedOptions(FileOptions):
-    """Options of adapters that know the classes before they read any image."""
+    """Options of adapters for which the classes are known before any image is read."""
 
     num_classes: ClassCount = None
 
-    def check_classes(self, found: int, where: object) -> None:
-        """ValueError for another number of classes."""
-        if self.num_classes not in (None, found):
-            raise ValueError(f"{where}: {found} classes, expected {self.num_classes} (option num_classes)")
+    def check_classes(self, count: int, source: object) -> None:
+        """Raise ValueError for an unexpected number of classes."""
+        if self.num_classes not in (None, count):
+            raise ValueError(f"{source}: {count} classes, expected {self.num_classes} (option num_classes)")
 
 
 class ImageNetOptions(ClassedOptions):

@@ -15,9 +15,9 @@ from tokred.data.decoding import decode
 from tokred.data.info import Row, TableInfo
 from tokred.data.masks import encoded_mask
 from tokred.data.options import FileOptions
-from tokred.data.source import Census, Source
+from tokred.data.source import LabelCounts, RowSource
 from tokred.data.text import printable
-from tokred.data.verify import accepted, check_unreadable, name_error
+from tokred.data.verify import check_unreadable, name_error, verified_rows
 from tokred.data.writing import write
 from tokred.files import remove_stale_parts
 
@@ -37,27 +37,27 @@ def prepare(
 ) -> None:
     """Write the image table of a split.
 
-    A job that was interrupted leaves a list of the images that it found readable beside the table; the next
-    one does not decode them again.
+    An interrupted job leaves a verification journal next to the table, so that the next one does not decode
+    the same images again.
 
     Args:
         adapter: name of the adapter.
-        name: what the study calls the data set.
+        name: name of the data set in the study.
         split: "train" or "test".
         options: the adapter's options.
         output: path of the table.
-        threads: how many images are read and decoded at a time.
-        code: by stage, the fingerprint of the code that does it, stored with the table.
-        for_training: whether models are to learn from the training split of a user's files: it must have two
-            classes or more, and images of each. With several labels an image, one class is enough, and a
+        threads: number of images that are read and decoded concurrently.
+        code: fingerprint of the code of each stage of the workflow, stored with the table.
+        for_training: whether models are trained on the training split of a user's files: it must have two
+            classes or more, and images of each. With several labels per image, one class is enough, and a
             class without images is only logged.
-        size: height and width that every image of a user's files must have; None: any.
+        size: height and width that every image of a user's files must have; None accepts any.
 
     Raises:
-        ValueError: what the adapter expects is not there, nothing can be learned from it, or an object mask
-            does not fit its image.
+        ValueError: files that the adapter expects are missing, the split cannot be learned from, or an object
+            mask does not fit its image.
     """
-    remove_stale_parts(Path(output))  # now, not hours later: those of packed images may be large
+    remove_stale_parts(Path(output))  # early, since those of packed images may be large
     spec = registry.get(adapter)
     settings = spec.check_options(options)
     if isinstance(settings, FileOptions):
@@ -65,12 +65,13 @@ def prepare(
     info, rows = spec.load()(split, settings)
     info = replace(info, dataset=name)
     total = None
-    if isinstance(rows, Source):
+    if isinstance(rows, RowSource):
+        assert isinstance(settings, FileOptions), "an adapter that reads files"
         total = _count(rows, info, settings, for_training)
-        rows = accepted(rows, info, settings, Path(output), threads, size)
-        if for_training and split == "train":  # again: some images may have been left out
-            census = Census(info)
-            rows = census.learnable(census.counting(rows))
+        rows = verified_rows(rows, info, settings, Path(output), threads, size)
+        if for_training and split == "train":  # again, since unreadable images are left out
+            counts = LabelCounts(info)
+            rows = counts.checked_learnable(counts.counted(rows))
     else:
         rows = map(_with_encoded_mask, rows)
     if settings.has_masks:
@@ -80,33 +81,35 @@ def prepare(
     log.info("%s: split %s of data set %s (%s)", output, split, name, adapter)
 
 
-def _count(source: Source, info: TableInfo, options: FileOptions, for_training: bool) -> int | None:
-    """How many images there are; wrong numbers and names are found before hours of decoding if possible."""
+def _count(source: RowSource, info: TableInfo, options: FileOptions, for_training: bool) -> int | None:
+    """Number of images, None if unknown; where possible, errors are raised before hours of decoding."""
     if not source.listed:
         return source.total
-    census, unnamed = Census(info), []
-    for row in census.counting(source):
+    counts, unnamed = LabelCounts(info), []
+    for row in counts.counted(source):
         error = name_error(row)
         if error is not None:
             unnamed.append(f"{printable(row.path)}\t{error}")
     check_unreadable(unnamed, info, options)
-    census.check(source)
+    counts.check(source)
     if for_training and info.split == "train":
-        census.check_learnable()
-    return census.images
+        counts.check_learnable()
+    return counts.images
 
 
 def _with_encoded_mask(row: Row) -> Row:
-    """A generated image whose mask has been checked; ValueError where it does not fit the image."""
+    """A generated image with its checked mask; ValueError if the mask does not fit the image."""
     if row.mask is None:
         return row
-    return replace(row, mask=encoded_mask(row.mask, row.path, decode(row.data).size))
+    return replace(
+        row, mask=encoded_mask(row.mask, row.path, decode(row.path if row.data is None else row.data).size)
+    )
 
 
 def _counting_masks(rows: Iterable[Row], info: TableInfo) -> Iterator[Row]:
-    """The rows as they are; logs how many have a mask.
+    """Pass rows through, and log how many have a mask.
 
-    Raises ValueError at their end where no image of a test split has one; training needs none.
+    Raises ValueError after the last row if no image of a test split has one; training needs none.
     """
     where = f"data set {info.dataset!r}, split {info.split!r}"
     count = masked = 0
@@ -120,5 +123,5 @@ def _counting_masks(rows: Iterable[Row], info: TableInfo) -> Iterator[Row]:
 
 
 def _shown(rows: Iterable[Row], title: str, total: int | None) -> Iterable[Row]:
-    """The rows with a progress bar where a person may see it."""
+    """The rows with a progress bar if the output is a terminal."""
     return tqdm(rows, title, total, unit=" images", disable=None)

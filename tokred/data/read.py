@@ -1,4 +1,4 @@
-"""Reading a split, from wherever the configuration says its images should be."""
+"""Reading a split, in memory or streamed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read_split(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or not the table of this split of this data set.
+        ValueError: the file is damaged, or not the table of this split of this data set.
     """
     check_table(path, dataset, split)
     if access.source == "memory":
@@ -27,13 +27,13 @@ def read_split(
 
 
 def check_classes(expected: Sequence[str], found: Sequence[str], path: str, source: str) -> None:
-    """Labels mean the same classes in two places, or there is an error.
+    """Raise ValueError if labels of a table do not mean the expected classes.
 
     Args:
-        expected: names of the classes that a model learned, in the order of labels.
-        found: names of the classes of another table.
-        path: that table.
-        source: where the expected names come from.
+        expected: names of the classes that a model was trained on, in the order of labels.
+        found: names of the classes of the table.
+        path: the table.
+        source: origin of the expected names, for the message.
 
     Raises:
         ValueError: names or their order differ.
@@ -41,8 +41,8 @@ def check_classes(expected: Sequence[str], found: Sequence[str], path: str, sour
     if list(expected) == list(found):
         return
     pairs = zip_longest(expected, found)
-    place, (known, other) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
+    label, (known, other) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
     raise ValueError(
-        f"{path}: its classes are not those of {source}: label {place} is {other!r}, expected {known!r} "
+        f"{path}: its classes are not those of {source}: label {label} is {other!r}, expected {known!r} "
         f"({len(found)} and {len(expected)} classes); prepare both splits anew"
     )

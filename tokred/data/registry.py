@@ -1,6 +1,6 @@
 """The registry of data set adapters. An adapter is one file and one line here.
 
-Nothing in this module loads images: configurations are checked where that must cost nothing.
+This module does not load images, so that configurations are checked at no cost.
 """
 
 from __future__ import annotations
@@ -12,31 +12,32 @@ from typing import Any
 
 from tokred.data import options as opt
 from tokred.names import lookup
-from tokred.validation import Strict, parse
+from tokred.validation import parse
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """What is known of a data set without loading it.
+    """Facts about an adapter that are known without importing its code.
 
     Attributes:
         name: key in configurations.
-        label: what figures and tables call it; None: it reads data sets of any kind, which go by their names.
-        target: "module:function" of `(split, options) -> (TableInfo, rows)`: an iterator of rows, or a
-            `Source` of images that lie in a user's files.
+        label: name of the data set in figures and tables; None for adapters of any data set, which has its
+            own.
+        target: "module:function" of `(split, options) -> (TableInfo, rows)`, where rows are an iterator, or a
+            `RowSource` of images among a user's files.
         options: model of its options, with defaults.
-        size: height and width of the pictures of a built-in data set, which are made; None: a user's files.
+        size: height and width of generated images; None for adapters of a user's files.
     """
 
     name: str
     label: str | None
     target: str
-    options: type[Strict]
+    options: type[opt.AdapterOptions]
     size: int | None = None
 
     @property
     def code(self) -> tuple[str, ...]:
-        """What reads the data set, as "module:name": its function and its options."""
+        """The code of the adapter, as "module:name": its function and its options."""
         return (self.target, f"{self.options.__module__}:{self.options.__name__}")
 
     def load(self) -> Callable[..., Any]:
@@ -44,9 +45,9 @@ class Adapter:
         module, _, name = self.target.partition(":")
         return getattr(importlib.import_module(module), name)
 
-    def check_options(self, given: Mapping[str, object]) -> Strict:
-        """The adapter's options from what a user gave; ValueError for an unknown name or a wrong value."""
-        return parse(self.options, given, f"options of adapter {self.name!r}")
+    def check_options(self, values: Mapping[str, object]) -> opt.AdapterOptions:
+        """The adapter's validated options; ValueError for an unknown name or a wrong value."""
+        return parse(self.options, values, f"options of adapter {self.name!r}")
 
 
 _ALL = [

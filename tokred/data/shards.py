@@ -1,4 +1,4 @@
-"""Parquet shards of Hugging Face data sets: which files they are, and what their labels mean."""
+"""Parquet shards of Hugging Face data sets: their files, and the classes of their labels."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from tokred.data.text import shortened
 
 
 def find(root: Path, splits: Sequence[str]) -> list[Path]:
-    """The shards of the first of some splits that there is, in the order of their numbers.
+    """The shards of the first split that exists, in the order of their numbers.
 
     Raises:
-        ValueError: there are none, or not all of them.
+        ValueError: no split exists, or some of its shards are missing.
     """
     files = [Path(path) for path in Walk().files(root, (".parquet",))]
     for split in splits:
         name = re.compile(rf"{re.escape(split)}(-(\d+)-of-(\d+)(-\w+)?)?\.parquet")
-        found = {path: name.fullmatch(path.name) for path in sorted(files)}
-        numbers = {path: match for path, match in found.items() if match}
+        matches = {path: name.fullmatch(path.name) for path in sorted(files)}
+        numbers = {path: match for path, match in matches.items() if match}
         if numbers:
             _check_complete(
                 root,
@@ -39,7 +39,7 @@ def find(root: Path, splits: Sequence[str]) -> list[Path]:
 
 
 def _check_complete(root: Path, split: str, numbers: Sequence[tuple[int, int] | None]) -> None:
-    """Exactly one file without numbers, or every number of one count."""
+    """Raise ValueError unless there is one file without a number, or each of n numbered shards once."""
     total = numbers[0][1] if numbers[0] else 1
     expected = [(number, total) for number in range(total)] if numbers[0] else [None]
     if sorted(numbers, key=str) != sorted(expected, key=str):
@@ -50,7 +50,7 @@ def _check_complete(root: Path, split: str, numbers: Sequence[tuple[int, int] | 
 
 
 def schema(file: Path) -> pa.Schema:
-    """The schema of a Parquet file; ValueError that names the file where it is none."""
+    """The schema of a Parquet file; ValueError with its path if it is not Parquet."""
     try:
         return pq.read_schema(file)
     except (pa.ArrowInvalid, OSError) as error:
@@ -67,18 +67,17 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def classes(files: Sequence[Path], column: str) -> tuple[str, ...]:
-    """Names of the classes, decided from the shards of the training split.
+    """Names of the classes, from the shards of the training split.
 
     They are the names in the shards' metadata, in the order of the first shard, followed by names that only
-    later shards have. Where there are none, they are the sorted values of the label column.
+    later shards have. Without names in the metadata, they are the sorted values of the label column.
 
     Raises:
-        ValueError: some shards have names and others only numbers, a label is missing, or labels are of types
-            that cannot be class names.
+        ValueError: labels are text in some shards and numbers in others, or a label is missing.
     """
     named = [names(file, column) for file in files]
-    if any(found is not None for found in named):
-        return tuple(dict.fromkeys(name for found in named for name in found or ()))
+    if any(of_shard is not None for of_shard in named):
+        return tuple(dict.fromkeys(name for of_shard in named for name in of_shard or ()))
     values: set[Any] = set()
     for file in files:
         stored = pq.read_table(file, columns=[column])[column]
@@ -91,22 +90,23 @@ def classes(files: Sequence[Path], column: str) -> tuple[str, ...]:
     return tuple(map(str, sorted(values)))
 
 
-def meaning(file: Path, column: str, labels: Mapping[str, int], named: bool) -> dict[Any, int | None]:
+def label_indices(file: Path, column: str, labels: Mapping[str, int], named: bool) -> dict[Any, int | None]:
     """The class index of every value that the label column of one shard may have.
 
-    A number counts in the list of names of its own shard, whatever the order in other shards.
+    A number is an index into the list of names of its own shard, which may be in another order than in other
+    shards.
 
     Args:
         labels: class index by name.
         named: whether the names come from metadata.
 
     Returns:
-        None stands for a class that the training split does not have.
+        Class index by value; None for a class that the training split does not have.
 
     Raises:
-        ValueError: a shard with numbers lacks the names that others have, or the column has another type.
+        ValueError: a shard with numbers has no class names while others do, or the column has another type.
     """
-    found, kind = names(file, column), schema(file).field(column).type
+    class_names, kind = names(file, column), schema(file).field(column).type
     inner = kind.value_type if _is_list(kind) else kind
     inner = inner.value_type if pa.types.is_dictionary(inner) else inner
     is_text = pa.types.is_string(inner) or pa.types.is_large_string(inner)
@@ -114,8 +114,8 @@ def meaning(file: Path, column: str, labels: Mapping[str, int], named: bool) -> 
         raise ValueError(
             f"{file}: column {column!r}: expected class numbers or names, or lists of them, found {kind}"
         )
-    if found is not None and not is_text:
-        return {number: labels.get(name) for number, name in enumerate(found)}
+    if class_names is not None and not is_text:
+        return {number: labels.get(name) for number, name in enumerate(class_names)}
     if named and not is_text:
         raise ValueError(
             f"{file}: column {column!r} has numbers and no class names in its metadata, while other shards "
@@ -133,10 +133,11 @@ def _distinct(file: Path, column: str) -> list[object]:
 
 
 def names(file: Path, column: str) -> list[str] | None:
-    """Class names in the metadata of one shard, of a class label or of a list of them; None without any.
+    """Class names in the metadata of one shard, of a class label or of a list of them; None if there are
+    none.
 
     Raises:
-        ValueError: the metadata are not what the library `datasets` writes.
+        ValueError: the metadata do not have the format of the library `datasets`.
     """
     stored = (schema(file).metadata or {}).get(b"huggingface")
     if stored is None:
@@ -145,9 +146,11 @@ def names(file: Path, column: str) -> list[str] | None:
         feature = json.loads(stored)["info"]["features"].get(column)
         while feature is not None and "names" not in feature:
             feature = feature[0] if isinstance(feature, list) else feature.get("feature")
-        found = None if feature is None else feature["names"]
-        if found is None or (isinstance(found, list) and all(isinstance(name, str) for name in found)):
-            return found
+        stored_names = None if feature is None else feature["names"]
+        if stored_names is None or (
+            isinstance(stored_names, list) and all(isinstance(name, str) for name in stored_names)
+        ):
+            return stored_names
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         pass
     raise ValueError(

@@ -1,4 +1,4 @@
-"""The images of one split among a user's files, and what must be true of their numbers."""
+"""The images of one split among a user's files, and checks of their numbers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Source:
-    """Rows that can be passed over several times.
+class RowSource:
+    """Rows that can be iterated several times.
 
     Attributes:
-        read: begins a pass.
-        total: how many images there must be; None: any number.
-        per_class: fewest and most images of every class.
-        listed: whether a pass costs little, since its rows are file names without bytes.
+        read: starts an iteration.
+        total: expected number of images; None accepts any.
+        per_class: smallest and largest accepted number of images of every class.
+        listed: whether an iteration is cheap, since rows are file names without bytes.
     """
 
     read: Callable[[], Iterator[Row]]
@@ -33,29 +33,29 @@ class Source:
         return self.read()
 
 
-class Census:
-    """Counts images and their labels, and compares them with what a source must have."""
+class LabelCounts:
+    """Numbers of images and of their labels, which are compared with the expected ones of a source."""
 
     def __init__(self, info: TableInfo) -> None:
         self._info = info
         self._labels: Counter[int] = Counter()
         self.images = 0
 
-    def counting(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """The rows as they are; ValueError for a label outside the classes."""
+    def counted(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Pass rows through, and count them; ValueError for a label outside the classes."""
         for row in rows:
             row.check_label(self._info)
-            self._labels.update(row.labels(self._info))
+            self._labels.update(row.labels())
             self.images += 1
             yield row
 
-    def learnable(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Rows that are being counted; ValueError at their end where nothing can be learned from them."""
+    def checked_learnable(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Pass counted rows through, and call `check_learnable` after the last."""
         yield from rows
         self.check_learnable()
 
     def check_learnable(self) -> None:
-        """ValueError where no model can learn the classes from the rows that were counted."""
+        """Raise ValueError if no model can learn the classes from the counted rows."""
         where = f"data set {self._info.dataset!r}, split {self._info.split!r}"
         names = self._info.classes
         if len(names) < 2 and self._info.task == "single":
@@ -67,10 +67,10 @@ class Census:
                 + (f" and of {len(absent) - 1} others" if len(absent) > 1 else "")
             )
         if absent:
-            log.warning("%s: no image of class %s: nothing is learned of it", where, ", ".join(absent))
+            log.warning("%s: no image of class %s, which cannot be learned", where, ", ".join(absent))
 
-    def check(self, source: Source) -> None:
-        """ValueError where the rows that were counted are not as many as they must be."""
+    def check(self, source: RowSource) -> None:
+        """Raise ValueError if the number of counted rows, or of a class, is not the expected one."""
         where = f"data set {self._info.dataset!r}, split {self._info.split!r}"
         if source.total not in (None, self.images):
             option = f"num_{self._info.split}"

@@ -1,4 +1,4 @@
-"""Images of any number and size, read and transformed as they are needed."""
+"""Images that are read and transformed on demand, of any number and size."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tokred.data import transforms
-from tokred.data.batch_shard import WHOLE, Share
+from tokred.data.batch_shard import WHOLE_BATCH, BatchShard
 from tokred.data.image_table import ImageTable
 from tokred.settings import Backbone, ImageAccess, Training
 
-#: Position in the table, and seed of the augmentation; None to evaluate.
+#: Index in the table, and seed of the augmentation; None in evaluation.
 Key = tuple[int, int | None]
 
 
 @dataclass(frozen=True)
 class Stream:
-    """A split on disk; has what `tokred.data.in_memory.Images` has, but no pixels.
+    """A split on disk, with the interface `tokred.data.in_memory.Source`.
 
     Attributes:
-        table: where the images are.
-        index: (n,) positions in the table that belong to this split.
-        backbone, access: what the images are made fit for.
-        workers: processes that read.
+        table: the image table.
+        index: (n,) indices in the table of this split's images.
+        backbone, access: settings of the evaluation transform.
+        workers: number of data loader workers.
         labels: (n,) int64, or (n, C) float32 multi-hot.
     """
 
@@ -43,7 +43,7 @@ class Stream:
 
     @classmethod
     def read(cls, path: str, backbone: Backbone, access: ImageAccess, workers: int) -> Stream:
-        """The whole of an image table."""
+        """All images of a table."""
         table = ImageTable(path)
         labels = torch.from_numpy(np.asarray(table.labels))
         labels = labels.float() if table.info.task == "multi" else labels
@@ -73,39 +73,47 @@ class Stream:
         return len(self.index)
 
     def inputs(self, pixels: Tensor, backbone: Backbone) -> Tensor:
-        """What is streamed is normalised already."""
+        """The images themselves, which workers normalize."""
         return pixels
 
     def subset(self, index: Tensor) -> Stream:
         """The images at some positions."""
         return replace(self, index=self.index[index], labels=self.labels[index])
 
-    def batches(self, batch_size: int, share: Share = WHOLE) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images in order, normalised; of several processes each gets every so many-th batch."""
-        batches = list(torch.arange(len(self)).split(batch_size))[share.rank :: share.processes]
-        keys = [[(int(self.index[i]), None) for i in batch] for batch in batches]
-        images = _Pictures(self.table, transforms.evaluation(self.backbone, self.access))
+    def batches(self, batch_size: int, shard: BatchShard = WHOLE_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
+        """All normalized images and labels in order; process r of n gets batches r, r + n, ..."""
+        batches = list(torch.arange(len(self)).split(batch_size))[shard.rank :: shard.world_size]
+        keys: list[list[Key]] = [[(int(self.index[i]), None) for i in batch] for batch in batches]
+        images = _TransformedImages(self.table, transforms.evaluation(self.backbone, self.access))
         for batch, inputs in zip(batches, self._load(images, keys), strict=True):
             yield inputs, self.labels[batch]
 
-    def steps(self, training: Training, share: Share, seed: int) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
-        """One epoch, augmented: for each step this process's micro-batches of normalised images and labels.
+    def steps(
+        self, training: Training, shard: BatchShard, seed: int
+    ) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+        """One augmented epoch: for each step the micro-batches of this process, with labels.
 
-        Everything random follows from the seed and the places in the epoch, so that it does not depend on
-        processes, workers or micro-batches. An incomplete last batch is left out.
+        Random numbers depend on the seed and the position in the epoch only, not on processes, workers or
+        micro-batches. An incomplete last batch is dropped.
 
-        Raises ValueError where the batch is larger than the split, or cannot be parted.
+        Raises ValueError if the batch is larger than the split, or not divisible into shards or
+        micro-batches.
         """
         order, draws = epoch_order(len(self), training, seed)
-        slices = share.slices(training.batch_size)
-        keys = (list(zip(self.index[i].tolist(), d, strict=True)) for i, d in _parts(order, draws, slices))
-        loaded = self._load(_Pictures(self.table, transforms.augmenting(self.backbone, training)), keys)
+        slices = shard.slices(training.batch_size)
+        keys: Iterator[list[Key]] = (
+            list(zip(self.index[images].tolist(), seeds, strict=True))
+            for images, seeds in _micro_batches(order, draws, slices)
+        )
+        loaded = self._load(
+            _TransformedImages(self.table, transforms.augmenting(self.backbone, training)), keys
+        )
         for step in order:
             yield ((inputs, self.labels[step[part]]) for part, inputs in zip(slices, loaded))  # noqa: B905
 
-    def _load(self, images: _Pictures, keys: Iterable[list[Key]]) -> Iterator[Tensor]:
-        # A generator of its own: the loader would draw from the global one otherwise. "fork": what starts
-        # anew would import the workflow's script again.
+    def _load(self, images: _TransformedImages, keys: Iterable[list[Key]]) -> Iterator[Tensor]:
+        # With its own generator, since the loader would draw from the global one. "fork", since a spawned
+        # process would import the workflow's script again.
         return iter(
             DataLoader(
                 images,
@@ -117,16 +125,16 @@ class Stream:
         )
 
 
-def epoch_order(count: int, training: Training, seed: int) -> tuple[NDArray, NDArray]:
-    """(steps, batch_size) images of an epoch, and seeds of their augmentation.
+def epoch_order(count: int, training: Training, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(steps, batch_size) indices of an epoch's images, and seeds of their augmentation.
 
-    With repeated augmentation (Hoffer et al. 2020) an epoch of n images shows n / repeats of them, each
-    `repeats` times in a row, as in DeiT. Within a step all first copies come before all second ones:
-    processes share the copies, and neighbours, which may be mixed, are different images.
+    With repeated augmentation (Hoffer et al. 2020) an epoch of n images has n / repeats of them, each
+    `repeats` times in a row, as in DeiT. Within a step all first copies precede all second ones, so that
+    copies are spread over processes, and neighbors, which may be mixed, are different images.
     """
     size, repeats = training.batch_size, training.repeats
     if size > count:
-        raise ValueError(f"batch_size {size}: there are only {count} images to learn from")
+        raise ValueError(f"batch_size {size}: there are only {count} training images")
     rng = np.random.default_rng(seed)
     images = rng.permutation(count)[: -(-count // repeats)].repeat(repeats)
     draws = rng.integers(2**63, size=count)
@@ -135,30 +143,32 @@ def epoch_order(count: int, training: Training, seed: int) -> tuple[NDArray, NDA
     return images[:whole].reshape(-1, size)[:, apart], draws[:whole].reshape(-1, size)
 
 
-def _parts(order: NDArray, draws: NDArray, slices: list[slice]) -> Iterator[tuple[NDArray, list[int]]]:
-    """Images and seeds of each micro-batch of an epoch."""
+def _micro_batches(
+    order: NDArray[np.int64], draws: NDArray[np.int64], slices: list[slice]
+) -> Iterator[tuple[NDArray[np.int64], list[int]]]:
+    """Indices and seeds of each micro-batch of an epoch."""
     for images, seeds in zip(order, draws, strict=True):
         yield from ((images[part], seeds[part].tolist()) for part in slices)
 
 
-class _Pictures(Dataset):
-    """Transformed pictures by key."""
+class _TransformedImages(Dataset[Tensor]):
+    """Transformed images by key."""
 
     def __init__(self, table: ImageTable, transform: transforms.Transform) -> None:
         self.table, self.transform = table, transform
 
     def __getitem__(self, key: Key) -> Tensor:
         index, seed = key
-        picture = self.table.image(index)
+        image = self.table.image(index)
         if seed is None:
-            return self.transform(picture)
+            return self.transform(image)
         with _seeded(seed):
-            return self.transform(picture)
+            return self.transform(image)
 
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """All generators that transforms draw from, seeded, and afterwards as they were."""
+    """Context that seeds all generators that transforms use, and restores them afterwards."""
     states = random.getstate(), np.random.get_state()  # noqa: NPY002 (timm draws from it)
     with torch.random.fork_rng(devices=[]):
         random.seed(seed)

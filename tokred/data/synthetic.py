@@ -1,18 +1,16 @@
-"""Synthetic pictures: scanned handwritten digits among clutter, over textures and photographs.
+"""Synthetic pictures: scanned handwritten digits among clutter, on textures and photographs.
 
-Everything comes with scikit-learn: its 1,797 scans of digits and its two photographs. Scans and photographs
-are split into train and test before anything else. A digit may stand anywhere and be brighter or darker than
-what is under it; halves of other digits are the clutter, so neither brightness nor ink alone tells what
-counts. The object mask (the ink of the whole digits) comes with every picture.
+Scans and photographs come with scikit-learn (1,797 scans of digits, two photographs), and are split into
+train and test first. A digit can be anywhere, and brighter or darker than its background; halves of other
+digits are clutter, so that neither brightness nor ink alone identifies the whole digits. Every picture has an
+object mask, the ink of its whole digits.
 
-Image number i of a split comes from a random generator of its own, so that it is the same however many images
-are asked for, and a training can go on to fresh images without end.
+Image i of a split has its own random generator, so that it does not depend on the number of images, and
+training can continue with fresh images without end.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -22,23 +20,25 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
+from tokred import fingerprint
+from tokred.data.decoding import encode
 from tokred.data.info import check_split
 
 #: Height and width of every picture.
 SIZE = 30
 CLASSES = tuple("0123456789")
-#: Sides of the squares of whole digits and of those that are cut in half, in pixels; the last is included.
+#: Sides, in pixels, of the squares of whole digits and of those that are cut in half (inclusive ranges).
 DIGIT_SIDES = (15, 20)
-SCENE_DIGIT_SIDES = (12, 16)
+SCENE_DIGIT_SIDES = (13, 17)
 CLUTTER_SIDES = (9, 13)
-#: Halves of digits in a picture; the last is included. Fewer where there is no room.
+#: Halves of digits in a picture (inclusive ranges); fewer if there is no room.
 CLUTTER = (3, 5)
 SCENE_CLUTTER = (1, 3)
-#: Whole digits in a scene; the last is included.
+#: Whole digits in a scene (inclusive range).
 SCENE_DIGITS = (1, 3)
-#: Difference in luminance between a stroke and the mean of what is under it, at least.
+#: Smallest difference in luminance between a stroke and the mean of its background.
 CONTRAST = 70
-#: Mean value of a background: room for strokes of both polarities.
+#: Range of the mean of a background, so that strokes can be brighter or darker.
 _BACKGROUND_MEAN = (90, 165)
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _TEST_SCANS = 1 / 3
@@ -53,8 +53,8 @@ Box = tuple[int, int, int, int]
 class Scans:
     """Digits of one split: (n, 8, 8) ink in [0, 1], and the digit that each shows."""
 
-    ink: NDArray
-    digit: NDArray
+    ink: NDArray[np.float64]
+    digit: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -63,18 +63,18 @@ class Picture:
 
     Attributes:
         pixels: (SIZE, SIZE, 3) uint8.
-        mask: (SIZE, SIZE) uint8 ink of the whole digits, 255 where a digit hides what is under it.
-        digits: the digits that it shows, ascending, each once.
+        mask: (SIZE, SIZE) uint8 ink of the whole digits, 255 where a digit covers its background.
+        digits: distinct digits in the picture, ascending.
     """
 
-    pixels: NDArray
-    mask: NDArray
+    pixels: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
     digits: list[int]
 
 
 @cache
 def scans(split: str) -> Scans:
-    """The scans of a split: a fixed third of every class is for tests."""
+    """The scans of a split; a fixed third of every class is in the test split."""
     check_split(split)
     from sklearn.datasets import load_digits
 
@@ -89,8 +89,8 @@ def scans(split: str) -> Scans:
 
 
 @cache
-def photographs(split: str) -> list[NDArray]:
-    """The right quarter of each photograph is for tests, the rest for training."""
+def photographs(split: str) -> list[NDArray[np.uint8]]:
+    """The photographs of a split: the right quarter of each for tests, the rest for training."""
     check_split(split)
     from sklearn.datasets import load_sample_image
 
@@ -101,8 +101,7 @@ def photographs(split: str) -> list[NDArray]:
 
 def generator(dataset: str, split: str, index: int) -> Generator:
     """The random generator of one image."""
-    digest = hashlib.blake2b(f"{dataset}/{split}/{index}".encode(), digest_size=16).digest()
-    return np.random.default_rng(int.from_bytes(digest))
+    return np.random.default_rng(fingerprint.seed(f"{dataset}/{split}/{index}", size=16))
 
 
 def digit_picture(split: str, index: int) -> Picture:
@@ -122,7 +121,7 @@ def _compose(rng: Generator, split: str, digits: int, sides: tuple[int, int], cl
     canvas = background(rng, split)
     mask = np.zeros((SIZE, SIZE), dtype=np.float32)
     boxes: list[Box] = []
-    drawn: list[tuple[Box, NDArray]] = []
+    drawn: list[tuple[Box, NDArray[np.float32]]] = []
     present: set[int] = set()
     for _ in range(digits):
         scan, side = int(rng.integers(len(source.digit))), _count(rng, sides)
@@ -131,16 +130,16 @@ def _compose(rng: Generator, split: str, digits: int, sides: tuple[int, int], cl
             boxes.append(box)
             drawn.append((box, _enlarged(split, scan, side)))
             present.add(int(source.digit[scan]))
-    # Clutter first: a digit hides what it touches, and never the other way round.
+    # Clutter first, so that it never covers a digit.
     for _ in range(clutter):
         ink = _half(rng, _enlarged(split, int(rng.integers(len(source.digit))), _count(rng, CLUTTER_SIDES)))
         box = place(rng, ink.shape, boxes)
         if box is not None:
             boxes.append(box)
-            stroke(_inside(canvas, box), ink, rng)
+            stroke(_crop(canvas, box), ink, rng)
     for box, ink in drawn:
-        stroke(_inside(canvas, box), ink, rng)
-        np.maximum(_inside(mask, box), ink, out=_inside(mask, box))
+        stroke(_crop(canvas, box), ink, rng)
+        np.maximum(_crop(mask, box), ink, out=_crop(mask, box))
     pixels = canvas.clip(0, 255).round().astype(np.uint8)
     return Picture(pixels, (255 * mask).round().astype(np.uint8), sorted(present))
 
@@ -149,26 +148,27 @@ def _count(rng: Generator, limits: tuple[int, int]) -> int:
     return int(rng.integers(limits[0], limits[1] + 1))
 
 
-def _half(rng: Generator, ink: NDArray) -> NDArray:
+def _half(rng: Generator, ink: NDArray[np.float32]) -> NDArray[np.float32]:
     """The upper, lower, left or right half of a digit, give or take a pixel."""
     cut = len(ink) // 2 + int(rng.integers(0, 2))
     return (ink[:cut], ink[-cut:], ink[:, :cut], ink[:, -cut:])[int(rng.integers(4))]
 
 
-def _inside(array: NDArray, box: Box) -> NDArray:
+def _crop(array: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
+    """A view of a box."""
     row, column, height, width = box
     return array[row : row + height, column : column + width]
 
 
 @cache
-def _enlarged(split: str, scan: int, side: int) -> NDArray:
-    """(side, side) float32 ink of a scan."""
+def _enlarged(split: str, scan: int, side: int) -> NDArray[np.float32]:
+    """(side, side) ink of a scan."""
     image = Image.fromarray(scans(split).ink[scan].astype(np.float32))
     return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC)).clip(0, 1)
 
 
 def place(rng: Generator, shape: tuple[int, ...], taken: Iterable[Box]) -> Box | None:
-    """A random box that shares at most a line of pixels with each taken one; None where none was found."""
+    """A random box that overlaps each taken one by at most one line of pixels; None if none was found."""
     height, width = shape
     others = list(taken)
     for _ in range(_ATTEMPTS):
@@ -188,8 +188,8 @@ def _apart(first: Box, second: Box) -> bool:
     return False
 
 
-def stroke(under: NDArray, ink: NDArray, rng: Generator) -> None:
-    """Draw ink in place, in a random color that is brighter or darker than what is under it by `CONTRAST`."""
+def stroke(under: NDArray[np.float32], ink: NDArray[np.float32], rng: Generator) -> None:
+    """Draw ink in place, in a random color that is brighter or darker than the background by `CONTRAST`."""
     sign = 1 if rng.random() < 0.5 else -1
     ground = float((under @ _LUMA).mean())
     colors = rng.uniform(0, 255, (64, 3)).astype(np.float32)
@@ -198,24 +198,24 @@ def stroke(under: NDArray, ink: NDArray, rng: Generator) -> None:
     under[:] = under * (1 - ink[..., None]) + color * ink[..., None]
 
 
-def background(rng: Generator, split: str) -> NDArray:
-    """(SIZE, SIZE, 3) float32 of medium brightness: half of the time part of a photograph, else a texture."""
+def background(rng: Generator, split: str) -> NDArray[np.float32]:
+    """(SIZE, SIZE, 3) background of medium brightness: a photograph or a texture, with equal probability."""
     picture = _photo(rng, split) if rng.random() < 0.5 else _texture(rng)
     return picture - picture.mean() + np.float32(rng.uniform(*_BACKGROUND_MEAN))
 
 
-def _photo(rng: Generator, split: str) -> NDArray:
-    """A piece of a photograph with half its contrast."""
+def _photo(rng: Generator, split: str) -> NDArray[np.float32]:
+    """A crop of a photograph with half its contrast."""
     photo = photographs(split)[rng.integers(2)]
     height, width, _ = photo.shape
     side = int(rng.integers(48, min(160, width) + 1))
     y, x = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
     piece = Image.fromarray(photo[y : y + side, x : x + side]).resize((SIZE, SIZE), Image.Resampling.BILINEAR)
-    return np.asarray(piece, dtype=np.float32) / 2
+    return np.asarray(piece, dtype=np.float32) / np.float32(2)
 
 
-def _texture(rng: Generator) -> NDArray:
-    """Two similar colors mixed by a gradient, by stripes or by smooth noise."""
+def _texture(rng: Generator) -> NDArray[np.float32]:
+    """Two similar colors, mixed by a gradient, stripes or smooth noise."""
     first, second = rng.uniform(0, 128, (2, 3))
     rows, columns = np.mgrid[:SIZE, :SIZE] / (SIZE - 1)
     angle = rng.uniform(0, 2 * np.pi)
@@ -232,12 +232,10 @@ def _texture(rng: Generator) -> NDArray:
     return (first + (second - first) * 0.5 * mix[..., None]).astype(np.float32)
 
 
-#: The picture of an index in a split, by data set.
+#: For each data set, the function that draws the picture of an index in a split.
 PICTURES: dict[str, Callable[[str, int], Picture]] = {"digits": digit_picture, "scenes": scene_picture}
 
 
-def png(pixels: NDArray) -> bytes:
-    """PNG of (height, width, 3) or (height, width) uint8."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """PNG of (height, width, 3) or (height, width) pixels."""
+    return encode(Image.fromarray(pixels), "PNG")

@@ -1,4 +1,4 @@
-"""Text files and names of a user's data set, and errors that name the file."""
+"""Text files and file names of a user's data set, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def decoded(data: bytes, where: object) -> str:
     """Bytes of a file as UTF-8, without a byte order mark.
 
     Raises:
-        ValueError: they are not UTF-8; the message says where.
+        ValueError: the bytes are not UTF-8; the message has the line.
     """
     try:
         return data.decode("utf-8-sig")
@@ -37,10 +37,10 @@ def read_json(path: Path, keep: Callable[[dict[str, Any]], Any] | None = None) -
     """The value in a JSON file.
 
     Args:
-        keep: what becomes of each object.
+        keep: function that is applied to each object.
 
     Raises:
-        ValueError: not UTF-8, or not JSON.
+        ValueError: the file is not UTF-8, or not JSON.
     """
     text = read_text(path)
     try:
@@ -61,12 +61,12 @@ def entries(
     Raises:
         ValueError: an object lacks a key, or a value has another type.
     """
-    for place, entry in enumerate(stored[key]):
+    for index, entry in enumerate(stored[key]):
         for field, kinds in fields.items():
             value = entry.get(field) if isinstance(entry, dict) else None
             if not isinstance(value, kinds) or isinstance(value, bool):
                 raise ValueError(
-                    f"{path}: {key}[{place}]: expected an object with a {_names(kinds)} {field!r}, "
+                    f"{path}: {key}[{index}]: expected an object with a {_names(kinds)} {field!r}, "
                     f"found {shortened(entry)}"
                 )
     return stored[key]
@@ -84,7 +84,7 @@ def shortened(value: object, length: int = 100) -> str:
 
 
 def is_utf8(name: str) -> bool:
-    """Whether a file's name can be written as UTF-8 (Python stands in for other bytes with surrogates)."""
+    """Whether a file's name can be encoded as UTF-8 (Python represents other bytes by surrogates)."""
     try:
         name.encode()
     except UnicodeEncodeError:

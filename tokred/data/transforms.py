@@ -1,8 +1,8 @@
-"""From a picture of any size to the input of a backbone: augmented to learn from, or plain to evaluate.
+"""Transforms from an image of any size to the input of a backbone, for training and for evaluation.
 
-Bicubic everywhere. The paper gives no evaluation transform; the study of the paper takes the central square
-(256 and 224) for ImageNet and NABirds, and a plain resize for COCO and NUS-WIDE, where objects at the edges
-count (our choice, after DeiT and the asymmetric loss's authors).
+Interpolation is bicubic. The paper does not state its evaluation transform; its study here uses resize and
+center crop (256 and 224) for ImageNet and NABirds, and resize only for COCO and NUS-WIDE, where objects at
+the edges have labels too (our choice, after DeiT and the asymmetric loss's authors).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from timm.data.transforms import RandomResizedCropAndInterpolation
 from torch import Tensor
 from torchvision import transforms
 
-from tokred.data.framing import frame
+from tokred.data.resize import resize_center_crop
 from tokred.settings import Backbone, ImageAccess, Training
 
 Transform = Callable[[Image.Image], Tensor]
@@ -27,16 +27,16 @@ _BICUBIC = transforms.InterpolationMode.BICUBIC
 
 
 def evaluation(backbone: Backbone, access: ImageAccess) -> Transform:
-    """(3, height, width) normalised, from an RGB picture; nothing is random."""
-    framed = partial(frame, size=backbone.image_size, crop_pct=access.crop_pct)
-    return transforms.Compose([framed, *_to_input(backbone)])
+    """The evaluation transform: (3, height, width) normalized, from an RGB image."""
+    crop = partial(resize_center_crop, size=backbone.image_size, crop_pct=access.crop_pct)
+    return transforms.Compose([crop, *_to_input(backbone)])
 
 
 def augmenting(backbone: Backbone, training: Training) -> Transform:
-    """(3, height, width) normalised, from an RGB picture; draws from the global generators.
+    """The training transform: (3, height, width) normalized, from an RGB image; uses the global generators.
 
     Raises:
-        ValueError: timm cannot read `randaugment`.
+        ValueError: `randaugment` is not in timm's format.
     """
     size = backbone.image_size
     steps: list[Callable[..., Any]] = []
@@ -57,10 +57,10 @@ def augmenting(backbone: Backbone, training: Training) -> Transform:
 
 
 class Cutout:
-    """Paint a square of a random colour around a random point (DeVries and Taylor 2017).
+    """Fill a square around a random point with a random color (DeVries and Taylor 2017).
 
     Args:
-        side: of the square, part of the image's; it is cut off at the edges.
+        side: side of the square, as a fraction of the image's. The square is clipped at the edges.
     """
 
     def __init__(self, side: float) -> None:
@@ -71,7 +71,7 @@ class Cutout:
         half = [round(self.side * length) / 2 for length in image.size]
         center = [random.random() * length for length in image.size]
         color = tuple(random.randrange(256) for _ in range(3))
-        # Pillow counts the corner at the lower right as a part of the box.
+        # Pillow's boxes include the lower right corner.
         corners = [round(c - h) for c, h in zip(center, half, strict=True)]
         corners += [round(c + h) - 1 for c, h in zip(center, half, strict=True)]
         ImageDraw.Draw(painted).rectangle(corners, fill=color)
@@ -83,17 +83,17 @@ def _randaugment(text: str, backbone: Backbone) -> Callable[..., Any]:
     hints = {"translate_const": int(backbone.image_size * 0.45), "img_mean": fill}
     hints["interpolation"] = Image.Resampling.BICUBIC
     try:
-        found = rand_augment_transform(text, hints)
+        transform = rand_augment_transform(text, hints)
     except (AssertionError, ValueError, KeyError) as error:
         raise ValueError(f"randaugment {text!r}: timm cannot read it {error}") from error
-    for op in found.ops:
+    for op in transform.ops:
         if op.name.startswith("Posterize"):
             op.level_fn = partial(_one_bit_at_least, op.level_fn)
-    return found
+    return transform
 
 
 def _one_bit_at_least(level_of: Callable[..., Any], *arguments: object) -> tuple[int, ...]:
-    # At the highest magnitude timm asks for no bits at all, which Pillow refuses by now.
+    # At the highest magnitude timm keeps 0 bits, which recent releases of Pillow reject.
     return tuple(max(1, bits) for bits in level_of(*arguments))
 
 

@@ -1,4 +1,4 @@
-"""From rows of a user's files to rows of a table: counted, readable, referred to or packed."""
+"""Verification of a user's images: rows of their files become rows of a table, counted and readable."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from pathlib import Path
 
 from tokred.data.decoding import decode
 from tokred.data.info import Row, TableInfo
-from tokred.data.journal import Ledger
+from tokred.data.journal import VerificationJournal
 from tokred.data.masks import encoded_mask
 from tokred.data.options import FileOptions
-from tokred.data.source import Census, Source
+from tokred.data.source import LabelCounts, RowSource
 from tokred.data.text import is_utf8, printable
 
 log = logging.getLogger(__name__)
-#: Images that are under way at a time, for each thread: a few, since they may be large.
-_AHEAD = 4
+#: Images that are prefetched per thread: a few, since they may be large.
+_PREFETCH = 4
 _SHOWN = 10
 
 
 @dataclass(frozen=True)
-class Looked:
-    """What came of looking at an image.
+class Verification:
+    """The result of verifying an image.
 
     Attributes:
         row: the image's row.
-        stamp: of what was there; None where it cannot be read.
-        error: what is wrong with it; None: nothing.
-        size: (width, height) where it was decoded.
+        stamp: changes if the image does, see `_stamp`; None if it is unreadable.
+        error: why the image is unreadable; None if it is not.
+        size: (width, height) if the image was decoded.
     """
 
     row: Row
@@ -42,59 +42,59 @@ class Looked:
     size: tuple[int, int] | None = None
 
 
-def accepted(
-    source: Source,
+def verified_rows(
+    source: RowSource,
     info: TableInfo,
     options: FileOptions,
     output: Path,
     threads: int,
     size: int | None = None,
 ) -> Iterator[Row]:
-    """The rows that go into the table, in the source's order and in bounded memory.
+    """Rows of the readable images, in the source's order, in bounded memory.
 
-    Images that cannot be read are left out, and listed in `<output>.unreadable.txt`.
+    Unreadable images are left out, and listed in `<output>.unreadable.txt`.
 
     Args:
-        size: height and width that every image must have, as far as images are decoded; None: any.
+        size: height and width that every image must have, checked if images are decoded; None accepts any.
 
     Raises:
-        ValueError: not the images that there must be, an image of another size, more unreadable ones than
-            `max_unreadable`, or a mask that cannot be read or is of another size than its image.
+        ValueError: an unexpected number of images, an image of another size, more than `max_unreadable`
+            unreadable ones, or a mask that is unreadable or of another size than its image.
     """
-    census, unreadable = Census(info), []
+    counts, unreadable = LabelCounts(info), []
     state, listing = output.with_suffix(".state.jsonl"), output.with_suffix(".unreadable.txt")
-    with Ledger(state) as ledger:
-        for looked in _look_at_all(census.counting(source), options, ledger, threads):
-            if size is not None and looked.size not in (None, (size, size)):
-                width, height = looked.size
+    with VerificationJournal(state) as journal:
+        for result in _verify_all(counts.counted(source), options, journal, threads):
+            if size is not None and result.size is not None and result.size != (size, size):
+                width, height = result.size
                 raise ValueError(
-                    f"data set {info.dataset!r}: {looked.row.path} is of {height} x {width} pixels, "
+                    f"data set {info.dataset!r}: {result.row.path} is of {height} x {width} pixels, "
                     f"expected {size} x {size} for `images: {{source: memory}}`; 'stream' resizes images"
                 )
-            if looked.error is None:
-                yield looked.row
+            if result.error is None:
+                yield result.row
                 continue
-            unreadable.append(f"{printable(looked.row.path)}\t{looked.error}")
-            log.warning("unreadable: %s: %s", printable(looked.row.path), looked.error)
+            unreadable.append(f"{printable(result.row.path)}\t{result.error}")
+            log.warning("unreadable: %s: %s", printable(result.row.path), result.error)
             check_unreadable(unreadable, info, options)
-    census.check(source)
+    counts.check(source)
     listing.unlink(missing_ok=True)
     if unreadable:
         listing.write_text("".join(f"{line}\n" for line in unreadable), encoding="utf-8")
 
 
 def name_error(row: Row) -> str | None:
-    """Why a table cannot name an image; None where it can."""
+    """Why a table cannot store the name of an image; None if it can."""
     if is_utf8(row.path) and is_utf8(row.image_id):
         return None
     return "its name is not UTF-8; rename the file"
 
 
 def check_unreadable(unreadable: list[str], info: TableInfo, options: FileOptions) -> None:
-    """ValueError for more unreadable images than there may be.
+    """Raise ValueError for more unreadable images than `max_unreadable`.
 
     Args:
-        unreadable: path and error of each, separated by a tab.
+        unreadable: path and error of each image, separated by a tab.
     """
     if len(unreadable) <= options.max_unreadable:
         return
@@ -105,53 +105,58 @@ def check_unreadable(unreadable: list[str], info: TableInfo, options: FileOption
     )
 
 
-def _look_at_all(rows: Iterable[Row], options: FileOptions, ledger: Ledger, threads: int) -> Iterator[Looked]:
-    """Look at the rows in several threads (Pillow decodes in parallel); results are in the rows' order."""
-    pending: deque[tuple[bool, Future[Looked]]] = deque()
+def _verify_all(
+    rows: Iterable[Row], options: FileOptions, journal: VerificationJournal, threads: int
+) -> Iterator[Verification]:
+    """Verify images in several threads (Pillow decodes in parallel); results are in the order of rows."""
+    pending: deque[tuple[bool, Future[Verification]]] = deque()
 
-    def oldest() -> Looked:
-        recalled, future = pending.popleft()
-        looked = future.result()
-        if not recalled:
-            ledger.note(looked.row.image_id, looked.stamp)
-        return looked
+    def oldest() -> Verification:
+        replayed, future = pending.popleft()
+        result = future.result()
+        if not replayed:
+            journal.append(result.row.image_id, result.stamp)
+        return result
 
     with ThreadPoolExecutor(threads) as pool:
         for row in rows:
-            recalled, stamp = ledger.recall(row.image_id)
-            pending.append((recalled, pool.submit(_look_at, row, options, stamp)))
-            if len(pending) >= _AHEAD * threads:
+            replayed, stamp = journal.replay(row.image_id)
+            pending.append((replayed, pool.submit(_verify, row, options, stamp)))
+            if len(pending) >= _PREFETCH * threads:
                 yield oldest()
         while pending:
             yield oldest()
 
 
-def _look_at(row: Row, options: FileOptions, known: str | None) -> Looked:
-    """Read an image; decode it unless it still has the stamp with which it was decoded before.
+def _verify(row: Row, options: FileOptions, previous: str | None) -> Verification:
+    """Read an image, and decode it unless its stamp is still that of a previous verification.
 
-    An image with a mask is decoded in any case: the two must be of one size.
+    An image with a mask is always decoded, since sizes are compared.
 
     Raises:
-        ValueError: a mask that cannot be read or is of another size than its image.
+        ValueError: a mask that is unreadable or of another size than its image.
     """
     data, wrong_name, size = row.data, name_error(row), None
     if wrong_name is not None:
-        return Looked(replace(row, data=None), None, wrong_name)
+        return Verification(replace(row, data=None), None, wrong_name)
     try:
         stamp = f"{options.verify}:{_stamp(row)}"
         if options.store == "pack" and data is None:
             data = Path(row.path).read_bytes()
-        if (options.verify == "decode" and stamp != known) or row.mask is not None:
+        if (options.verify == "decode" and stamp != previous) or row.mask is not None:
             size = decode(row.path if data is None else data).size
     except (OSError, ValueError) as error:
-        return Looked(replace(row, data=None), None, str(error))
-    mask = None if row.mask is None else encoded_mask(row.mask, row.path, size)
+        return Verification(replace(row, data=None), None, str(error))
+    mask = row.mask
+    if mask is not None:
+        assert size is not None, "images with masks are decoded"
+        mask = encoded_mask(mask, row.path, size)
     path = row.path if data is None else Path(row.path).name
-    return Looked(replace(row, data=data, path=path, mask=mask), stamp, None, size)
+    return Verification(replace(row, data=data, path=path, mask=mask), stamp, None, size)
 
 
 def _stamp(row: Row) -> str:
-    """What changes when the image does. Raises OSError or ValueError where there is none."""
+    """A text that changes if the image does. Raises OSError or ValueError for a missing or empty file."""
     if row.data is not None:
         if not row.data:
             raise ValueError("is empty")

@@ -1,4 +1,4 @@
-"""Writes image tables, streaming and checked."""
+"""Writing of image tables in bounded memory, with checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from tokred.data.info import Row, TableInfo
 from tokred.files import atomic_path
 from tokred.tables import batch_writer, parquet
 
-#: A row group ends after so many rows, or so many bytes of images: it is what is read to get at one image.
+#: Largest number of rows, and of bytes of images, of a row group, which is read as a whole for any of its
+#: images.
 GROUP = 1024
 GROUP_BYTES = 4 * 2**20
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -28,20 +29,20 @@ def write(
     code: Mapping[str, str] = MappingProxyType({}),
     masks: bool = False,
 ) -> None:
-    """Write a table; it appears under its name when everything is there and right.
+    """Write a table atomically.
 
-    Memory is bounded but for the check of ids at the end, which reads them all (some 50 bytes each).
+    Memory is bounded except for the check of ids at the end, which reads all ids (some 50 bytes each).
 
     Args:
-        code: by stage, the fingerprint of the code that makes it, stored with the table.
+        code: fingerprint of the code of each stage of the workflow, stored with the table.
         masks: whether the table has a column of object masks.
 
     Raises:
-        ValueError: a label outside the classes, an id that occurs twice, or no rows at all.
+        ValueError: a label outside the classes, duplicate ids, or no rows.
     """
     with atomic_path(path) as temporary:
         facts = {**asdict(info), "code": dict(code)}
-        with batch_writer.stream_into(temporary, _schema(info, masks), facts, GROUP) as writer:
+        with batch_writer.open_in_place(temporary, _schema(info, masks), facts, GROUP) as writer:
             for group in _groups(rows):
                 for row in group:
                     row.check_label(info)
@@ -84,7 +85,7 @@ def _columns(rows: list[Row], info: TableInfo, masks: bool) -> dict[str, pa.Arra
 
 
 def _label_type(info: TableInfo) -> pa.DataType:
-    # 64 bits: `datasets` takes a column for class labels only where it has exactly their type.
+    # 64 bits: `datasets` accepts a column as class labels only if it has exactly their type.
     return pa.int64() if info.task == "single" else pa.list_(pa.int64())
 
 
@@ -93,7 +94,7 @@ def _schema(info: TableInfo, masks: bool) -> pa.Schema:
     features = {
         "image_id": {"_type": "Value", "dtype": "string"},
         "image": {"_type": "Image"},
-        # "Sequence" is what every version of `datasets` reads; "List" came with its version 4.
+        # "Sequence" is read by every version of `datasets`; "List" is new in version 4.
         "label": label if info.task == "single" else {"_type": "Sequence", "feature": label},
     }
     fields = [("image_id", pa.string()), ("image", _IMAGE), ("label", _label_type(info))]

@@ -19,10 +19,10 @@ from tokred.data.in_memory import Source
 from tokred.evaluation.performance import Measure
 from tokred.evaluation.scores import METRIC, NotFiniteError
 from tokred.methods import registry
-from tokred.models.trace import Trace
+from tokred.models.trace import StageTrace, Trace
 from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.run import RUN_COLUMNS, Run
-from tokred.runtime.device import autocast, enough_memory
+from tokred.runtime.device import autocast, explain_oom
 from tokred.settings import Backbone
 from tokred.tables import batch_writer, parquet, schemas
 from tokred.tables.patterns import numbered_clusters, pattern_schema, survived_stages
@@ -67,10 +67,10 @@ def extract(
     measure, loss = Measure(images.task), 0.0
     with ExitStack() as stack:
         writers = {
-            name: stack.enter_context(batch_writer.stream(getattr(outputs, name), schema, metadata))
+            name: stack.enter_context(batch_writer.open_writer(getattr(outputs, name), schema, metadata))
             for name, schema in _schemas(model, run, images).items()
         }
-        stack.enter_context(enough_memory(run.key, batch_size, "evaluation_batch_size"))
+        stack.enter_context(explain_oom(run.key, batch_size, "evaluation_batch_size"))
         for ids, pixels, labels in _batches(images, batch_size):
             batch, trace = _forward(model, images, pixels, backbone, precision)
             measure.add(batch, labels)
@@ -91,7 +91,7 @@ def _forward(
     model: ReducedVisionTransformer, images: Source, pixels: Tensor, backbone: Backbone, precision: str
 ) -> tuple[Tensor, Trace]:
     """Float32 logits and the trace of a batch, on the CPU."""
-    device = model.cls_token.device
+    device = next(model.parameters()).device
     with autocast(device, precision):
         logits, trace = model.trace(images.inputs(pixels.to(device), backbone))
     return logits.float().cpu(), trace.cpu()
@@ -166,9 +166,15 @@ def _pattern_columns(model: ReducedVisionTransformer, trace: Trace) -> dict[str,
         for index, stage in enumerate(trace.stages, 1):
             columns[f"cluster_{index}"] = _lists(numbered_clusters(stage.assign.numpy()))
     if spec.family is registry.Family.SOFT:
-        margins = [stage.margin.float().mean(dim=1) for stage in trace.stages]
+        margins = [_mean_margin(stage) for stage in trace.stages]
         columns["margin"] = _lists(torch.stack(margins, dim=1).numpy())
     return columns
+
+
+def _mean_margin(stage: StageTrace) -> Tensor:
+    """(B,) mean assignment margin over the tokens of each image."""
+    assert stage.margin is not None, "every soft merging method returns margins"
+    return stage.margin.float().mean(dim=1)
 
 
 def _feature_columns(trace: Trace) -> dict[str, pa.Array]:

@@ -10,14 +10,14 @@ from tokred.data.read import check_classes, read_split
 from tokred.evaluation.extract import Outputs, extract
 from tokred.models.factory import build_model
 from tokred.models.weights import load_weights
-from tokred.runtime.device import keep_freed_memory, resolve
+from tokred.runtime.device import raise_malloc_thresholds, resolve
 from tokred.settings.jobs import ExtractJob, takes
 
 
 @takes(ExtractJob)
 def extract_run(job: ExtractJob) -> None:
     """Pass the test split through a trained model and write its four tables (`tokred.evaluation.extract`)."""
-    keep_freed_memory()
+    raise_malloc_thresholds()
     run, model = job.run, job.model
     split = read_split(job.test_table, model.backbone, job.images, job.hardware.workers, run.source, "test")
     network = build_model(run, model.backbone, model.options, model.locations, split.num_classes)

@@ -48,7 +48,7 @@ class Measure:
 
     def _gathered(self) -> tuple[int, int, list[np.ndarray]]:
         """Hits, number of images, and logits and labels of the kept ones, of all processes."""
-        parts = distributed.gather((self.hits, self.images, self.not_finite, self.kept))
+        parts = distributed.all_gather((self.hits, self.images, self.not_finite, self.kept))
         hits, images = sum(part[0] for part in parts), sum(part[1] for part in parts)
         not_finite = sum(part[2] for part in parts)
         if not_finite:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokred.comparison.runs import RunFile, open_runs
-from tokred.data.framing import Framing, frame
 from tokred.data.image_table import ImageTable
+from tokred.data.resize import Framing, resize_center_crop
 from tokred.explorer import pictures, selection
 from tokred.explorer.page import render
 from tokred.explorer.payload import Content, ShownDataset, ShownRun
@@ -112,7 +112,7 @@ def _shown(table: ImageTable, framing: Framing | None, grid: tuple[int, int], im
     rows = selection.preference_order(table.image_ids, table.labels)[:images]
     images_shown = [table.image(row) for row in rows]
     if framing is not None:
-        images_shown = [frame(image, **framing) for image in images_shown]
+        images_shown = [resize_center_crop(image, **framing) for image in images_shown]
     return ShownDataset(
         name=table.info.dataset,
         task=table.info.task,

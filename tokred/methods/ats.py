@@ -10,36 +10,34 @@ from tokred.methods.tokens import at_least_float32
 
 
 class ATS(Reducer):
-    """Keeps the tokens that K_s evenly spaced points of the score's CDF hit, each once.
+    """Keeps the distinct tokens that inverse transform sampling draws at K_s evenly spaced points of the CDF.
 
-    Images keep different numbers of tokens: they are padded to the largest of the batch, and padding has
-    weight 0 as a key, so that no image's result depends on the others.
+    Images keep different numbers of tokens. They are padded to the largest number in the batch, and padding
+    has key weight 0, so that results of an image do not depend on the others.
     """
 
     site = Site.WITHIN
-    weighs = True
-    pads = True
+    has_key_weights = True
+    pads_slots = True
 
     @torch.no_grad()
     def forward(self, x: Tensor, context: Context) -> Reduction:
         attn = context.attention
         significance = (attn.cls_scores() * at_least_float32(attn.values).norm(dim=3)).sum(dim=1)
         padding = None if context.weight is None else context.weight == 0
-        hit = self._sample(significance, padding)
-        counts = hit.sum(dim=1)
-        # A traced graph serves other batches too, so it has room for the most that any image can keep.
+        sampled = self._sample(significance, padding)
+        counts = sampled.sum(dim=1)
+        # A traced graph is used for other batches too, so its width is the largest number an image can keep.
         width_varies = not (torch.jit.is_tracing() or torch.compiler.is_compiling()) and counts.numel() > 0
         width = int(counts.max()) if width_varies else min(self.stage.budget, x.shape[1])
-        # Kept tokens first, both parts in raster order (a stable sort of "not hit").
-        order = (~hit).to(torch.uint8).argsort(dim=1, stable=True)[:, :width]
+        # Kept tokens first, then the others, both in raster order (a stable sort of "not sampled").
+        order = (~sampled).to(torch.uint8).argsort(dim=1, stable=True)[:, :width]
         valid = torch.arange(width, device=x.device) < counts.unsqueeze(1)
-        nothing_is_padded = width_varies and bool(valid.all())
-        return Reduction(
-            anchor=order.masked_fill(~valid, -1), weight=None if nothing_is_padded else valid.float()
-        )
+        no_padding = width_varies and bool(valid.all())
+        return Reduction(anchor=order.masked_fill(~valid, -1), weight=None if no_padding else valid.float())
 
     def _sample(self, significance: Tensor, padding: Tensor | None) -> Tensor:
-        """(B, N) which tokens the sample points hit."""
+        """(B, N) whether each token is the nearest one to a sample point."""
         if padding is not None:
             significance = significance.masked_fill(padding, 0.0)
         cdf = (significance / (significance.sum(dim=1, keepdim=True) + 1e-6)).cumsum(dim=1)

@@ -1,8 +1,10 @@
-"""The attention of one timm block, with the score rows that reduction methods ask for.
+"""The attention of one timm block, with the rows of the attention matrix that reduction methods ask for.
 
-The output is always computed by the fused kernel; explicit scores are formed for the asked rows only.
+The output is computed by the fused kernel. Scores are computed explicitly only for the rows asked for, and in
+training under a DynamicViT policy, which the fused kernel does not support.
 
-Shapes: B images, H heads, M = prefix + N tokens, R query rows, D width, d width of a head.
+Shape legend: B images, H heads, N spatial tokens, M = prefix + N all tokens (CLS and registers first), R
+query rows that are computed (M, or fewer), D width, d = D / H width of a head.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from tokred.methods.tokens import at_least_float32, gather_tokens
 
 
 def key_bias(weight: Tensor | None, num_prefix: int, dtype: torch.dtype) -> Tensor | None:
-    """(B, 1, 1, M) additive bias log(weight) of (B, N) key weights; prefix tokens weigh 1."""
+    """(B, 1, 1, M) attention bias log(weight) from (B, N) key weights; prefix tokens have weight 1."""
     if weight is None:
         return None
     bias = weight.to(torch.promote_types(dtype, weight.dtype)).log()
@@ -29,8 +31,8 @@ class BlockAttention:
     Args:
         attn: the block's attention layer.
         x: (B, M, D) its input, after the block's norm.
-        bias: (B, 1, 1, M) additive bias of the keys, see `key_bias`, or None.
-        policy: (B, N) differentiable decisions that mask the spatial tokens as keys, or None.
+        bias: (B, 1, 1, M) bias that is added to the attention logits, see `key_bias`, or None.
+        policy: (B, N) DynamicViT's differentiable decisions, which mask spatial tokens as keys, or None.
         num_prefix: number of prefix tokens (CLS, registers).
     """
 
@@ -62,15 +64,15 @@ class BlockAttention:
         """(B, H, N) softmax attention from the CLS query to the spatial tokens."""
         return self._scores(self.q_BHMd[:, :, :1]).softmax(dim=-1)[:, :, 0, self.num_prefix :]
 
-    def received(self) -> Tensor:
-        """(B, N) attention that spatial tokens get from all queries and heads, summed."""
+    def attention_received(self) -> Tensor:
+        """(B, N) attention received: column sums of the attention matrix, over all queries and heads."""
         return self._scores(self.q_BHMd).softmax(dim=-1).sum(dim=(1, 2))[:, self.num_prefix :]
 
     def output(self, rows: Tensor | None = None) -> Tensor:
-        """(B, R, D) output of the layer for the given (B, R) query rows, all rows by default."""
-        attn, q = self.attn, _at(self.q_BHMd, rows)
+        """(B, R, D) output of the layer at (B, R) query rows, all rows by default."""
+        attn, q = self.attn, _select_rows(self.q_BHMd, rows)
         if self.policy is not None:
-            out = self._softly_masked(rows)
+            out = self._softmax_with_policy(self.policy, rows)
         else:
             dropout = attn.attn_drop.p if attn.training else 0.0
             out = F.scaled_dot_product_attention(
@@ -78,48 +80,62 @@ class BlockAttention:
             )
         return project(attn, out, self.x, rows)
 
-    def _softly_masked(self, rows: Tensor | None, eps: float = 1e-6) -> Tensor:
-        """Attention under `policy` (DynamicViT, while training), differentiable in the decisions.
+    def _softmax_with_policy(self, policy: Tensor, rows: Tensor | None, eps: float = 1e-6) -> Tensor:
+        """(B, H, R, d) attention under a policy, as DynamicViT's function of this name, in less memory.
 
-        `(exp(a - max) * m + eps / M) / (sum(exp(a - max) * m) + eps)`, m the decision for the key, and 1 on
-        the diagonal and for prefix tokens. As m is the same for all queries but for the diagonal, masked sums
-        are products with masked values, and each query adds its own key: nothing of (B, H, M, M) is masked. A
-        layer's dropout acts before weights are normalised.
+        Let a_ij be the logit of query i and key j, e_ij = exp(a_ij - max_j a_ij), and m_j the decision to
+        keep token j (1 for prefix tokens). A query always sees its own key, so the mask is
+        G_ij = m_j + (1 - m_j) [i = j], and the attention matrix and its output are
+
+            A_ij = (e_ij G_ij + eps / M) / (sum_k e_ik G_ik + eps)
+            o_i = sum_j A_ij v_j = (sum_j e_ij G_ij v_j + eps / M sum_j v_j) / (sum_j e_ij G_ij + eps)
+
+        Both sums over G split into a product with masked values and one term for the query's own key,
+
+            sum_j e_ij G_ij v_j = sum_j e_ij (m_j v_j) + e_ii (1 - m_i) v_i
+
+        and the same with v = 1, so that no mask of shape (B, H, M, M) is formed. Attention dropout acts on e,
+        before the normalization.
+
+        Args:
+            policy: (B, N) decisions m of the spatial tokens.
+            rows: (B, R) query rows, None for all.
         """
-        alive = F.pad(self.policy, (self.num_prefix, 0), value=1.0)[:, None, :, None]
-        q = _at(self.q_BHMd, rows)
-        scores = self._scores(q)
-        highest = self._highest(scores.detach(), q)
-        exponent = self.attn.attn_drop(scores.sub_(highest).exp_().to(self.v_BHMd.dtype))
-        values = F.pad(self.v_BHMd, (0, 1), value=1.0)  # the last feature becomes the sum of the weights
-        sums = exponent @ (alive * values).to(exponent.dtype)
-        own = (q * self.attn.scale * _at(self.k_BHMd, rows)).sum(dim=-1, keepdim=True)
+        keep_mask = F.pad(policy, (self.num_prefix, 0), value=1.0)[:, None, :, None]
+        q = _select_rows(self.q_BHMd, rows)
+        logits = self._scores(q)
+        row_max = self._row_max(logits.detach(), q)
+        exp_logits = self.attn.attn_drop(logits.sub_(row_max).exp_().to(self.v_BHMd.dtype))
+        values = F.pad(self.v_BHMd, (0, 1), value=1.0)  # a column of ones: its output is the denominator
+        sums = exp_logits @ (keep_mask * values).to(exp_logits.dtype)
+        self_logit = (q * self.attn.scale * _select_rows(self.k_BHMd, rows)).sum(dim=-1, keepdim=True)
         if self.bias is not None:
-            own = own + _at(self.bias.transpose(-2, -1), rows)
-        sums = sums + (own - highest).exp() * (1.0 - _at(alive, rows)) * _at(values, rows)
-        weighted = sums[..., :-1] + eps / values.shape[2] * self.v_BHMd.sum(dim=2, keepdim=True)
-        return (weighted / (sums[..., -1:] + eps)).to(self.v_BHMd.dtype)
+            self_logit = self_logit + _select_rows(self.bias.transpose(-2, -1), rows)
+        self_weight = (self_logit - row_max).exp() * (1.0 - _select_rows(keep_mask, rows))
+        sums = sums + self_weight * _select_rows(values, rows)
+        numerator = sums[..., :-1] + eps / values.shape[2] * self.v_BHMd.sum(dim=2, keepdim=True)
+        return (numerator / (sums[..., -1:] + eps)).to(self.v_BHMd.dtype)
 
-    def _highest(self, scores: Tensor, q: Tensor) -> Tensor:
-        """(B, H, R, 1) largest score of each query, differentiable.
+    def _row_max(self, logits: Tensor, q: Tensor) -> Tensor:
+        """(B, H, R, 1) largest logit of each query, differentiable.
 
-        The score is formed again from its key: the gradient would need a copy of all scores otherwise.
+        It is computed again from its key: the gradient of the maximum would need a copy of all logits.
         """
-        top = scores.max(dim=-1, keepdim=True)
+        top = logits.max(dim=-1, keepdim=True)
         keys = self.k_BHMd.gather(2, top.indices.expand(-1, -1, -1, q.shape[-1]))
-        score = (q * self.attn.scale * keys).sum(dim=-1, keepdim=True)
-        return top.values + (score - score.detach())
+        logit = (q * self.attn.scale * keys).sum(dim=-1, keepdim=True)
+        return top.values + (logit - logit.detach())
 
 
-def _at(x_BHMd: Tensor, rows: Tensor | None) -> Tensor:
-    """(B, H, R, d) of (B, H, M, d) at (B, R) rows; all rows by default."""
+def _select_rows(x_BHMd: Tensor, rows: Tensor | None) -> Tensor:
+    """(B, H, R, d) rows of (B, H, M, d) at (B, R) indices; all rows by default."""
     if rows is None:
         return x_BHMd
     return gather_tokens(x_BHMd.transpose(1, 2), rows).transpose(1, 2)
 
 
 def project(attn: Attention, out_BHRd: Tensor, x: Tensor, rows: Tensor | None = None) -> Tensor:
-    """(B, R, D) heads merged and projected; a layer with a gate looks at its input `x` at the same rows."""
+    """(B, R, D) merged and projected heads; a gate, if any, gets the (B, M, D) input at these rows."""
     out = attn.norm(out_BHRd.transpose(1, 2).flatten(2))
     gate = getattr(attn, "gate", None)  # timm's layer has had a gate since 1.0.26
     if gate is not None:

@@ -1,8 +1,8 @@
-"""What a reduction method is: a `Reducer` a stage, which returns one small record, a `Reduction`.
+"""The interface of reduction methods: one `Reducer` per stage, which returns a `Reduction`.
 
-Shape legend: B images, P spatial tokens of the input grid, N spatial tokens entering a stage, K output
-slots leaving it, D width, H heads, M = prefix + N all tokens (CLS and registers first). Reducers see
-spatial tokens only; CLS is never reduced.
+Shape legend: B images, P spatial tokens of the input grid, N spatial tokens that enter a stage, K output
+slots that leave it, M = prefix + N all tokens (CLS and registers first), R query rows that attention
+computes, H heads, D width, d = D / H width of a head. Reducers get spatial tokens only; CLS is never reduced.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from tokred.validation import Strict
 
 
 class Site(Enum):
-    """Where in its block a stage acts.
+    """Position of a stage in its block.
 
-    BEFORE: before the block. WITHIN: the block's attention chooses tokens, and only their query rows are
-    computed onwards. AFTER: after the attention and its residual, before the MLP.
+    BEFORE: before the block. WITHIN: tokens are chosen by the block's attention scores, and the attention's
+    output is computed for the chosen query rows only. AFTER: after the attention and its residual, before the
+    MLP.
     """
 
     BEFORE = "before"
@@ -32,12 +33,12 @@ class Site(Enum):
 
 @dataclass(frozen=True)
 class Stage:
-    """What a reducer knows when it is built.
+    """Description of a stage, from which its reducer is built.
 
     Attributes:
         index: s, counted from 1.
-        num_stages: stages of the model.
-        budget: K_s, number of tokens to leave.
+        num_stages: number of stages of the model.
+        budget: K_s, number of tokens to keep.
         keep_rate: r.
         grid: (rows, columns) of the input grid.
         embed_dim: width D.
@@ -53,14 +54,14 @@ class Stage:
 
 @dataclass
 class Context:
-    """What a reducer may look at besides the tokens.
+    """Inputs of a reducer besides the tokens.
 
     Attributes:
-        attn: attention of its own block (WITHIN, AFTER) or of the block before (BEFORE, where
-            the method is registered with `needs_attention`), else None.
-        weight: (B, N) weight of each token as a key, None for all ones.
-        policy: (B, N) decisions of an earlier stage while training, None where nothing is masked.
-        trace: whether `assign` and `margin` are wanted.
+        attn: attention of the stage's own block (WITHIN, AFTER) or of the previous block (BEFORE, if the
+            method is registered with `needs_attention`), else None.
+        weight: (B, N) key weight of each token, None for all ones.
+        policy: (B, N) decisions of an earlier stage in training, None if no token is masked.
+        trace: whether `assign` and `margin` will be used.
     """
 
     attn: BlockAttention | None = None
@@ -70,7 +71,7 @@ class Context:
 
     @property
     def attention(self) -> BlockAttention:
-        """`attn`, for methods that cannot do without."""
+        """`attn`; ValueError if the stage has none."""
         if self.attn is None:
             raise ValueError("the stage has no attention to read")
         return self.attn
@@ -81,15 +82,17 @@ class Reduction:
     """The result of one stage.
 
     Attributes:
-        tokens: (B, K, D) reduced tokens; None where the slots are the anchored tokens themselves.
-        anchor: (B, K) index of the stage's input token that slot k stands on, -1 for none (fused token,
-            cluster mean, padding); None for a stage that leaves all tokens in place.
-        assign: (B, N) slot that input token n went into, -1 if dropped; None: the slot that stands on it.
-        weight: (B, K) weight of slot k as a key in later attention: its size (ToMe), 0 for padding.
-            Later blocks add log(weight) to their attention logits. None for all ones.
-        policy: (B, N) straight-through decisions that mask keys softly while training.
+        tokens: (B, K, D) reduced tokens; None if they are the representative tokens themselves, unchanged.
+        anchor: (B, K) representative token of slot k, an index into the stage's input tokens: the kept token
+            or the cluster's center; -1 for none (fused token, cluster mean, padding). None if all tokens stay
+            in place.
+        assign: (B, N) slot that input token n is assigned to, -1 if it was dropped; None if it is the slot
+            that the token represents.
+        weight: (B, K) key weight of slot k: its size (ToMe), 0 for padding. Later blocks add log(weight) to
+            their attention logits. None for all ones.
+        policy: (B, N) straight-through decisions that mask keys in training.
         loss: auxiliary loss, a scalar.
-        margin: (B, N) difference of the two highest assignment weights of a token (soft merging).
+        margin: (B, N) difference of the two largest assignment weights of a token (soft merging).
     """
 
     tokens: Tensor | None = None
@@ -104,21 +107,21 @@ class Reduction:
 class Reducer(nn.Module):
     """One stage of a method. Subclasses set `site` and implement `forward`.
 
-    Options of the method (its model in `tokred.methods.options`) arrive as `self.options`.
-    `tokred.reduce` calls `init_weights` once the stage is built.
+    `self.options` has the method's options (its model in `tokred.methods.options`). `tokred.reduce` calls
+    `init_weights` after the stage is built.
 
     Attributes:
-        site: where in its block the stage acts.
-        parameters_per_slot: whether shapes of its parameters depend on the number of tokens that it leaves,
-            which then cannot change.
-        weighs: whether slots may weigh differently (`Reduction.weight`, `Reduction.policy`).
-        pads: whether it may leave more tokens of one image than of another, so that some slots are padding.
+        site: position of the stage in its block.
+        parameters_per_slot: whether shapes of parameters depend on the token budget, which then cannot
+            change.
+        has_key_weights: whether slots may have different weights (`Reduction.weight`, `Reduction.policy`).
+        pads_slots: whether the number of kept tokens may vary among images, so that some slots are padding.
     """
 
     site: ClassVar[Site] = Site.BEFORE
     parameters_per_slot: ClassVar[bool] = False
-    weighs: ClassVar[bool] = False
-    pads: ClassVar[bool] = False
+    has_key_weights: ClassVar[bool] = False
+    pads_slots: ClassVar[bool] = False
 
     def __init__(self, stage: Stage, options: Strict) -> None:
         super().__init__()
@@ -126,19 +129,19 @@ class Reducer(nn.Module):
         self.options = options
 
     @property
-    def weighs_now(self) -> bool:
-        """Whether slots may weigh differently in the mode that it is in, training or evaluation."""
-        return self.weighs
+    def has_key_weights_now(self) -> bool:
+        """Whether slots may have different weights in the current mode, training or evaluation."""
+        return self.has_key_weights
 
     def set_stage(self, stage: Stage) -> None:
-        """Act on another grid, or leave another number of tokens, from now on."""
+        """Change the grid or the token budget."""
         self.stage = stage
 
     @torch.no_grad()
     def init_weights(self) -> None:
-        """Give all linear layers the ViT's initial values: truncated normal, std 0.02, and bias 0.
+        """Initialize all linear layers as the ViT's: truncated normal weights with std 0.02, and zero biases.
 
-        A method whose layers start otherwise overrides this.
+        Methods with another initialization override this.
         """
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -151,18 +154,18 @@ class Reducer(nn.Module):
         raise NotImplementedError
 
 
-def no_anchor(x: Tensor, num_slots: int) -> Tensor:
-    """(B, K) anchors of slots that stand on no token."""
+def no_representative(x: Tensor, num_slots: int) -> Tensor:
+    """(B, K) `anchor` of slots without representative tokens, all -1."""
     return torch.full((x.shape[0], num_slots), -1, dtype=torch.long, device=x.device)
 
 
 def rank_descending(scores: Tensor) -> Tensor:
-    """(B, N) token indices by falling score; equal scores by rising index, so that results repeat."""
+    """(B, N) token indices by descending score; ties by ascending index, for reproducibility."""
     return torch.sort(scores, dim=1, descending=True, stable=True).indices
 
 
 def hard_assignment(weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Slot of largest weight, (B, N), and the margin to the second largest, from (B, N, K) weights."""
+    """(B, N) slot of largest weight, and (B, N) margin to the second largest, from (B, N, K) weights."""
     top = weights.topk(min(2, weights.shape[2]), dim=2)
     runner_up = top.values[..., 1] if weights.shape[2] > 1 else torch.zeros_like(top.values[..., 0])
     return top.indices[..., 0], top.values[..., 0] - runner_up

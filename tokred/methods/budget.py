@@ -16,7 +16,7 @@ def token_budget(num_tokens: int, keep_rate: float | str, stage: int) -> int:
         stage: s, counted from 1.
 
     Raises:
-        ValueError: nothing would be left.
+        ValueError: the budget would be 0.
 
     >>> [token_budget(196, 0.7, s) for s in (1, 2, 3)]
     [137, 96, 67]

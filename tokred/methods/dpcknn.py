@@ -13,9 +13,9 @@ from tokred.validation import Strict
 
 
 class DPCKNN(Reducer):
-    """Clusters around K_s density peaks; a cluster's token is a learned weighted mean of its members.
+    """Clusters around K_s density peaks; a slot is the mean of its cluster's tokens with learned weights.
 
-    Equal densities are told apart by token index, so that extraction repeats.
+    Ties of densities are broken by token index, for reproducibility.
     """
 
     options: DPCKNNOptions
@@ -28,20 +28,20 @@ class DPCKNN(Reducer):
         centers, assign = self._cluster(x)
         slots = assign.unsqueeze(-1)
         score = at_least_float32(self.score(x))
-        # exp(score) / (sum of the cluster's + 1e-6), above and below less the cluster's highest score, which
-        # exp cannot hold where it is large.
-        highest = score.new_zeros(x.shape[0], centers.shape[1], 1).scatter_reduce(
+        # exp(score) / (sum over the cluster of exp(score) + 1e-6). Numerator and denominator are divided by
+        # exp(largest score of the cluster), since exp(score) could overflow.
+        cluster_max = score.new_zeros(x.shape[0], centers.shape[1], 1).scatter_reduce(
             1, slots, score.detach(), "amax"
         )
-        weight = (score - highest.gather(1, slots)).exp()
-        total = sum_by_slot(weight, assign, centers.shape[1]) + 1e-6 * (-highest).exp()
-        share = weight / total.gather(1, slots)
-        tokens = sum_by_slot((x * share).to(x.dtype), assign, centers.shape[1])
+        weight = (score - cluster_max.gather(1, slots)).exp()
+        total = sum_by_slot(weight, assign, centers.shape[1]) + 1e-6 * (-cluster_max).exp()
+        normalized = weight / total.gather(1, slots)
+        tokens = sum_by_slot((x * normalized).to(x.dtype), assign, centers.shape[1])
         return Reduction(tokens=tokens, anchor=centers, assign=assign)
 
     @torch.no_grad()
     def _cluster(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Centers (B, K) by falling score, and the slot of every token (B, N)."""
+        """(B, K) cluster centers by descending score, and the (B, N) slot of every token."""
         distance = pairwise_distance(x) / x.shape[2] ** 0.5
         neighbors = min(self.options.neighbors, x.shape[1])
         nearest = distance.topk(neighbors, dim=2, largest=False).values

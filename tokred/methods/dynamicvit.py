@@ -1,4 +1,4 @@
-"""DynamicViT: a small network predicts which tokens to keep (Rao et al. 2021; paper section 3.1.2)."""
+"""DynamicViT: a small network predicts the tokens to keep (Rao et al. 2021; paper section 3.1.2)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tokred.validation import Strict
 
 
 class DynamicViT(Reducer):
-    """Keeps the K_s tokens with the largest keep score; while training it masks keys instead.
+    """Keeps the K_s tokens with the largest keep score; in training it masks keys instead.
 
     Training draws a straight-through Gumbel-softmax decision for each token (times the decision of the
-    stage before), which masks the token as a key in all later blocks, and adds the loss
+    previous stage), which masks the token as a key in all later blocks, and adds the loss
     `ratio_weight * mean over stages of (mean decision - r**s)**2`.
     """
 
     options: DynamicViTOptions
 
-    weighs = True
+    has_key_weights = True
 
     def __init__(self, stage: Stage, options: Strict) -> None:
         super().__init__(stage, options)
@@ -38,15 +38,15 @@ class DynamicViT(Reducer):
         )
 
     @property
-    def weighs_now(self) -> bool:
-        """While training, dropped tokens stay and count nothing."""
+    def has_key_weights_now(self) -> bool:
+        """In training, dropped tokens stay, with weight 0."""
         return self.training
 
     def _log_probability(self, x: Tensor, policy: Tensor | None) -> Tensor:
         """(B, N, 2) log probabilities of keep and drop."""
         local, shared = self.local(x).chunk(2, dim=-1)
-        alive = torch.ones_like(x[..., :1]) if policy is None else policy.unsqueeze(-1)
-        mean = (shared * alive).sum(dim=1, keepdim=True) / (alive.sum(dim=1, keepdim=True) + 1e-6)
+        keep_mask = torch.ones_like(x[..., :1]) if policy is None else policy.unsqueeze(-1)
+        mean = (shared * keep_mask).sum(dim=1, keepdim=True) / (keep_mask.sum(dim=1, keepdim=True) + 1e-6)
         return self.head(torch.cat([local, mean.expand_as(local).to(local.dtype)], dim=-1))
 
     def forward(self, x: Tensor, context: Context) -> Reduction:

@@ -1,4 +1,4 @@
-"""EViT: Top-K, and one token that fuses what was pruned (Liang et al. 2022; paper section 3.1.2)."""
+"""EViT: Top-K, and one token that fuses the pruned ones (Liang et al. 2022; paper section 3.1.2)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tokred.methods.tokens import gather_tokens
 class EViT(Reducer):
     """Keeps the K_s tokens with the highest CLS attention and appends a fused token.
 
-    The fused token is the sum over the pruned tokens of (score x token); the fused token of an earlier
-    stage is an ordinary candidate at the next. Where nothing is pruned, nothing is appended.
+    The fused token is the sum over the pruned tokens of (score x token). At the next stage it is treated like
+    any other token. If no token is pruned, none is appended.
     """
 
     site = Site.AFTER
@@ -23,7 +23,7 @@ class EViT(Reducer):
         kept = scores.detach().topk(min(self.stage.budget, x.shape[1]), dim=1).indices
         if kept.shape[1] == x.shape[1]:
             return Reduction(anchor=kept)
-        # What was pruned is everything less what was kept: no need to gather the pruned tokens.
+        # A masked sum over all tokens: the pruned ones need not be gathered.
         mask = torch.ones_like(scores).scatter(1, kept, 0.0)
         fused = ((scores * mask).to(x.dtype).unsqueeze(1)) @ x
         tokens = torch.cat([gather_tokens(x, kept), fused], dim=1)

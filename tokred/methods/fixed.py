@@ -1,8 +1,8 @@
 """l1, l2, linf: keep the tokens nearest to the image center (paper section 3.1.1).
 
-At stage s all tokens with distance <= t_s stay, t_s being the distance, among those that occur, whose count
-of tokens is closest to K_s; on a tie the smaller. Distances are exact: coordinates are doubled to integers
-and the l2 norm is compared squared, so that equal distances count as equal.
+Stage s keeps all tokens within distance t_s, where t_s is the distance that occurs on the grid for which the
+number of kept tokens is closest to K_s (the smaller one on a tie). Distances are exact: coordinates are
+doubled to integers, and the l2 norm is compared squared.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class FixedPattern(Reducer):
 
     @staticmethod
     def distance(rows: Tensor, columns: Tensor) -> Tensor:
-        """Integer that grows with the norm of the doubled offsets from the center."""
+        """Integers that increase with the norm of the doubled offsets from the center."""
         raise NotImplementedError
 
     kept: Tensor
@@ -34,7 +34,7 @@ class FixedPattern(Reducer):
         self.kept = self._kept(stage).to(self.kept.device)
 
     def _kept(self, stage: Stage) -> Tensor:
-        """Indices of the kept tokens among those that the stage before left, in raster order."""
+        """Indices of the kept tokens among those that the previous stage kept, in raster order."""
         height, width = stage.grid
         rows = (2 * torch.arange(height) - (height - 1)).abs()
         columns = (2 * torch.arange(width) - (width - 1)).abs()
@@ -50,13 +50,13 @@ class FixedPattern(Reducer):
 
 
 def _within(distance: Tensor, budget: int) -> Tensor:
-    """(P,) tokens inside the radius whose count is closest to the budget."""
+    """(P,) mask of the tokens within the radius for which their number is closest to the budget."""
     radii, counts = distance.unique(sorted=True, return_counts=True)
     return distance <= radii[(counts.cumsum(0) - budget).abs().argmin()]
 
 
 class L1(FixedPattern):
-    """Diamonds."""
+    """Keeps a diamond."""
 
     @staticmethod
     def distance(rows: Tensor, columns: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class L1(FixedPattern):
 
 
 class L2(FixedPattern):
-    """Discs."""
+    """Keeps a disc."""
 
     @staticmethod
     def distance(rows: Tensor, columns: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ class L2(FixedPattern):
 
 
 class Linf(FixedPattern):
-    """Squares."""
+    """Keeps a square."""
 
     @staticmethod
     def distance(rows: Tensor, columns: Tensor) -> Tensor:

@@ -12,18 +12,19 @@ from tokred.methods.tokens import gather_tokens
 
 
 class KMedoids(Reducer):
-    """Keeps K_s medoids; the output tokens are the medoids' own features, in slot order.
+    """Keeps K_s medoids, unchanged.
 
-    Weight of a token: attention received from all queries and heads in the block before. The first medoids
-    are the K_s tokens of largest weight; then `iterations` times: assign to the nearest medoid, replace each
-    medoid by the member of lowest cost (`update`, see `KMedoidsOptions`). Then assign once more.
+    The weight of a token is the attention that it receives from all queries and heads in the previous block.
+    Initial medoids are the K_s tokens of largest weight. Each of `iterations` assigns tokens to the nearest
+    medoid, and replaces each medoid by the member of lowest cost (`update`, see `KMedoidsOptions`). A last
+    assignment gives the clusters.
     """
 
     options: KMedoidsOptions
 
     @torch.no_grad()
     def forward(self, x: Tensor, context: Context) -> Reduction:
-        weight = context.attention.received()
+        weight = context.attention.attention_received()
         distance = pairwise_distance(x)
         medoids = rank_descending(weight)[:, : self.stage.budget]
         total = weight * distance.sum(dim=2)
@@ -35,7 +36,7 @@ class KMedoids(Reducer):
 
 
 def _nearest(distance: Tensor, medoids: Tensor) -> Tensor:
-    """(B, N) slot of the nearest medoid, the lowest on a tie."""
+    """(B, N) slot of the nearest medoid, the lowest index on a tie."""
     return gather_tokens(distance, medoids).argmin(dim=1)
 
 
@@ -46,7 +47,7 @@ def _cost_within(distance: Tensor, assign: Tensor) -> Tensor:
 
 
 def _cheapest_members(assign: Tensor, cost: Tensor, medoids: Tensor) -> Tensor:
-    """(B, K) member of lowest cost of each cluster, the first on a tie; an empty one keeps its medoid."""
+    """(B, K) member of lowest cost of each cluster, the first on a tie; empty clusters keep their medoids."""
     slots = torch.arange(medoids.shape[1], device=assign.device)
     member = assign.unsqueeze(1) == slots[None, :, None]
     best = cost.unsqueeze(1).masked_fill(~member, torch.inf).min(dim=2)

@@ -1,6 +1,6 @@
-"""Options of the methods that have some, with their defaults.
+"""Options of the methods, with their defaults.
 
-They stand apart from the methods' code because configurations are checked where torch must not be imported.
+They are separate from the methods' code, since configurations are checked without importing torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PatchMerger: learned queries gather tokens (Renggli et al. 2022; paper section 3.1.5)."""
+"""PatchMerger: learned queries attend to tokens (Renggli et al. 2022; paper section 3.1.5)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tokred.validation import Strict
 
 
 class PatchMerger(Reducer):
-    """`softmax over tokens of queries @ LayerNorm(x)^T`, unscaled; sums of the normalised tokens."""
+    """Slots are sums of normalized tokens, weighted by the softmax over tokens of `norm(x) @ queries^T`."""
 
     parameters_per_slot = True
 

@@ -1,7 +1,7 @@
-"""The registry of methods: what the rest of tokred knows about each of them, and all of it.
+"""The registry of methods: all that the rest of tokred knows about each of them.
 
-A method is one file (a `Reducer` subclass) and one line here. Nothing in this module imports torch, so
-that the DAG, the metrics and the figures can use labels, colours and capabilities at no cost.
+A method is one file (a `Reducer` subclass) and one line here. This module does not import torch, so that the
+workflow, metrics and figures can use labels, colors and capabilities at no cost.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ class Family(StrEnum):
 
 @dataclass(frozen=True)
 class Method:
-    """What is known of a method without loading its code.
+    """Facts about a method that are known without importing its code.
 
     Attributes:
         name: key in configurations, paths and tables.
-        label: how figures and tables call it (matplotlib mathtext allowed).
+        label: name in figures and tables (matplotlib mathtext allowed).
         family: its paradigm.
-        color, marker: how figures draw it.
+        color, marker: style in figures.
         target: "module:class" of the `Reducer`; empty for the unreduced model.
-        kept: its slots stand on input tokens (kept tokens or cluster centers).
-        clusters: its slots gather several input tokens.
-        dynamic: the number of kept tokens varies from image to image.
-        needs_attention: it reads the attention of the block before its own.
-        min_keep_rate: smallest keep rate that it can do, as exact decimal text.
+        kept: whether slots have representative input tokens (kept tokens or cluster centers).
+        clusters: whether slots merge several input tokens.
+        dynamic: whether the number of kept tokens varies from image to image.
+        needs_attention: whether a stage uses the attention of the previous block.
+        min_keep_rate: smallest supported keep rate, as exact decimal text.
         options: model of its options, with defaults.
     """
 
@@ -63,13 +63,13 @@ class Method:
 
     @property
     def code(self) -> tuple[str, ...]:
-        """What runs for the method, as "module:name": its `Reducer` and its options."""
+        """The code of the method, as "module:name": its `Reducer` and its options."""
         options = f"{self.options.__module__}:{self.options.__name__}"
         return (self.target, options) if self.target else (options,)
 
     @property
     def plain_label(self) -> str:
-        """The label where mathematics cannot be shown."""
+        """The label for output without mathematical typesetting."""
         return self.name if "$" in self.label else self.label
 
     def load(self) -> type:
@@ -77,16 +77,16 @@ class Method:
         module, _, name = self.target.partition(":")
         return getattr(importlib.import_module(module), name)
 
-    def check_options(self, given: Mapping[str, object]) -> Strict:
-        """The method's options from what a user gave; ValueError for an unknown name or a wrong value."""
-        return parse(self.options, given, f"options of method {self.name!r}")
+    def check_options(self, values: Mapping[str, object]) -> Strict:
+        """The method's validated options; ValueError for an unknown name or a wrong value."""
+        return parse(self.options, values, f"options of method {self.name!r}")
 
     def can_keep(self, keep_rate: float | str) -> bool:
-        """Whether the method can do a keep rate."""
+        """Whether the method supports a keep rate."""
         return Fraction(str(keep_rate)) >= Fraction(self.min_keep_rate)
 
     def check_rate(self, keep_rate: float | str) -> None:
-        """Raises ValueError for a keep rate that the method cannot do."""
+        """Raise ValueError for a keep rate that the method does not support."""
         if not self.can_keep(keep_rate):
             raise ValueError(
                 f"method {self.name!r} cannot keep less than {self.min_keep_rate} of the tokens, "
@@ -94,7 +94,7 @@ class Method:
             )
 
     def check_locations(self, locations: Sequence[int], depth: int) -> None:
-        """Raises ValueError for stages that do not fit into `depth` blocks."""
+        """Raise ValueError for stages that do not fit into `depth` blocks."""
         first = 1 if self.needs_attention else 0
         if not locations or list(locations) != sorted(set(locations)):
             raise ValueError(f"locations {list(locations)}: expected rising, different block numbers")
@@ -194,8 +194,8 @@ def list_methods(
     Args:
         pattern: shell-style, as for timm's `list_models`.
         family: paradigm, such as "soft merging"; see `Family`.
-        kept: whether slots stand on input tokens (kept tokens or cluster centers).
-        clusters: whether slots gather several input tokens.
+        kept: whether slots have representative input tokens (kept tokens or cluster centers).
+        clusters: whether slots merge several input tokens.
 
     Raises:
         ValueError: an unknown family.

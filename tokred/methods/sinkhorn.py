@@ -16,7 +16,7 @@ from tokred.validation import Strict
 
 
 class Sinkhorn(Reducer):
-    """Assignment by Sinkhorn-Knopp on cosine similarities; sums of the L2-normalised tokens."""
+    """Slots are sums of the L2-normalized tokens, with weights from Sinkhorn-Knopp on cosine similarities."""
 
     options: SinkhornOptions
 
@@ -34,9 +34,9 @@ class Sinkhorn(Reducer):
     def _unit_queries(self) -> Tensor:
         """(K, D) queries of unit length.
 
-        While training they are projected in place, outside the gradient: that of the unit queries is the
-        parameter's. The graph holds the unit queries and not the parameter, so that a later pass may project
-        it again before this one's backward.
+        In training the parameter is projected onto the unit sphere in place, outside the graph; it gets the
+        gradient of the unit queries. The graph holds these and not the parameter, so that a later forward
+        pass may project the parameter again before the backward pass of this one.
         """
         unit = F.normalize(self.queries.detach(), dim=1)
         if not self.training:
@@ -50,8 +50,8 @@ class Sinkhorn(Reducer):
 def transport(scores: Tensor, iterations: int, eps: float) -> Tensor:
     """(B, N, K) transport plan times (N + K), from (B, N, K) scores.
 
-    Log-domain Sinkhorn with both marginals constant 1 / (N + K); the last step normalises tokens, so each
-    token's weights sum to 1.
+    Log-domain Sinkhorn with both marginals constant, 1 / (N + K). The last step normalizes over queries, so
+    that each token's weights sum to 1.
     """
     scores = at_least_float32(scores) / eps
     marginal = -math.log(scores.shape[1] + scores.shape[2])

@@ -12,7 +12,7 @@ from tokred.validation import Strict
 
 
 class SiT(Reducer):
-    """Slot k is the sum of the tokens, weighted by `softmax over tokens of scale * MLP(x)[:, k]`."""
+    """Slot k is the sum of the tokens, weighted by the softmax over tokens of `scale * MLP(x)[:, k]`."""
 
     parameters_per_slot = True
 

@@ -1,4 +1,4 @@
-"""Batched operations on tokens."""
+"""Batched gather and sums of tokens."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from torch import Tensor
 def gather_tokens(x: Tensor, index: Tensor) -> Tensor:
     """(B, K, ...) tokens of (B, N, ...) at (B, K) indices.
 
-    Raises IndexError for an index that no token has (on a GPU, its driver's assertion).
+    Raises IndexError for an out-of-range index (on CUDA a device-side assertion).
     """
-    # Tokens are copied whole; `gather` would look up an index for every number.
+    # Indexing copies whole tokens; `torch.gather` would need an index for every value.
     return x[torch.arange(x.shape[0], device=x.device).unsqueeze(1), index]
 
 
 def sum_by_slot(x: Tensor, assign: Tensor, num_slots: int) -> Tensor:
-    """(B, K, ...) sums of (B, N, ...) values over the tokens of each slot; (B, N) slot of each token."""
+    """(B, K, ...) sums of (B, N, ...) values over the tokens of each slot; `assign` is (B, N)."""
     index = assign.reshape(*assign.shape, *[1] * (x.ndim - 2)).expand_as(x)
     return x.new_zeros(x.shape[0], num_slots, *x.shape[2:]).scatter_add(1, index, x)
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """The same numbers in single precision, or in double precision where they have it."""
+    """The tensor in single precision, or unchanged if its precision is higher."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

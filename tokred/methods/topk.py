@@ -1,4 +1,4 @@
-"""Top-K: keep the tokens that CLS attends to most (paper section 3.1.2)."""
+"""Top-K: keep the tokens with the highest CLS attention (paper section 3.1.2)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tokred.methods.base import Context, Reducer, Reduction, Site
 class TopK(Reducer):
     """Keeps the K_s tokens with the highest attention from CLS, averaged over heads.
 
-    The scores are known before the attention's output is, so only the kept rows are ever computed.
+    Scores are computed before the attention's output, so that only the kept rows of the output are computed.
     """
 
     site = Site.WITHIN

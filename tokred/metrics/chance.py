@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tokred.metrics.chunks import chunks
 
-if TYPE_CHECKING:  # comparisons of patterns need no pandas
+if TYPE_CHECKING:  # comparisons of patterns do not need pandas
     import pandas as pd
 
 #: Constants of SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators").
@@ -37,8 +37,8 @@ def chance_adjusted(value: pd.Series, chance: pd.Series) -> pd.Series:
     return (value - chance) / room
 
 
-def image_seeds(seed: int, image_ids: Iterable[str]) -> NDArray:
-    """(n,) uint64 seeds, one for each image: an image has the same seed in whatever order images come.
+def image_seeds(seed: int, image_ids: Iterable[str]) -> NDArray[Any]:
+    """(n,) uint64 seeds, one for each image: an image keeps its seed when the order of images changes.
 
     Args:
         seed: below 2^64.
@@ -48,14 +48,14 @@ def image_seeds(seed: int, image_ids: Iterable[str]) -> NDArray:
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 
-def permute_tokens(labelings: Sequence[NDArray], seeds: NDArray) -> list[NDArray]:
-    """Labels with the tokens of each image permuted at random; all labelings of an image in the same way.
+def permute_tokens(labelings: Sequence[NDArray[Any]], seeds: NDArray[Any]) -> list[NDArray[Any]]:
+    """Labels with the tokens of each image permuted at random, in the same way in all labelings.
 
-    The permutations depend on the seeds alone: not on the machine, on NumPy's version, or on other images.
+    The permutations depend only on the seeds: not on the machine, NumPy's version, or other images.
 
     Args:
         labelings: (n, P) labels each, such as the clusters of every stage.
-        seeds: (n,) uint64, what `image_seeds` returns.
+        seeds: (n,) uint64, as returned by `image_seeds`.
 
     >>> labels = np.array([[0, 1, 2, 3, 4, 5]])
     >>> permute_tokens([labels, 10 * labels], np.array([7], dtype=np.uint64))
@@ -64,13 +64,13 @@ def permute_tokens(labelings: Sequence[NDArray], seeds: NDArray) -> list[NDArray
     permuted = [np.empty_like(labels) for labels in labelings]
     for part in chunks(len(seeds)):
         order = np.argsort(_random(seeds[part], labelings[0].shape[1]), axis=1)
-        for found, labels in zip(permuted, labelings, strict=True):
-            found[part] = np.take_along_axis(labels[part], order, axis=1)
+        for target, labels in zip(permuted, labelings, strict=True):
+            target[part] = np.take_along_axis(labels[part], order, axis=1)
     return permuted
 
 
-def _random(seeds: NDArray, count: int) -> NDArray:
-    """(n, count) pseudorandom uint64 numbers: the streams of SplitMix64 from each seed."""
+def _random(seeds: NDArray[Any], count: int) -> NDArray[Any]:
+    """(n, count) pseudorandom uint64 numbers: the sequence of SplitMix64 from each seed."""
     state = seeds[:, None] + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_STEP)
     for shift, factor in _MIX:
         state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)

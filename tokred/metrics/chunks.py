@@ -1,15 +1,15 @@
-"""Images in chunks, so that what is computed of them stays in the processor's cache."""
+"""Images in chunks, so that intermediate results stay in the processor's cache."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-#: Images of a chunk: for 196 tokens, the metrics take about as long with 128 to 1024.
+#: Images per chunk: for 196 tokens, the metrics are about as fast with 128 to 1024.
 CHUNK = 128
 
 
 def chunks(count: int) -> Iterator[slice]:
-    """Slices that together take `count` images.
+    """Slices that together cover `count` images.
 
     >>> list(chunks(200))
     [slice(0, 128, None), slice(128, 200, None)]

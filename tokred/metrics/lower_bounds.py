@@ -1,4 +1,4 @@
-"""What IoA and IoU are at least, whatever is kept (paper appendix F, Algorithms 1 and 2).
+"""Lower bounds of IoA and IoU, whichever tokens are kept (paper appendix F, Algorithms 1 and 2).
 
 Two sets of sizes a and b out of P tokens share at least a + b - P. The bounds hold for methods that keep
 exactly their budget: ATS may keep less and fall below.

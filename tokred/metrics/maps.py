@@ -1,6 +1,6 @@
 """Metrics of depth maps, each token's depth averaged over a data set (paper section 5.3 and appendix H).
 
-All have one signature, although only the Earth Mover's Distance looks at the grid.
+All have the same signature, although only the Earth Mover's Distance uses the grid.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import sys
 from functools import cache
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,23 +18,23 @@ from scipy.special import rel_entr
 
 from tokred.statistics import correlation
 
-#: What tells POT to leave torch alone when it is imported.
+#: Environment variable that keeps POT from importing torch.
 _NO_TORCH = "POT_BACKEND_DISABLE_PYTORCH"
 
 Grid = tuple[int, int]
 
 
-def pearson(map_a: NDArray, map_b: NDArray, grid: Grid | None = None) -> float:
+def pearson(map_a: NDArray[Any], map_b: NDArray[Any], grid: Grid | None = None) -> float:
     """Pearson's correlation of two (P,) maps; NaN where one is constant, has a NaN, or is empty."""
     return correlation.pearson(map_a, map_b)
 
 
-def spearman(map_a: NDArray, map_b: NDArray, grid: Grid | None = None) -> float:
+def spearman(map_a: NDArray[Any], map_b: NDArray[Any], grid: Grid | None = None) -> float:
     """Spearman's rank correlation of two (P,) maps; NaN where one is constant, has a NaN, or is empty."""
     return correlation.spearman(map_a, map_b)
 
 
-def jensen_shannon(map_a: NDArray, map_b: NDArray, grid: Grid | None = None) -> float:
+def jensen_shannon(map_a: NDArray[Any], map_b: NDArray[Any], grid: Grid | None = None) -> float:
     """Divergence to base 2 of two (P,) maps normalized to sum 1, in [0, 1]; empty bins are fine.
 
     Raises ValueError for maps that cannot be normalized.
@@ -41,14 +42,14 @@ def jensen_shannon(map_a: NDArray, map_b: NDArray, grid: Grid | None = None) -> 
     >>> jensen_shannon(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
     1.0
     """
-    # scipy.spatial.distance.jensenshannon is the root of this, and NaN where rounding leaves less than 0.
+    # scipy.spatial.distance.jensenshannon is the square root, and NaN where rounding makes this negative.
     a, b = _distribution(map_a), _distribution(map_b)
     middle = (a + b) / 2
     divergence = (rel_entr(a, middle).sum() + rel_entr(b, middle).sum()) / (2 * np.log(2))
     return float(np.clip(divergence, 0.0, 1.0))
 
 
-def histogram_similarity(map_a: NDArray, map_b: NDArray, grid: Grid | None = None) -> float:
+def histogram_similarity(map_a: NDArray[Any], map_b: NDArray[Any], grid: Grid | None = None) -> float:
     """Sum of the element-wise minimum of two (P,) maps, each min-max normalized and then to sum 1.
 
     A constant map counts as uniform.
@@ -59,13 +60,15 @@ def histogram_similarity(map_a: NDArray, map_b: NDArray, grid: Grid | None = Non
     return float(np.minimum(_histogram(map_a), _histogram(map_b)).sum())
 
 
-def earth_movers_distance(map_a: NDArray, map_b: NDArray, grid: Grid) -> float:
+def earth_movers_distance(map_a: NDArray[Any], map_b: NDArray[Any], grid: Grid) -> float:
     """Least cost of turning one map into the other, exactly; both are normalized to sum 1.
 
-    What a token has in both maps stays where it is, which is best where the ground distance is a metric: only
-    what one map has too much of moves to where the other has, a quarter of the flows or fewer.
+    The mass that both maps have at a token stays there, which is optimal if the ground distance is a metric.
+    Only the surplus of one map is transported to where the other has a surplus, which leaves a quarter of the
+    possible flows or fewer.
 
-    The only metric of maps that knows where tokens lie. Unit: distance between neighboring tokens.
+    This is the only metric of maps that depends on the positions of tokens. Unit: distance between
+    neighboring tokens.
 
     Raises ValueError for maps that do not fit the grid, or that cannot be normalized.
 
@@ -88,13 +91,13 @@ def earth_movers_distance(map_a: NDArray, map_b: NDArray, grid: Grid) -> float:
 
 
 @cache
-def ground_distance(grid: Grid) -> NDArray:
+def ground_distance(grid: Grid) -> NDArray[Any]:
     """(P, P) Euclidean distances between the tokens of a grid, in tokens."""
     rows, columns = (axis.ravel() for axis in np.mgrid[: grid[0], : grid[1]])
     return np.hypot(rows[:, None] - rows, columns[:, None] - columns)
 
 
-def _distribution(depth_map: NDArray) -> NDArray:
+def _distribution(depth_map: NDArray[Any]) -> NDArray[Any]:
     """(P,) map normalized to sum 1.
 
     Raises ValueError for a negative or not finite value, or a map that is zero everywhere.
@@ -107,8 +110,8 @@ def _distribution(depth_map: NDArray) -> NDArray:
     return np.asarray(depth_map, dtype=np.float64) / depth_map.sum()
 
 
-def _histogram(depth_map: NDArray) -> NDArray:
-    """(P,) map with its least value as 0, normalized to sum 1; uniform if all values are equal."""
+def _histogram(depth_map: NDArray[Any]) -> NDArray[Any]:
+    """(P,) map shifted to minimum 0 and normalized to sum 1; uniform if all values are equal."""
     spread = np.ptp(depth_map)
     if spread == 0:
         return np.full(len(depth_map), 1 / len(depth_map))
@@ -118,15 +121,15 @@ def _histogram(depth_map: NDArray) -> NDArray:
 
 @cache
 def _pot() -> ModuleType:
-    """POT, which is slow to import, without its torch backend, unless torch is there already."""
-    # POT imports every array library that it finds; maps are numpy arrays, and torch takes seconds.
-    given = os.environ.get(_NO_TORCH)
+    """POT, imported on demand, and without its torch backend unless torch is already imported."""
+    # POT imports every array library that is installed; maps are NumPy arrays, and torch takes seconds.
+    before = os.environ.get(_NO_TORCH)
     if "torch" not in sys.modules:
         os.environ[_NO_TORCH] = "1"
     try:
         return importlib.import_module("ot")
     finally:
-        if given is None:
+        if before is None:
             os.environ.pop(_NO_TORCH, None)
         else:
-            os.environ[_NO_TORCH] = given
+            os.environ[_NO_TORCH] = before

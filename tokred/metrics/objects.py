@@ -1,17 +1,19 @@
-"""Metrics of patterns with respect to object masks: does a method keep what an image is about?
+"""Metrics of patterns with respect to object masks: does a method keep the object of an image?
 
-Both metrics are means over the tokens that show the object, so that they do not depend on how much ground
-there is. Of a pruning method it counts which of them are kept. A merging method drops none, and what counts
-is whether they are mixed with the ground.
+Both metrics are means over the tokens that show the object, so that they do not depend on the size of the
+background. For a pruning method the question is which of these tokens are kept. A merging method drops none;
+for it the question is whether they are mixed with the background.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-def object_recall(kept: NDArray, objects: NDArray) -> NDArray:
+def object_recall(kept: NDArray[Any], objects: NDArray[Any]) -> NDArray[Any]:
     """Share of an object's tokens that are kept: |M n O| / |O|.
 
     Args:
@@ -31,7 +33,7 @@ def object_recall(kept: NDArray, objects: NDArray) -> NDArray:
     return (kept & objects).sum(axis=1) / objects.sum(axis=1)
 
 
-def expected_recall(kept: NDArray, objects: NDArray) -> NDArray:
+def expected_recall(kept: NDArray[Any], objects: NDArray[Any]) -> NDArray[Any]:
     """Recall expected of a random pattern with as many kept tokens: |M| / P.
 
     Args and errors as of `object_recall`.
@@ -43,11 +45,12 @@ def expected_recall(kept: NDArray, objects: NDArray) -> NDArray:
     return kept.sum(axis=1) / kept.shape[1]
 
 
-def object_purity(clusters: NDArray, objects: NDArray) -> NDArray:
+def object_purity(clusters: NDArray[Any], objects: NDArray[Any]) -> NDArray[Any]:
     """Share of the object in an object token's cluster, mean over the object's tokens.
 
     With m_c tokens in cluster c, o_c of which show the object, this is sum_c o_c (o_c / m_c) / |O|: 1 where
-    no cluster mixes object and ground, |O| / P where all tokens are one cluster. A dropped token counts as 0.
+    no cluster mixes object and background, |O| / P where all tokens are one cluster. A dropped token counts
+    as 0.
 
     Args:
         clusters: (n, P) number of each token's cluster, from 0; -1 for a dropped token.
@@ -66,11 +69,11 @@ def object_purity(clusters: NDArray, objects: NDArray) -> NDArray:
     return (shown**2 / np.maximum(sizes, 1)).sum(axis=1) / objects.sum(axis=1)
 
 
-def expected_purity(clusters: NDArray, objects: NDArray) -> NDArray:
-    """Purity expected with the tokens of each image permuted at random.
+def expected_purity(clusters: NDArray[Any], objects: NDArray[Any]) -> NDArray[Any]:
+    """Purity expected after a random permutation of the tokens of each image.
 
-    A random token of the object is alone in its cluster or shares it with tokens that show the object with
-    probability (|O| - 1) / (P - 1); with C clusters of T tokens in all the mean is
+    Each other token in the cluster of an object's token shows the object with probability
+    (|O| - 1) / (P - 1). With C clusters of T tokens in total, the mean is
     (C + (T - C) (|O| - 1) / (P - 1)) / P.
 
     Args and errors as of `object_purity`.
@@ -80,24 +83,24 @@ def expected_purity(clusters: NDArray, objects: NDArray) -> NDArray:
     """
     sizes, _ = _counts(clusters, objects)
     tokens, count = clusters.shape[1], (sizes > 0).sum(axis=1)
-    others = (objects.sum(axis=1) - 1) / max(tokens - 1, 1)
-    return (count + (sizes.sum(axis=1) - count) * others) / tokens
+    chance = (objects.sum(axis=1) - 1) / max(tokens - 1, 1)
+    return (count + (sizes.sum(axis=1) - count) * chance) / tokens
 
 
-def _counts(clusters: NDArray, objects: NDArray) -> tuple[NDArray, NDArray]:
+def _counts(clusters: NDArray[Any], objects: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """(n, C) number of tokens in each cluster, and of those that show the object."""
     _check(clusters, objects)
     images = len(clusters)
     width = int(clusters.max(initial=-1)) + 2  # the first is for dropped tokens
-    places = (np.arange(images)[:, None] * width + clusters + 1).ravel()
+    keys = (np.arange(images)[:, None] * width + clusters + 1).ravel()
     sizes, shown = (
-        np.bincount(places, weights, images * width).reshape(images, width)[:, 1:]
+        np.bincount(keys, weights, images * width).reshape(images, width)[:, 1:]
         for weights in (None, objects.ravel())
     )
     return sizes, shown
 
 
-def _check(pattern: NDArray, objects: NDArray) -> None:
+def _check(pattern: NDArray[Any], objects: NDArray[Any]) -> None:
     if pattern.shape != objects.shape:
         raise ValueError(
             f"patterns of shape {pattern.shape} and objects of {objects.shape}: expected the same"

@@ -1,14 +1,15 @@
-"""The registry of metrics: what they take, what range they have, what a larger value means.
+"""The registry of metrics: their arguments, their ranges, and the meaning of a larger value.
 
-The metrics of a kind stand in one module, which has its name, and share one signature:
+The metrics of a kind are in one module, which has its name, and share one signature:
 
-- "sets": `(kept_a, kept_b)`, (n, P) booleans or `tokred.metrics.sets.PackedSets` -> (n,) float64, a value an
-  image;
+- "sets": `(kept_a, kept_b)`, (n, P) booleans or `tokred.metrics.sets.PackedSets` -> (n,) float64, one value
+  per image;
 - "objects": `(pattern, objects)`, (n, P) kept tokens (booleans) or clusters, and (n, P) booleans, tokens that
-  show the object -> (n,) float64, a value an image;
-- "clusterings": `(found)`, the `tokred.metrics.clusterings.Entropies` of two clusterings -> (n,) float64;
+  show the object -> (n,) float64, one value per image;
+- "clusterings": `(entropies)`, the `tokred.metrics.clusterings.Entropies` of two clusterings -> (n,) float64;
 - "maps": `(map_a, map_b, grid)`, (P,) floats and (rows, columns) -> float;
-- "features": `(moments)`, the `tokred.metrics.moments.Moments` of two models -> `(value, dropped)`.
+- "features": `(covariances)`, the `tokred.metrics.covariance.Covariances` of two models -> `(value,
+  dropped)`.
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What is known of a metric.
+    """The properties of a metric.
 
     Attributes:
         name: key in tables.
-        label: what axes call it.
+        label: name on axes.
         kind: "sets", "objects", "clusterings", "maps" or "features".
-        symmetric: whether its arguments may be exchanged.
+        symmetric: whether exchanging its arguments leaves the value as it is.
         low, high: its range, None where it is unbounded.
         larger_is_similar: whether it is a similarity rather than a distance.
         target: "module:function" below `tokred.metrics`.
@@ -47,15 +49,15 @@ class Metric:
 
     @property
     def code(self) -> tuple[str, ...]:
-        """What computes the metric, as "module:name": all that its fields name."""
+        """The functions that compute the metric and its expected value, as "module:name"."""
         named = [value for value in vars(self).values() if isinstance(value, str) and ":" in value]
         return tuple(f"tokred.metrics.{target}" for target in named)
 
-    def load(self) -> Callable:
+    def load(self) -> Callable[..., Any]:
         """The metric's function."""
         return _load(self.target)
 
-    def load_expected(self) -> Callable:
+    def load_expected(self) -> Callable[..., Any]:
         """The function of its expected value for unrelated patterns.
 
         Raises ValueError for a metric that has none.
@@ -65,7 +67,7 @@ class Metric:
         return _load(self.expected)
 
 
-def _load(target: str) -> Callable:
+def _load(target: str) -> Callable[..., Any]:
     module, _, name = target.partition(":")
     return getattr(importlib.import_module(f"tokred.metrics.{module}"), name)
 

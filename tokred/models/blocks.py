@@ -1,13 +1,14 @@
 """timm's blocks, as modules inside which a reduction stage may act.
 
-They are called like timm's and compute what timm's compute, so that forward hooks on a block, its attention
-and every other part see their inputs and outputs. A stage comes in as an `Inside` record.
+Their signatures and results are timm's, so that forward hooks on a block, its attention and every other part
+see inputs and outputs as usual. A stage is passed in as an `Inside` record.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypedDict
 
 from timm.layers import Attention
 from timm.models.vision_transformer import Block
@@ -19,14 +20,14 @@ from tokred.methods.tokens import gather_tokens
 
 @dataclass
 class Inside:
-    """What happens inside a block besides timm's own code, in one forward pass.
+    """The work of a reduction stage inside a block, in one forward pass.
 
     Attributes:
         num_prefix: number of prefix tokens (CLS, registers).
         policy: (B, N) differentiable decisions that mask keys, or None.
         choose_rows: called with the block's (B, M, D) input and its attention, before the attention's output
-            is computed; returns the (B, R) tokens that go on, None for all.
-        before_mlp: called with the tokens after the attention and its residual; returns those that go on.
+            is computed; returns the (B, R) indices of the tokens to keep, None for all.
+        before_mlp: called with the tokens after the attention and its residual; returns the reduced tokens.
         x: the block's input.
         rows: what `choose_rows` returned.
     """
@@ -40,7 +41,7 @@ class Inside:
 
 
 class ReducedAttention(Attention):
-    """timm's attention layer, which may compute some query rows only and show its scores to a stage."""
+    """timm's attention layer, which can compute some query rows only, and gives a stage its scores."""
 
     def forward(
         self,
@@ -52,15 +53,16 @@ class ReducedAttention(Attention):
     ) -> Tensor:
         """(B, M, D) output of (B, M, D) tokens; (B, R, D) where `inside` chooses rows."""
         if inside is None:
-            return super().forward(x, **masks(attn_mask, is_causal))
+            return super().forward(x, **mask_arguments(attn_mask, is_causal))
         attention = BlockAttention(self, x, attn_mask, inside.policy, inside.num_prefix)
         if inside.choose_rows is not None:
+            assert inside.x is not None, "set by the block"
             inside.rows = inside.choose_rows(inside.x, attention)
         return attention.output(inside.rows)
 
 
 class ReducedBlock(Block):
-    """timm's block; the tokens that leave it are those that the stage inside it leaves."""
+    """timm's block, in which a stage can reduce the tokens."""
 
     def forward(
         self,
@@ -72,7 +74,7 @@ class ReducedBlock(Block):
     ) -> Tensor:
         """(B, M', D) tokens of (B, M, D) tokens; M' = M where no stage acts."""
         if inside is None:
-            return super().forward(x, **masks(attn_mask, is_causal))
+            return super().forward(x, **mask_arguments(attn_mask, is_causal))
         inside.x = x
         attended = self.drop_path1(self.ls1(self.attn(self.norm1(x), attn_mask=attn_mask, inside=inside)))
         x = attended + (x if inside.rows is None else gather_tokens(x, inside.rows))
@@ -82,26 +84,35 @@ class ReducedBlock(Block):
 
 
 class BlockSequence(nn.Sequential):
-    """timm's `blocks`, one after another, each run by a function of the model's forward pass."""
+    """timm's `blocks`, each of which is run by a function of the model's forward pass."""
 
     def forward(self, x: Tensor, run: Callable[[int, nn.Module, Tensor], Tensor] | None = None) -> Tensor:
         """Tokens after the last block. Without `run` the blocks are timm's, and no stage acts."""
-        if run is None:
-            return super().forward(x)
         for index, block in enumerate(self):
-            x = run(index, block, x)
+            x = block(x) if run is None else run(index, block, x)
         return x
 
 
 def have_hooks(*modules: nn.Module) -> bool:
-    """Whether somebody listens to one of these modules."""
+    """Whether hooks are registered on any of these modules."""
     return any(
         m._forward_hooks or m._forward_pre_hooks or m._backward_hooks or m._backward_pre_hooks
         for m in modules
     )
 
 
-def masks(attn_mask: Tensor | None, is_causal: bool) -> dict[str, object]:
-    """Keywords for timm, whose older releases do not know all of them."""
-    given = {} if attn_mask is None else {"attn_mask": attn_mask}
-    return given | {"is_causal": True} if is_causal else given
+class MaskArguments(TypedDict, total=False):
+    """Arguments of timm's forward methods that mask attention."""
+
+    attn_mask: Tensor
+    is_causal: bool
+
+
+def mask_arguments(attn_mask: Tensor | None, is_causal: bool) -> MaskArguments:
+    """The arguments that differ from their defaults: older releases of timm do not have all of them."""
+    arguments: MaskArguments = {}
+    if attn_mask is not None:
+        arguments["attn_mask"] = attn_mask
+    if is_causal:
+        arguments["is_causal"] = True
+    return arguments

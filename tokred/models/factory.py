@@ -18,7 +18,7 @@ def build_vit(backbone: Backbone, num_classes: int, drop_path: float = 0.0) -> V
     """The timm model that a configuration describes, with random weights.
 
     Raises:
-        ValueError: timm has no such model, or it is not what the configuration says it is.
+        ValueError: timm cannot create the model with these settings, or it is not a Vision Transformer.
     """
     try:
         vit = timm.create_model(
@@ -33,6 +33,11 @@ def build_vit(backbone: Backbone, num_classes: int, drop_path: float = 0.0) -> V
         )
     except (RuntimeError, TypeError) as error:
         raise ValueError(f"timm cannot make backbone {backbone.model!r}: {error}") from error
+    if not isinstance(vit, VisionTransformer):
+        raise ValueError(
+            f"backbone {backbone.model!r}: expected a timm.models.vision_transformer.VisionTransformer, "
+            f"got {type(vit).__name__}"
+        )
     return vit
 
 
@@ -44,22 +49,23 @@ def build_model(
     num_classes: int,
     drop_path: float = 0.0,
 ) -> ReducedVisionTransformer:
-    """The reduced model of a run, its random parameters drawn from the run's seed."""
+    """The reduced model of a run, with random parameters drawn from the run's seed."""
     torch.manual_seed(run.seed_for("init"))
     vit = build_vit(backbone, num_classes, drop_path)
     return reduce(vit, run.method, run.keep_rate, locations, **options)
 
 
 def reset_classifier(model: VisionTransformer, run: Run, values: str = "linear") -> None:
-    """Initial values of a classifier that is trained for other classes than the pretrained weights know.
+    """Initialize a classifier for other classes than the pretrained weights have.
 
-    timm gives a ViT's classifier others: a truncated normal, or zeros (`weight_init: jax`).
+    timm initializes a ViT's classifier otherwise: by a truncated normal, or zeros (`weight_init: jax`).
 
     Args:
-        values: "linear": those of PyTorch's `nn.Linear`, as in the published code, drawn from the run's seed;
-            "zeros".
+        values: "linear" for the initialization of PyTorch's `nn.Linear`, as in the published code, drawn from
+            the run's seed; or "zeros".
     """
     torch.manual_seed(run.seed_for("classifier"))
+    assert isinstance(model.head, torch.nn.Linear), "build_vit was called with a number of classes"
     model.head.reset_parameters()
     if values == "zeros":
         torch.nn.init.zeros_(model.head.weight)

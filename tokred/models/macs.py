@@ -1,18 +1,19 @@
 """Multiply-accumulates (MACs) of a Vision Transformer's forward pass, from numbers of tokens alone.
 
-Matrix products are counted: patch embedding, linear layers, attention scores, their products with values,
-and the classifier. Biases, norms, activations, and what a reduction method computes itself are not. All
-blocks are alike. This module does not import torch, so that the process that plans a study can use it.
+Counted are matrix products: patch embedding, linear layers, attention scores, their products with values,
+and the classifier; not biases, norms, activations, nor the reduction method itself. All blocks are assumed to
+be alike. This module does not import torch, so that the process that plans a study can use it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from timm.models.vision_transformer import VisionTransformer
+    from timm.models.vision_transformer import Block, VisionTransformer
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Shape:
     Attributes:
         num_tokens: P, spatial tokens of the input grid.
         num_prefix: prefix tokens (CLS, registers).
-        patch_dim: values of a patch (colors, height, width).
+        patch_dim: number of values of a patch (colors x height x width).
         embed_dim: width of a token.
         mlp_dim: width of the hidden layer of a block's MLP.
         depth: number of blocks.
@@ -40,18 +41,19 @@ class Shape:
     @classmethod
     def of(cls, vit: VisionTransformer) -> Shape:
         """The sizes of a timm model, which may be on the meta device."""
+        block = cast("Block", vit.blocks[0])
         return cls(
             num_tokens=vit.patch_embed.num_patches,
             num_prefix=vit.num_prefix_tokens,
             patch_dim=vit.patch_embed.proj.weight[0].numel(),
             embed_dim=vit.embed_dim,
-            mlp_dim=vit.blocks[0].mlp.fc1.out_features,
+            mlp_dim=cast("nn.Linear", block.mlp.fc1).out_features,
             depth=len(vit.blocks),
             num_classes=vit.num_classes,
         )
 
     def unreduced(self) -> list[BlockTokens]:
-        """The tokens of every block where nothing is reduced."""
+        """Numbers of tokens of every block of the unreduced model."""
         return [BlockTokens.all(self.num_prefix + self.num_tokens)] * self.depth
 
 
@@ -60,7 +62,7 @@ class BlockTokens:
     """Numbers of tokens at the parts of a block, prefix tokens included.
 
     Attributes:
-        keys: tokens that enter the block; queries, keys and values are computed of all of them.
+        keys: tokens that enter the block; queries, keys and values are computed for all of them.
         queries: tokens whose attention output is computed.
         mlp: tokens that pass through the MLP.
     """
@@ -71,7 +73,7 @@ class BlockTokens:
 
     @classmethod
     def all(cls, tokens: int) -> BlockTokens:
-        """A block that all of its tokens pass through."""
+        """A block in which no token is dropped."""
         return cls(tokens, tokens, tokens)
 
 
@@ -102,7 +104,7 @@ def forward_macs(shape: Shape, blocks: Iterable[BlockTokens]) -> Macs:
 
     Args:
         shape: the network.
-        blocks: the tokens of every block, in order.
+        blocks: numbers of tokens of every block, in order.
 
     >>> deit_small = Shape(196, 1, 3 * 16 * 16, 384, 4 * 384, 12, 1000)
     >>> forward_macs(deit_small, deit_small.unreduced()).total

@@ -8,22 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 from timm.layers import Attention
-from timm.models.vision_transformer import VisionTransformer
+from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from tokred.methods.tokens import at_least_float32
 
 
 @dataclass
 class Observation:
-    """What one block saw in the last forward pass.
+    """Input and attention of one block in the last forward pass.
 
     Attributes:
-        tokens: (B, N, D) spatial tokens that the block was given.
-        cls_attention: (B, N) softmax attention from the CLS token to the spatial tokens, mean over heads. The
-            attention of the CLS token to itself is what is missing to 1.
+        tokens: (B, N, D) spatial tokens at the block's input.
+        cls_attention: (B, N) softmax attention from the CLS token to the spatial tokens, mean over heads. A
+            row sums to less than 1, since the CLS token attends to prefix tokens as well.
         keys: (B, H, N, d) keys of the spatial tokens.
     """
 
@@ -34,9 +36,10 @@ class Observation:
 
 @contextmanager
 def observed(vit: VisionTransformer, blocks: Iterable[int]) -> Iterator[dict[int, Observation]]:
-    """Context in which each forward pass leaves the observations of some blocks, by number, in a dictionary.
+    """Context in which each forward pass writes observations of some blocks into a dictionary, by block
+    number.
 
-    They are differentiable, so that a loss can be computed of them.
+    Observations are differentiable, so that a loss can be computed from them.
     """
     seen: dict[int, Observation] = {}
     handles = [handle for index in blocks for handle in _watch(vit, index, seen)]
@@ -47,22 +50,23 @@ def observed(vit: VisionTransformer, blocks: Iterable[int]) -> Iterator[dict[int
             handle.remove()
 
 
-def _watch(vit: VisionTransformer, index: int, seen: dict[int, Observation]) -> list:
-    block, prefix = vit.blocks[index], vit.num_prefix_tokens
+def _watch(vit: VisionTransformer, index: int, seen: dict[int, Observation]) -> list[RemovableHandle]:
+    block, prefix = cast("Block", vit.blocks[index]), vit.num_prefix_tokens
+    attn = cast("Attention", block.attn)
     inputs: list[Tensor] = []
 
-    def remember_input(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+    def record_input(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
         inputs[:] = [arguments[0]]
 
     def observe(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-        queries, keys = _queries_and_keys(block.attn, output)
-        scores = (queries[:, :, :1] * block.attn.scale) @ keys.transpose(-2, -1)
+        queries, keys = _queries_and_keys(attn, output)
+        scores = (queries[:, :, :1] * attn.scale) @ keys.transpose(-2, -1)
         attention = at_least_float32(scores).softmax(dim=-1)[:, :, 0, prefix:].mean(dim=1)
         seen[index] = Observation(inputs.pop()[:, prefix:], attention, keys[:, :, prefix:])
 
     return [
-        block.register_forward_pre_hook(remember_input),
-        block.attn.qkv.register_forward_hook(observe),
+        block.register_forward_pre_hook(record_input),
+        attn.qkv.register_forward_hook(observe),
     ]
 
 

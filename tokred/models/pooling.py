@@ -1,7 +1,7 @@
-"""timm's pooling over tokens that weigh differently: merged tokens their size, padding nothing.
+"""timm's pooling for tokens of different weights: merged tokens have their size, padding has 0.
 
-`VisionTransformer.forward_head` gets nothing but a tensor, so the weights of a reduced model's tokens travel
-from `forward_features` to it as an attribute of that tensor.
+`VisionTransformer.forward_head` gets a tensor only, so `forward_features` attaches the weights of a reduced
+model's tokens to its result as an attribute.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ _ATTRIBUTE = "token_weight"
 
 
 def attach_weight(features: Tensor, weight: Tensor | None) -> Tensor:
-    """The same tensor, which from now on knows the (B, N) weights of its spatial tokens (None: all ones)."""
+    """Attach (B, N) weights of the spatial tokens (None: all ones) to a tensor, and return it."""
     setattr(features, _ATTRIBUTE, weight)
     return features
 
 
 def attached_weight(features: Tensor) -> Tensor | None:
-    """What `attach_weight` attached.
+    """The weights that `attach_weight` attached.
 
-    Raises ValueError for a tensor that has lost it: one made from such features by another operation.
+    Raises ValueError for a tensor that has lost them: the result of another operation on such features.
     """
     if not hasattr(features, _ATTRIBUTE):
         raise ValueError(
-            "the tokens of this model weigh differently in global pooling, and these features do not say how "
-            "much: expected the very tensor that forward_features returned; or call the model itself"
+            "the tokens of this model have different weights in global pooling, and none are attached to "
+            "these features: expected the very tensor that forward_features returned"
         )
     return getattr(features, _ATTRIBUTE)
 
 
-def refuse_pool(global_pool: str, attn_pool: nn.Module | None, method: str, pads: bool) -> None:
-    """Raises ValueError for a pooling that cannot weigh the tokens of a method whose tokens differ.
+def check_weighted_pool(global_pool: str, attn_pool: nn.Module | None, method: str, pads_slots: bool) -> None:
+    """Raise ValueError for a pooling that does not support tokens of different weights.
 
     Args:
-        pads: whether some images may keep fewer tokens than others.
+        pads_slots: whether some images may keep fewer tokens than others.
     """
-    possible = ["token", "avg"] if pads else ["token", *_POOLS]
+    possible = ["token", "avg"] if pads_slots else ["token", *_POOLS]
     if global_pool and global_pool not in possible and not _takes_mask(attn_pool):
-        what = "pads its tokens" if pads else "leaves tokens of different weights"
+        reason = "pads its tokens" if pads_slots else "leaves tokens of different weights"
         raise ValueError(
-            f"method {method!r} {what}, and global_pool {global_pool!r} would count all of them alike; "
+            f"method {method!r} {reason}, and global_pool {global_pool!r} would count all of them alike; "
             f"possible: {', '.join(map(repr, [*possible, 'map']))}"
         )
 
@@ -62,14 +62,14 @@ def weighted_pool(
     num_prefix: int,
     include_prefix: bool,
 ) -> Tensor:
-    """(B, D) pooled tokens; as timm's pooling if each token stood there as often as it weighs.
+    """(B, D) pooled tokens, as if each token occurred as often as its weight says.
 
     Args:
         x: (B, M, D) tokens, prefix first.
-        weight: (B, N) weights of the spatial tokens; 0 for what must not count. Prefix tokens weigh 1.
+        weight: (B, N) weights of the spatial tokens; 0 for padding. Prefix tokens have weight 1.
         global_pool, attn_pool, include_prefix: the ViT's, see `timm.models.vision_transformer`.
     """
-    # An image whose tokens all weigh nothing (DynamicViT while training) pools them all.
+    # An image whose weights are all 0 (DynamicViT in training) pools all of its tokens.
     weight = torch.where((weight > 0).any(dim=1, keepdim=True), weight, torch.ones_like(weight))
     if include_prefix:
         weight = F.pad(weight, (num_prefix, 0), value=1.0)
@@ -83,8 +83,8 @@ def weighted_pool(
 def _mean(x: Tensor, weight: Tensor) -> Tensor:
     tokens = at_least_float32(x)
     weight = weight.to(tokens.dtype)
-    share = weight / weight.sum(dim=1, keepdim=True)
-    return (tokens * share.unsqueeze(-1)).sum(dim=1).to(x.dtype)
+    normalized = weight / weight.sum(dim=1, keepdim=True)
+    return (tokens * normalized.unsqueeze(-1)).sum(dim=1).to(x.dtype)
 
 
 def _max(x: Tensor, weight: Tensor) -> Tensor:
@@ -99,6 +99,6 @@ _POOLS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"avg": _mean, "max": _m
 
 
 def _takes_mask(attn_pool: nn.Module | None) -> bool:
-    """Whether it is timm's attention pooling, of a release in which it can be masked."""
+    """Whether this is timm's attention pooling, in a release that supports a mask."""
     masked = "attn_mask" in inspect.signature(AttentionPoolLatent.forward).parameters
     return isinstance(attn_pool, AttentionPoolLatent) and masked

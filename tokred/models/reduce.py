@@ -26,20 +26,20 @@ def reduce(
 ) -> ReducedVisionTransformer:
     """A model that reduces its tokens, built on a timm ViT.
 
-    The ViT's parameters are shared, not copied: training the result trains the ViT. Modules are the model's
-    own, so that hooks, training mode, input size and classifier of one of them leave the other alone. The
-    result is itself a timm `VisionTransformer`.
+    The ViT's parameters are shared, not copied: training the result trains the ViT. Modules are not shared,
+    so that hooks, training mode, input size and classifier of one do not affect the other. The result is
+    itself a timm `VisionTransformer`.
 
     Args:
         vit: a `timm.models.vision_transformer.VisionTransformer` with a CLS token and standard blocks.
         method: a name from `tokred.list_methods()`; "none" is the unreduced model.
         keep_rate: r in (0, 1]; stage s leaves `floor(P * r**s)` of the P tokens of the input grid.
-        locations: blocks in which the stages act, counted from 0, rising; a list, an array or a tensor.
+        locations: blocks in which the stages act, counted from 0, increasing; a list, an array or a tensor.
         options: the method's own options, see `tokred.methods.options`.
 
     Raises:
-        ValueError: an unknown method or option, a keep rate that the method cannot do, a stage without
-            tokens, a location outside the depth, or a model that cannot be reduced.
+        ValueError: an unknown method or option, a keep rate that the method does not support, a stage that
+            would leave no token, a location that is no block, or a model that cannot be reduced.
 
     >>> import timm
     >>> vit = timm.create_model("deit_tiny_patch16_224", pretrained=False)
@@ -60,8 +60,9 @@ def reduce(
     if spec.target:
         reducer = spec.load()
         for stage in model.make_stages(vit.patch_embed.grid_size):
-            model.reducers.append(reducer(stage, checked))
-            model.reducers[-1].init_weights()
+            built = reducer(stage, checked)
+            built.init_weights()
+            model.reducers.append(built)
     model.check_pool(vit.global_pool)
     parameter = next(vit.parameters())
     model.reducers.to(device=parameter.device, dtype=parameter.dtype).train(vit.training)
@@ -69,7 +70,7 @@ def reduce(
 
 
 def check_vit(vit: object) -> None:
-    """Raises ValueError, saying what was found, for a model whose tokens cannot be reduced."""
+    """Raise ValueError, with the reason, for a model whose tokens cannot be reduced."""
     if isinstance(vit, ReducedVisionTransformer):
         raise ValueError(f"the model is already reduced (by {vit.method!r}): pass the timm ViT itself")
     if type(vit) is not VisionTransformer:
@@ -95,7 +96,7 @@ def check_vit(vit: object) -> None:
 
 
 def _whole_numbers(locations: Sequence[int]) -> tuple[int, ...]:
-    """Locations as plain numbers, whatever kind of whole numbers they are."""
+    """Locations as plain integers, from integers of any type (NumPy's, tensors)."""
     try:
         return tuple(operator.index(location) for location in locations)
     except TypeError as error:

@@ -1,21 +1,24 @@
-"""Changes of a ViT's weights that leave the function it computes as it is, up to rounding.
+"""Changes of a ViT's weights under which its function is invariant, up to rounding.
 
-The loss that a ViT is trained with cannot see these degrees of freedom, but methods of token reduction can:
-they compare tokens and keys by distances and cosines.
+The training loss does not depend on these degrees of freedom, but methods of token reduction do: they compare
+tokens and keys by distances and cosines.
 
 - The scale of the residual stream: every block, and the head, reads it through a LayerNorm. DPC-KNN's density
-  exp(-d^2 / D) is of squared distances, and is 0 for all tokens where the stream is large.
-- A vector that is added to all keys of a head: it adds the same number to all scores of a query, which
-  softmax does not see. ToMe matches tokens by the cosine of their keys.
+  exp(-d^2 / D) depends on squared distances, and underflows to 0 for all tokens if the stream is large.
+- A vector that is added to all keys of a head: it adds the same number to all logits of a query, to which
+  softmax is invariant. ToMe matches tokens by the cosine of their keys.
 
-Both are those of pre-norm ViTs without LayerScale and without normalized queries and keys.
+Both hold for pre-norm ViTs without LayerScale and without normalization of queries and keys.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch
 from timm.layers import Attention
-from timm.models.vision_transformer import VisionTransformer
+from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
 
@@ -31,12 +34,13 @@ def scale_residual_stream(vit: VisionTransformer, factor: float) -> None:
     """
     if factor <= 0:
         raise ValueError(f"factor {factor} of the residual stream: expected a positive number")
-    if not isinstance(vit.norm_pre, nn.Identity) or not isinstance(vit.blocks[0].ls1, nn.Identity):
+    blocks = list(cast("Iterable[Block]", vit.blocks))
+    if not isinstance(vit.norm_pre, nn.Identity) or not isinstance(blocks[0].ls1, nn.Identity):
         raise ValueError(
             "residual stream: expected a ViT without LayerScale and without a norm before its blocks"
         )
     writers = [vit.patch_embed.proj]
-    writers += [layer for block in vit.blocks for layer in (block.attn.proj, block.mlp.fc2)]
+    writers += [layer for block in blocks for layer in (block.attn.proj, block.mlp.fc2)]
     tensors = [
         parameter for layer in writers for parameter in (layer.weight, layer.bias) if parameter is not None
     ]

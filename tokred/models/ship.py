@@ -1,4 +1,4 @@
-"""Makes pretrained backbones those of the package.
+"""Add pretrained backbones to the package.
 
 Usage: python -m tokred.models.ship results/default/pretrained/*.safetensors
 """
@@ -16,11 +16,11 @@ from tokred.models import shipped, tensor_file
 
 
 def ship(files: Sequence[str | Path], folder: str | Path = shipped.FOLDER) -> None:
-    """Copy files that `pretrain` wrote to the package, and list them in its manifest, each by its name.
+    """Copy files that `pretrain` wrote into the package, and add them to its manifest.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or its weights were not made by `pretrain`.
+        ValueError: a file is damaged, or was not written by `pretrain`.
     """
     manifest_path = Path(folder) / "manifest.json"
     manifest = json.loads(manifest_path.read_text()) if manifest_path.exists() else {}

@@ -1,7 +1,7 @@
 """Weights that come with the package: the built-in study's backbones.
 
-`manifest.json` beside them holds, for each, the hash of its file, the recipe that made it (the workflow's
-rule `pretrain` makes it again) and its properties, measured on the test split of `digits`
+`manifest.json` in the same folder has, for each backbone, the hash of its file, the recipe of its pretraining
+(which the workflow's rule `pretrain` repeats) and its properties, measured on the test split of `digits`
 (`tokred.evaluation.digit_properties`). `tokred.models.ship` writes both.
 """
 
@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent / "shipped_weights"
 
 
 def path(backbone: str) -> Path:
-    """File of a shipped backbone; ValueError naming those that there are."""
+    """File of a shipped backbone; ValueError that lists the shipped ones otherwise."""
     file = FOLDER / f"{backbone}.safetensors"
     if not file.exists():
         raise ValueError(
@@ -27,18 +27,18 @@ def path(backbone: str) -> Path:
 
 
 def manifest() -> dict[str, Any]:
-    """By backbone: "sha256" of its file, "recipe", "properties"."""
+    """For each backbone: "sha256" of its file, "recipe", "properties"."""
     return read_json(FOLDER / "manifest.json", "the list of the weights that are shipped")
 
 
 def sha256(file: Path) -> str:
-    """Hash of a file as the manifest has it."""
+    """SHA-256 of a file, in hexadecimal."""
     with file.open("rb") as stored:
         return hashlib.file_digest(stored, "sha256").hexdigest()
 
 
 def check(file: str | Path) -> None:
-    """ValueError where a file of this folder is not the one that the manifest lists."""
+    """Raise ValueError if a file of this folder does not have the hash in the manifest."""
     file = Path(file)
     if file.resolve().parent != FOLDER.resolve() or not file.exists():
         return

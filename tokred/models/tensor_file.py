@@ -1,8 +1,9 @@
-"""Safetensors files that say what they are, with a checksum over all that they hold.
+"""Safetensors files with identifying metadata and a checksum over tensors and metadata.
 
-The header's metadata hold one JSON object under the key "tokred": facts, and under "format" the kind and
-version of the file and the checksum. One key, as safetensors writes several in any order, and equal results
-shall be equal bytes. Files of others, such as timm's weights, have no format.
+The header has one JSON object under the key "tokred": facts about the contents, and under "format" the kind
+and version of the file and its checksum. There is a single key, because safetensors writes several in
+arbitrary order, and equal results must be equal bytes. Files from elsewhere, such as timm's weights, have no
+format.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def save(path: str | Path, kind: str, tensors: Mapping[str, Tensor], facts: Mapp
     """Write tensors and facts (JSON-like) atomically.
 
     Args:
-        kind: what the file says it is, such as "weights".
+        kind: kind of file that is stored in its metadata, such as "weights".
     """
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     named = {"kind": kind, "version": identity.VERSION, "checksum": _checksum(stored, facts)}
@@ -39,12 +40,12 @@ def load(path: str | Path, kind: str, foreign: bool = False) -> tuple[dict[str, 
     """The tensors of a file, and its facts.
 
     Args:
-        kind: what it must say it is.
-        foreign: files without a format, which this tokred did not write, are read, too.
+        kind: the kind of file that is expected.
+        foreign: whether to accept files without a format, which tokred did not write.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be read, is damaged, or is of another kind or version.
+        ValueError: the file cannot be read, is damaged, or is of another kind or version.
     """
     tensors, header = _read(path, kind)
     try:
@@ -81,5 +82,5 @@ def _checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> str
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""What became of every input token: the stages' records, composed back to the input grid."""
+"""The fate of every input token: assignments of the stages, composed into patterns on the input grid."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class StageTrace:
     """Pattern of one stage.
 
     Attributes:
-        assign: (B, P) output slot that each input token went into, -1 if dropped.
-        anchor: (B, K) input token that each slot stands on (kept token or center), -1 if it stands on none
-            (fused token, cluster mean, padding).
-        margin: (B, P) difference of the two highest assignment weights, NaN for dropped tokens; None for
+        assign: (B, P) output slot that each input token is assigned to, -1 if it was dropped.
+        anchor: (B, K) representative token of each slot (the kept token or the cluster's center), as an index
+            on the input grid; -1 for slots without one (fused token, cluster mean, padding).
+        margin: (B, P) difference of the two largest assignment weights, NaN for dropped tokens; None for
             methods without soft assignment.
     """
 
@@ -32,7 +32,7 @@ class Trace:
     """Patterns and CLS features of a batch.
 
     Attributes:
-        stages: one `StageTrace` a stage.
+        stages: one `StageTrace` per stage.
         cls: (B, stages + 1, D) CLS token after each stage's block and after the last block, before the
             final norm.
     """
@@ -41,7 +41,7 @@ class Trace:
     cls: Tensor
 
     def cpu(self) -> Trace:
-        """The same in main memory."""
+        """The trace in main memory."""
         stages = [
             StageTrace(s.assign.cpu(), s.anchor.cpu(), None if s.margin is None else s.margin.cpu())
             for s in self.stages
@@ -64,7 +64,7 @@ class Tracer:
 
     @property
     def assign(self) -> Tensor:
-        """(B, P) slot that each input token is in by now, -1 if dropped."""
+        """(B, P) slot of each input token after the last recorded stage, -1 if it was dropped."""
         return self._last.assign
 
     def add_cls(self, cls_token: Tensor) -> None:
@@ -72,14 +72,14 @@ class Tracer:
         self._cls.append(cls_token)
 
     def add(self, reduction: Reduction, tokens: Tensor) -> None:
-        """Record what a stage did to its (B, N, D) input tokens."""
+        """Record the reduction of a stage's (B, N, D) input tokens."""
         before = self._last
         if reduction.anchor is None:
             self._stages.append(before)
             return
         assign, anchor = reduction.assign, reduction.anchor
         if assign is None:
-            assign = _slots_standing_on(anchor, tokens.shape[1])
+            assign = _assignment_from_anchors(anchor, tokens.shape[1])
         margin = reduction.margin
         self._stages.append(
             StageTrace(
@@ -95,13 +95,14 @@ class Tracer:
 
     @property
     def _last(self) -> StageTrace:
+        assert self._start is not None, "start is called first"
         return self._stages[-1] if self._stages else self._start
 
 
-def _slots_standing_on(anchor: Tensor, num_tokens: int) -> Tensor:
-    """(B, N) slot that stands on each token, -1 for none, from (B, K) anchors."""
+def _assignment_from_anchors(anchor: Tensor, num_tokens: int) -> Tensor:
+    """(B, N) slot that each token represents, -1 for none: the inverse of (B, K) representative tokens."""
     slots = torch.arange(anchor.shape[1], device=anchor.device).expand_as(anchor)
-    # Slots that stand on no token write into one column too many.
+    # Slots without a representative token write into an extra column, which is cut off.
     assign = anchor.new_full((anchor.shape[0], num_tokens + 1), -1)
     return assign.scatter(1, torch.where(anchor < 0, num_tokens, anchor), slots)[:, :num_tokens]
 

@@ -1,7 +1,7 @@
 """A timm Vision Transformer that reduces its tokens.
 
-The core knows no method: it runs the blocks, calls each stage's `Reducer` at its site, and hands what the
-record says on to later blocks.
+It does not depend on any method: it runs the blocks, calls each stage's `Reducer` at its site, and passes the
+key weights and the policy of the `Reduction` on to later blocks.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from timm.models._features import feature_take_indices
-from timm.models.vision_transformer import VisionTransformer
+from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -20,26 +21,33 @@ from tokred.methods.attention import BlockAttention, key_bias
 from tokred.methods.base import Context, Reducer, Reduction, Site, Stage
 from tokred.methods.budget import token_budget
 from tokred.methods.tokens import gather_tokens
-from tokred.models.blocks import BlockSequence, Inside, ReducedAttention, ReducedBlock, have_hooks, masks
-from tokred.models.pooling import attach_weight, attached_weight, refuse_pool, weighted_pool
+from tokred.models.blocks import (
+    BlockSequence,
+    Inside,
+    ReducedAttention,
+    ReducedBlock,
+    have_hooks,
+    mask_arguments,
+)
+from tokred.models.pooling import attach_weight, attached_weight, check_weighted_pool, weighted_pool
 from tokred.models.sharing import share_parameters
 from tokred.models.trace import Trace, Tracer
 
 
 @dataclass
-class State:
-    """What one forward pass carries from block to block.
+class ForwardState:
+    """State of one forward pass, passed from block to block.
 
     Attributes:
-        stages: the stage that acts in each block, by its number.
+        stages: the stages, by the index of the block in which they act.
         weight, policy: see `Reduction`; of the spatial tokens, None for all ones.
-        attn: attention of the block before, where a method asked for it.
+        attn: attention of the previous block, if the method needs it.
         loss: sum of the stages' auxiliary losses.
-        tracer: collects the patterns, None for a plain pass.
-        only_cls: whether nothing but the CLS token is wanted after the last block.
+        tracer: collects the patterns; None without tracing.
+        only_cls: whether only the CLS token is used after the last block.
         depth: number of blocks to run, None for all.
-        wanted: blocks after which the tokens are wanted.
-        taken: these tokens, and the (B, P) slot of each input token where a tracer follows them.
+        intermediate_blocks: blocks whose output tokens are collected.
+        intermediates: these tokens, and the (B, P) slot of each input token, None without a tracer.
     """
 
     stages: dict[int, Reducer]
@@ -50,12 +58,12 @@ class State:
     tracer: Tracer | None = None
     only_cls: bool = False
     depth: int | None = None
-    wanted: Sequence[int] = ()
-    taken: list[tuple[Tensor, Tensor | None]] = field(default_factory=list)
+    intermediate_blocks: Sequence[int] = ()
+    intermediates: list[tuple[Tensor, Tensor | None]] = field(default_factory=list)
 
     @property
     def token_weight(self) -> Tensor | None:
-        """(B, N) how much each spatial token counts, None for all alike."""
+        """(B, N) weight of each spatial token in pooling, None for all ones."""
         if self.weight is None or self.policy is None:
             return self.policy if self.weight is None else self.weight
         return self.weight * self.policy
@@ -64,17 +72,17 @@ class State:
 class ReducedVisionTransformer(VisionTransformer):
     """A `VisionTransformer` with reduction stages; made by `tokred.reduce`.
 
-    It has the ViT's parameters under the ViT's names, and those of the method under `reducers`. A model
-    without stages is timm's in all that it does.
+    Its parameters have the ViT's names; those of the method are under `reducers`. A model without stages
+    behaves exactly as timm's.
 
     Attributes:
         method: name of the method.
         keep_rate: canonical text of r.
         locations: block in which each stage acts.
-        reducers: one `Reducer` a stage; empty for the unreduced model.
-        needs_attention: whether stages read the attention of the block before.
+        reducers: one `Reducer` per stage; empty for the unreduced model.
+        needs_attention: whether stages use the attention of the previous block.
         extra_loss: the method's auxiliary loss of the last forward pass (a scalar, to be added to the
-            task's loss while training), None where the method has none. Copies of the model start without.
+            task's loss in training), None if the method has none. It is not copied with the model.
     """
 
     method: str
@@ -85,28 +93,29 @@ class ReducedVisionTransformer(VisionTransformer):
     extra_loss: Tensor | None
 
     def forward_features(self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False) -> Tensor:
-        """(B, prefix + K, D) normalised tokens after all blocks; padding is 0.
+        """(B, prefix + K, D) normalized tokens after all blocks; padding is 0.
 
-        The tensor knows how much each of its tokens weighs, see `tokred.models.pooling`.
+        The tokens' weights are attached to the tensor, see `tokred.models.pooling`.
         """
         if not self.reducers:
-            return super().forward_features(x, **masks(attn_mask, is_causal))
-        _refuse_mask(attn_mask, is_causal)
+            return super().forward_features(x, **mask_arguments(attn_mask, is_causal))
+        _reject_mask(attn_mask, is_causal)
         return self._features(x, self._state())
 
     def forward(self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False) -> Tensor:
         """(B, num_classes) logits of (B, 3, height, width) images."""
         if not self.reducers:
-            return super().forward(x, **masks(attn_mask, is_causal))
-        _refuse_mask(attn_mask, is_causal)
+            return super().forward(x, **mask_arguments(attn_mask, is_causal))
+        _reject_mask(attn_mask, is_causal)
         state = self._state(only_cls=self._only_cls())
         return self._classify(self._encode(x, state), state)
 
     def trace(self, x: Tensor) -> tuple[Tensor, Trace]:
-        """Logits, and what became of every input token; see `tokred.models.trace.Trace`."""
-        state = self._state(tracer=Tracer(), only_cls=self._only_cls())
+        """Logits, and the fate of every input token; see `tokred.models.trace.Trace`."""
+        tracer = Tracer()
+        state = self._state(tracer=tracer, only_cls=self._only_cls())
         logits = self._classify(self._encode(x, state), state)
-        return logits, state.tracer.result()
+        return logits, tracer.result()
 
     def forward_intermediates(
         self,
@@ -121,16 +130,15 @@ class ReducedVisionTransformer(VisionTransformer):
         attn_mask: Tensor | None = None,
         is_causal: bool = False,
     ) -> list[Tensor] | tuple[Tensor, list[Tensor]] | dict[str, object]:
-        """timm's: tokens after some blocks. Arguments and results are timm's, but the tokens are reduced.
+        """Tokens after some blocks. Arguments and results are timm's, but the tokens are reduced.
 
-        "NLC" gives the (B, K, D) tokens that are left, padding 0. "NCHW" gives each place of the input grid
-        the token that it was merged into.
+        "NLC" gives the (B, K, D) reduced tokens, padding 0. "NCHW" gives, at each position of the input grid,
+        the token into which the input token was merged.
 
         Raises:
             ValueError: "NCHW" after a stage that drops tokens, or an attention mask.
         """
         if not self.reducers:
-            keywords = masks(attn_mask, is_causal)
             return super().forward_intermediates(
                 x,
                 indices,
@@ -140,31 +148,33 @@ class ReducedVisionTransformer(VisionTransformer):
                 output_fmt=output_fmt,
                 intermediates_only=intermediates_only,
                 output_dict=output_dict,
-                **keywords,
+                **mask_arguments(attn_mask, is_causal),
             )
-        _refuse_mask(attn_mask, is_causal)
+        _reject_mask(attn_mask, is_causal)
         if output_fmt not in ("NCHW", "NLC"):
             raise ValueError(f"output_fmt {output_fmt!r}: expected 'NCHW' or 'NLC'")
-        on_grid = output_fmt == "NCHW"
         wanted, last = feature_take_indices(len(self.blocks), indices)
-        tracer = Tracer() if on_grid else None
-        state = self._state(tracer=tracer, wanted=wanted, depth=last + 1 if stop_early else None)
+        tracer = Tracer() if output_fmt == "NCHW" else None
+        state = self._state(tracer=tracer, intermediate_blocks=wanted, depth=last + 1 if stop_early else None)
         final = self._features(x, state)
         return_prefix_tokens = return_prefix_tokens and self.num_prefix_tokens > 0
         prefix, spatial = [], []
-        for index, (tokens, slots) in zip(sorted(set(wanted)), state.taken, strict=True):
+        for index, (tokens, slots) in zip(sorted(set(wanted)), state.intermediates, strict=True):
             tokens = self.norm(tokens) if norm else tokens
             prefix.append(tokens[:, : self.num_prefix_tokens])
-            spatial.append(self._on_grid(tokens, slots, index) if on_grid else self._spatial(tokens))
+            spatial.append(self._spatial(tokens) if slots is None else self._on_grid(tokens, slots, index))
         if output_dict:
-            results = {"image_intermediates": spatial}
-            results |= {"image_intermediates_prefix": prefix} if return_prefix_tokens else {}
+            results: dict[str, object] = {"image_intermediates": spatial}
+            if return_prefix_tokens:
+                results["image_intermediates_prefix"] = prefix
             return results if intermediates_only else results | {"image_features": final}
-        intermediates = list(zip(spatial, prefix, strict=True)) if return_prefix_tokens else spatial
+        intermediates: list[Any] = spatial  # or pairs with the prefix, which timm's return type leaves out
+        if return_prefix_tokens:
+            intermediates = list(zip(spatial, prefix, strict=True))
         return intermediates if intermediates_only else (final, intermediates)
 
     def pool(self, x: Tensor, pool_type: str | None = None) -> Tensor:
-        """timm's: (B, D) of (B, M, D) features; each token counts as much as it weighs."""
+        """(B, D) pooled (B, M, D) features, as in timm, but weighted by the tokens' weights."""
         if self._pools_by_weight(self.global_pool if pool_type is None else pool_type):
             weight = attached_weight(x)
             if weight is not None:
@@ -176,36 +186,36 @@ class ReducedVisionTransformer(VisionTransformer):
         img_size: int | tuple[int, int] | None = None,
         patch_size: int | tuple[int, int] | None = None,
     ) -> None:
-        """timm's: images or patches of another size from now on; stages leave their part of the new tokens.
+        """Change the size of images or patches, as in timm; the stages' token budgets follow.
 
-        Nothing changes for the ViT that the model was made of: position embedding (and, for another patch
-        size, the patch embedding) are no longer shared with it.
+        The ViT from which the model was made does not change: the position embedding (and, for another patch
+        size, the patch embedding) is no longer shared with it.
 
         Raises:
-            ValueError: a method with parameters of its own for each token that it leaves (`sit`, ...)
-                would have to leave another number, or a stage would leave none. Nothing is changed then.
+            ValueError: the method has parameters for each output token (`sit`, ...) and its budget would
+                change, or a stage would leave no token. The model is unchanged then.
         """
         resized = share_parameters(self.patch_embed)
         resized.set_input_size(img_size=img_size, patch_size=patch_size)
         stages = self.make_stages(resized.grid_size)
         self._check_stages(stages)
-        super().set_input_size(img_size=img_size, patch_size=patch_size)
-        for reducer, stage in zip(self.reducers, stages, strict=False):
+        super().set_input_size(img_size=_pair(img_size), patch_size=_pair(patch_size))
+        for reducer, stage in zip(self._stages(), stages, strict=False):
             reducer.set_stage(stage)
 
     def prune_intermediate_layers(
         self, indices: int | list[int] = 1, prune_norm: bool = False, prune_head: bool = True
     ) -> list[int]:
-        """timm's: without the blocks after the last that is wanted, and without the stages in them."""
+        """Remove the blocks after the last intermediate one, as in timm, and the stages in them."""
         kept = super().prune_intermediate_layers(indices, prune_norm, prune_head)
         count = sum(location < len(self.blocks) for location in self.locations)
         self.locations, self.reducers = self.locations[:count], self.reducers[:count]
         return kept
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """timm's: another classifier, which is not the ViT's.
+        """Replace the classifier, as in timm; it is no longer shared with the ViT.
 
-        Raises ValueError for a pooling that cannot weigh the method's tokens.
+        Raises ValueError for a pooling that does not support the method's token weights.
         """
         if global_pool is not None:
             self.check_pool(global_pool)
@@ -213,17 +223,17 @@ class ReducedVisionTransformer(VisionTransformer):
 
     @torch.no_grad()
     def init_weights(self, mode: str = "", needs_reset: bool = True) -> None:
-        """timm's: random weights, for the ViT as well (they are its own); those of the stages as at first."""
+        """Draw random weights, as in timm (for the ViT too, which shares them), and for the stages."""
         super().init_weights(mode, needs_reset)
-        for reducer in self.reducers:
+        for reducer in self._stages():
             fresh = type(reducer)(reducer.stage, reducer.options)
             fresh.init_weights()
             reducer.load_state_dict(fresh.state_dict())
 
     def make_stages(self, grid: tuple[int, int]) -> list[Stage]:
-        """What each stage has to do on a grid of input tokens.
+        """The description of each stage for a grid of input tokens.
 
-        Raises ValueError for a stage that would leave nothing.
+        Raises ValueError for a stage that would leave no token.
         """
         count = len(self.locations)
         return [
@@ -232,24 +242,29 @@ class ReducedVisionTransformer(VisionTransformer):
                 num_stages=count,
                 budget=token_budget(grid[0] * grid[1], self.keep_rate, index),
                 keep_rate=float(self.keep_rate),
-                grid=tuple(grid),
+                grid=(grid[0], grid[1]),
                 embed_dim=self.embed_dim,
             )
             for index in range(1, count + 1)
         ]
 
     def check_pool(self, global_pool: str) -> None:
-        """Raises ValueError for a pooling that cannot weigh the method's tokens."""
-        if any(reducer.weighs for reducer in self.reducers):
-            pads = any(reducer.pads for reducer in self.reducers)
-            refuse_pool(global_pool, self.attn_pool, self.method, pads)
+        """Raise ValueError for a pooling that does not support the method's token weights."""
+        if any(reducer.has_key_weights for reducer in self._stages()):
+            pads_slots = any(reducer.pads_slots for reducer in self._stages())
+            check_weighted_pool(global_pool, self.attn_pool, self.method, pads_slots)
 
     def __getstate__(self) -> dict[str, object]:
-        """For copies and pickles, which hold no autograd graph."""
-        return super().__getstate__() | {"extra_loss": None}
+        """For copies and pickles, which cannot hold an autograd graph."""
+        state: dict[str, object] = super().__getstate__()  # type: ignore[no-untyped-call]  # torch: no types
+        return state | {"extra_loss": None}
+
+    def _stages(self) -> list[Reducer]:
+        """`reducers`, typed: PyTorch's `ModuleList` holds modules of any class."""
+        return [reducer for reducer in self.reducers if isinstance(reducer, Reducer)]
 
     def _check_stages(self, stages: Sequence[Stage]) -> None:
-        for reducer, stage in zip(self.reducers, stages, strict=False):
+        for reducer, stage in zip(self._stages(), stages, strict=False):
             if reducer.parameters_per_slot and stage.budget != reducer.stage.budget:
                 raise ValueError(
                     f"method {self.method!r} has parameters for each token that a stage leaves: stage "
@@ -257,23 +272,32 @@ class ReducedVisionTransformer(VisionTransformer):
                     "reduce a ViT of the new size instead"
                 )
 
-    def _state(self, **attributes: object) -> State:
-        stages = dict(zip(self.locations, self.reducers, strict=True)) if self.reducers else {}
-        return State(stages=stages, **attributes)
+    def _state(
+        self,
+        tracer: Tracer | None = None,
+        only_cls: bool = False,
+        depth: int | None = None,
+        intermediate_blocks: Sequence[int] = (),
+    ) -> ForwardState:
+        stages = dict(zip(self.locations, self._stages(), strict=True)) if self.reducers else {}
+        return ForwardState(
+            stages, tracer=tracer, only_cls=only_cls, depth=depth, intermediate_blocks=intermediate_blocks
+        )
 
     def _only_cls(self) -> bool:
-        """Whether nobody looks at the last block's other tokens, so that it need not update them.
+        """Whether only the CLS token of the last block is used, so that the block need not update the others.
 
-        Hooks on the last block, on its attention or on what follows show all tokens. Unreduced models do not
-        use this shortcut and stay bit-identical to timm.
+        Hooks on the last block, on its attention or on later modules must see all tokens. Unreduced models
+        skip this shortcut, so that outputs stay bit-identical to timm.
         """
         pools_cls = self.global_pool == "token" and self.attn_pool is None
         last = self.blocks[-1]
+        assert isinstance(last, Block)
         return (
             len(self.reducers) > 0 and pools_cls and not have_hooks(self.blocks, last, last.attn, self.norm)
         )
 
-    def _encode(self, x: Tensor, state: State) -> Tensor:
+    def _encode(self, x: Tensor, state: ForwardState) -> Tensor:
         """Tokens after all blocks and the last norm."""
         if self.reducers:
             self._check_grid(x)
@@ -284,15 +308,15 @@ class ReducedVisionTransformer(VisionTransformer):
         self.extra_loss = state.loss
         return self.norm(x)
 
-    def _features(self, x: Tensor, state: State) -> Tensor:
-        """Tokens for the world: padding is 0, and the tensor knows its weights."""
+    def _features(self, x: Tensor, state: ForwardState) -> Tensor:
+        """Tokens to return to users: padding is 0, and their weights are attached to the tensor."""
         x = self._without_padding(self._encode(x, state), state.weight)
         return attach_weight(x, state.token_weight) if self._pools_by_weight(self.global_pool) else x
 
     def _check_grid(self, x: Tensor) -> None:
-        """Raises ValueError for images whose grid of tokens is not the one that the stages were built for."""
-        grid, expected = tuple(self.patch_embed.grid_size), self.reducers[0].stage.grid
-        if self.dynamic_img_size:  # else timm checks the size of images itself
+        """Raise ValueError for images whose token grid differs from the stages'."""
+        grid, expected = tuple(self.patch_embed.grid_size), self._stages()[0].stage.grid
+        if self.dynamic_img_size:  # otherwise timm checks the size of images
             grid = tuple(self.patch_embed.dynamic_feat_size((x.shape[2], x.shape[3])))
         if grid != expected:
             raise ValueError(
@@ -301,8 +325,8 @@ class ReducedVisionTransformer(VisionTransformer):
                 "set_input_size before"
             )
 
-    def _run_block(self, state: State, index: int, block: ReducedBlock, x: Tensor) -> Tensor:
-        """One block, with the stage that acts in it if there is one."""
+    def _run_block(self, state: ForwardState, index: int, block: ReducedBlock, x: Tensor) -> Tensor:
+        """Run one block, with its stage if it has one."""
         if state.depth is not None and index >= state.depth:
             return x
         reducer = state.stages.get(index)
@@ -317,15 +341,15 @@ class ReducedVisionTransformer(VisionTransformer):
         if state.tracer is not None:
             for _ in range((index in self.locations) + (index == len(self.blocks) - 1)):
                 state.tracer.add_cls(x[:, 0])
-        if index in state.wanted:
+        if index in state.intermediate_blocks:
             slots = None if state.tracer is None else state.tracer.assign
-            state.taken.append((self._without_padding(x, state.weight), slots))
+            state.intermediates.append((self._without_padding(x, state.weight), slots))
         return x
 
-    def _no_stage(self, state: State, index: int, block: ReducedBlock, x: Tensor) -> Tensor:
-        """A block in which no stage acts.
+    def _no_stage(self, state: ForwardState, index: int, block: ReducedBlock, x: Tensor) -> Tensor:
+        """Run a block without a stage.
 
-        Where only CLS is wanted after the last block, its other tokens are keys and values and nothing else.
+        If only the CLS token of the last block is used, the other tokens serve as keys and values only.
         """
         keep_attention = self.needs_attention and index + 1 in state.stages
         only_cls = state.only_cls and index == len(self.blocks) - 1
@@ -343,28 +367,30 @@ class ReducedVisionTransformer(VisionTransformer):
         return run(x, attn_mask=bias)
 
     def _stage_before(
-        self, state: State, index: int, block: ReducedBlock, x: Tensor, reducer: Reducer
+        self, state: ForwardState, index: int, block: ReducedBlock, x: Tensor, reducer: Reducer
     ) -> Tensor:
         x = self._replace(x, self._reduce(reducer, x, state))
         return self._no_stage(state, index, block, x)
 
-    def _stage_within(self, state: State, block: ReducedBlock, x: Tensor, reducer: Reducer) -> Tensor:
+    def _stage_within(self, state: ForwardState, block: ReducedBlock, x: Tensor, reducer: Reducer) -> Tensor:
         def choose(x: Tensor, attn: BlockAttention) -> Tensor:
             state.attn = attn
-            return self._rows(self._reduce(reducer, x, state).anchor)
+            anchor = self._reduce(reducer, x, state).anchor
+            assert anchor is not None, "a stage within attention chooses tokens"
+            return self._rows(anchor)
 
         inside = Inside(self.num_prefix_tokens, state.policy, choose_rows=choose)
         return block(x, attn_mask=self._bias(state, x), inside=inside)
 
-    def _stage_after(self, state: State, block: ReducedBlock, x: Tensor, reducer: Reducer) -> Tensor:
+    def _stage_after(self, state: ForwardState, block: ReducedBlock, x: Tensor, reducer: Reducer) -> Tensor:
         def replace(x: Tensor) -> Tensor:
             return self._replace(x, self._reduce(reducer, x, state))
 
         inside = Inside(self.num_prefix_tokens, state.policy, partial(_keep_attention, state), replace)
         return block(x, attn_mask=self._bias(state, x), inside=inside)
 
-    def _reduce(self, reducer: Reducer, x: Tensor, state: State) -> Reduction:
-        """Ask a stage, and keep for later blocks what it returns."""
+    def _reduce(self, reducer: Reducer, x: Tensor, state: ForwardState) -> Reduction:
+        """Run a stage, and record its key weights, policy and loss for later blocks."""
         tokens = self._spatial(x)
         context = Context(state.attn, state.weight, state.policy, trace=state.tracer is not None)
         reduction = reducer(tokens, context)
@@ -376,31 +402,31 @@ class ReducedVisionTransformer(VisionTransformer):
         return reduction
 
     def _replace(self, x: Tensor, reduction: Reduction) -> Tensor:
-        """(B, prefix + K, D): prefix tokens and the stage's slots."""
+        """(B, prefix + K, D) prefix tokens and the stage's output tokens."""
         if reduction.tokens is not None:
             return torch.cat([x[:, : self.num_prefix_tokens], reduction.tokens], dim=1)
         return x if reduction.anchor is None else gather_tokens(x, self._rows(reduction.anchor))
 
     def _rows(self, anchor: Tensor) -> Tensor:
-        """(B, prefix + K) rows of the prefix and of the anchored tokens (any row for padding)."""
+        """(B, prefix + K) rows of the prefix and of the representative tokens (any row for padding)."""
         prefix = torch.arange(self.num_prefix_tokens, device=anchor.device).expand(anchor.shape[0], -1)
         return torch.cat([prefix, anchor.clamp(min=0) + self.num_prefix_tokens], dim=1)
 
     def _spatial(self, x: Tensor) -> Tensor:
         return x[:, self.num_prefix_tokens :]
 
-    def _bias(self, state: State, x: Tensor) -> Tensor | None:
+    def _bias(self, state: ForwardState, x: Tensor) -> Tensor | None:
         return key_bias(state.weight, self.num_prefix_tokens, x.dtype)
 
     def _without_padding(self, x: Tensor, weight: Tensor | None) -> Tensor:
-        """The tokens, but 0 where they weigh nothing: any token stands there."""
+        """The tokens, with padding (weight 0), whose values are arbitrary, set to 0."""
         if weight is None:
             return x
         padding = nn.functional.pad(weight == 0, (self.num_prefix_tokens, 0), value=False)
         return x.masked_fill(padding.unsqueeze(-1), 0.0)
 
     def _on_grid(self, x: Tensor, slots: Tensor, index: int) -> Tensor:
-        """(B, D, rows, columns): each input token's slot, of the (B, M, D) tokens after a block."""
+        """(B, D, rows, columns) slot of each input token, from (B, M, D) tokens after block `index`."""
         if (slots < 0).any():
             raise ValueError(
                 f"method {self.method!r} drops tokens, so that what is left after block {index} is no grid: "
@@ -410,9 +436,9 @@ class ReducedVisionTransformer(VisionTransformer):
         return tokens.transpose(1, 2).unflatten(2, tuple(self.patch_embed.grid_size)).contiguous()
 
     def _pools_by_weight(self, global_pool: str) -> bool:
-        """Whether the pooling looks at tokens, which may weigh differently."""
-        looks_at_tokens = self.attn_pool is not None or global_pool not in ("", "token")
-        return looks_at_tokens and any(reducer.weighs_now for reducer in self.reducers)
+        """Whether the pooling averages over tokens whose weights may differ."""
+        pools_tokens = self.attn_pool is not None or global_pool not in ("", "token")
+        return pools_tokens and any(reducer.has_key_weights_now for reducer in self._stages())
 
     def _weighted_pool(self, x: Tensor, weight: Tensor, pool_type: str | None = None) -> Tensor:
         pool_type = self.global_pool if pool_type is None else pool_type
@@ -421,7 +447,7 @@ class ReducedVisionTransformer(VisionTransformer):
             x, weight, pool_type, self.attn_pool, self.num_prefix_tokens, self.pool_include_prefix
         )
 
-    def _classify(self, x: Tensor, state: State) -> Tensor:
+    def _classify(self, x: Tensor, state: ForwardState) -> Tensor:
         """Logits of the tokens after the last norm."""
         weight = state.token_weight
         if weight is None or not self._pools_by_weight(self.global_pool):
@@ -432,19 +458,20 @@ class ReducedVisionTransformer(VisionTransformer):
 
 
 def as_reduced(vit: VisionTransformer) -> ReducedVisionTransformer:
-    """A ViT's parameters in modules that can reduce their tokens, as yet without stages."""
+    """A model with a ViT's parameters, whose modules can reduce tokens; it does not have stages yet."""
     model = share_parameters(vit)
-    # These modules are copies: the ViT's own keep their classes.
+    # These modules are copies: the classes of the ViT's own modules do not change.
     model.__class__ = ReducedVisionTransformer
     model.blocks.__class__ = BlockSequence
     for block in model.blocks:
         block.__class__ = ReducedBlock
         block.attn.__class__ = ReducedAttention
+    assert isinstance(model, ReducedVisionTransformer)
     return model
 
 
-def _keep_attention(state: State, x: Tensor, attn: BlockAttention) -> None:
-    """For a stage that comes later."""
+def _keep_attention(state: ForwardState, x: Tensor, attn: BlockAttention) -> None:
+    """Keep the attention for a later stage."""
     state.attn = attn
 
 
@@ -453,6 +480,11 @@ def _cls_row(x: Tensor, attn: BlockAttention) -> Tensor:
     return torch.zeros_like(x[:, :1, 0], dtype=torch.long)
 
 
-def _refuse_mask(attn_mask: Tensor | None, is_causal: bool) -> None:
+def _reject_mask(attn_mask: Tensor | None, is_causal: bool) -> None:
     if attn_mask is not None or is_causal:
-        raise ValueError("a reduced ViT takes no attention mask: its tokens do not last")
+        raise ValueError("a reduced ViT takes no attention mask: it drops or merges the masked tokens")
+
+
+def _pair(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    """(height, width), the type that timm declares."""
+    return (size, size) if isinstance(size, int) else size

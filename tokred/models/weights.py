@@ -16,14 +16,14 @@ from tokred.models import shipped, tensor_file
 from tokred.settings import Backbone
 from tokred.tables import identity
 
-#: What a file of weights says that it is.
+#: Kind of file, in its metadata.
 _KIND = "weights"
 
 
 def save_weights(
     model: VisionTransformer, path: str | Path, metadata: Mapping[str, object], half: bool = False
 ) -> None:
-    """Write a model's state atomically.
+    """Write a model's state dict atomically.
 
     Args:
         metadata: facts stored in the file's header, as JSON.
@@ -53,42 +53,43 @@ def load_weights(
     whole: bool = False,
     expected: Mapping[str, object] | None = None,
 ) -> dict[str, Any]:
-    """Give a ViT, reduced or not, the weights of a file.
+    """Load the weights of a file into a ViT, reduced or not.
 
-    Position embeddings are resampled where the grid differs, half precision is converted. A reduced model
-    takes a ViT's weights and keeps its method's own parameters as they are.
+    Position embeddings are resampled if the grid differs, and half precision is converted. If the file has
+    the weights of an unreduced ViT, a reduced model keeps its method's parameters.
 
     Args:
-        model: to be filled in place.
-        path: safetensors file in timm's names.
-        new_head: leave the classifier as it is.
-        whole: the file must hold the parameters of the method too.
-        expected: what the file must say of itself, such as its "run"; None: it may be anybody's.
+        model: changed in place.
+        path: safetensors file with timm's names.
+        new_head: keep the model's classifier.
+        whole: the file must have the parameters of the method too.
+        expected: facts that the file's metadata must have, such as its "run"; None accepts any file, also one
+            that tokred did not write.
 
     Returns:
-        What the file says of itself; nothing for weights of others.
+        The facts in the file's metadata; empty if tokred did not write it.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: not a safetensors file, a damaged one, one of another run, or one of another architecture
-            (says which tensors differ).
+        ValueError: the file is not safetensors, damaged, of another run, or of another architecture (the
+            message lists tensors that differ).
     """
     shipped.check(path)
-    given, facts = tensor_file.load(path, _KIND, foreign=expected is None)
+    tensors, facts = tensor_file.load(path, _KIND, foreign=expected is None)
     if expected is not None:
         identity.check(path, facts, expected)
-    give_weights(model, given, path, new_head, whole)
+    assign_weights(model, tensors, path, new_head, whole)
     return facts
 
 
 def timm_weights(backbone: Backbone) -> dict[str, Tensor]:
-    """timm's pretrained weights for a backbone's model, in their own image size and classes.
+    """timm's pretrained weights of a backbone's model, for their original image size and classes.
 
-    They are downloaded once and kept by huggingface_hub (in HF_HOME). With HF_HUB_OFFLINE=1, or without a
-    network, only what was downloaded before is there; a file on disk can be named as a backbone's `weights`.
+    They are downloaded once and cached by huggingface_hub (in HF_HOME). With HF_HUB_OFFLINE=1, or without a
+    network, only cached weights are available; a file on disk can be named as a backbone's `weights`.
 
     Raises:
-        ValueError: timm has no such weights, or they can be neither found nor downloaded.
+        ValueError: timm has no such weights, or they are neither cached nor downloadable.
     """
     try:
         return timm.create_model(backbone.model, pretrained=True, **backbone.kwargs).state_dict()
@@ -100,36 +101,36 @@ def timm_weights(backbone: Backbone) -> dict[str, Tensor]:
         ) from error
 
 
-def give_weights(
+def assign_weights(
     model: VisionTransformer,
     tensors: Mapping[str, Tensor],
     path: str | Path,
     new_head: bool = False,
     whole: bool = False,
 ) -> None:
-    """Give a ViT the tensors that came from somewhere; see `load_weights`.
+    """Load tensors into a ViT; see `load_weights`.
 
     Args:
-        path: what messages call their origin.
+        path: origin of the tensors, for messages.
     """
-    given, own = dict(tensors), model.state_dict()
+    loaded, own = dict(tensors), model.state_dict()
     if new_head:
-        given = {name: tensor for name, tensor in given.items() if not name.startswith("head.")}
-        given |= {name: tensor for name, tensor in own.items() if name.startswith("head.")}
-    if not whole and not any(name.startswith("reducers.") for name in given):
-        given |= {name: tensor for name, tensor in own.items() if name.startswith("reducers.")}
-    if "pos_embed" in given and "pos_embed" in own and given["pos_embed"].shape != own["pos_embed"].shape:
-        given["pos_embed"] = _resample(model, given["pos_embed"], path)
-    _check(given, own, path)
-    _check_finite(given, path)
-    model.load_state_dict(given)
+        loaded = {name: tensor for name, tensor in loaded.items() if not name.startswith("head.")}
+        loaded |= {name: tensor for name, tensor in own.items() if name.startswith("head.")}
+    if not whole and not any(name.startswith("reducers.") for name in loaded):
+        loaded |= {name: tensor for name, tensor in own.items() if name.startswith("reducers.")}
+    if "pos_embed" in loaded and "pos_embed" in own and loaded["pos_embed"].shape != own["pos_embed"].shape:
+        loaded["pos_embed"] = _resample(model, loaded["pos_embed"], path)
+    _check(loaded, own, path)
+    _check_finite(loaded, path)
+    model.load_state_dict(loaded)
 
 
 def _resample(model: VisionTransformer, pos_embed: Tensor, path: str | Path) -> Tensor:
     """Position embeddings of a square grid, interpolated to the model's grid."""
     prefix = 0 if model.no_embed_class else model.num_prefix_tokens
     if pos_embed.shape[-1] != model.embed_dim:
-        return pos_embed  # another architecture: reported with all that differs
+        return pos_embed  # another architecture: `_check` reports all differences
     side = round((pos_embed.shape[1] - prefix) ** 0.5)
     if side * side != pos_embed.shape[1] - prefix:
         raise ValueError(f"{path}: {pos_embed.shape[1] - prefix} position embeddings are no square grid")
@@ -143,13 +144,13 @@ def _check_finite(tensors: Mapping[str, Tensor], path: str | Path) -> None:
             raise ValueError(f"{path}: weights {name} are infinite or NaN, expected finite ones")
 
 
-def _check(given: Mapping[str, Tensor], own: Mapping[str, Tensor], path: str | Path) -> None:
-    problems = [f"{name}: missing" for name in own if name not in given]
-    problems += [f"{name}: not in this model" for name in given if name not in own]
+def _check(loaded: Mapping[str, Tensor], own: Mapping[str, Tensor], path: str | Path) -> None:
+    problems = [f"{name}: missing" for name in own if name not in loaded]
+    problems += [f"{name}: not in this model" for name in loaded if name not in own]
     problems += [
-        f"{name}: found {tuple(given[name].shape)}, expected {tuple(own[name].shape)}"
+        f"{name}: found {tuple(loaded[name].shape)}, expected {tuple(own[name].shape)}"
         for name in own
-        if name in given and given[name].shape != own[name].shape
+        if name in loaded and loaded[name].shape != own[name].shape
     ]
     if problems:
         more = "" if len(problems) <= 5 else f"\n  and {len(problems) - 5} more"

@@ -26,7 +26,9 @@ class ArtifactPlan:
 
     def __init__(self, plan: Plan, data: DataPlan, tables: TablePlan) -> None:
         self._plan, self._data, self._tables = plan, data, tables
-        self.names = [name for name, entry in ARTIFACTS.items() if entry.obstacle(plan.view) is None]
+        self.names = [
+            name for name, entry in ARTIFACTS.items() if entry.unavailable_reason(plan.view) is None
+        ]
 
     def files(self, names: Iterable[str] | None = None) -> list[str]:
         """All files of some artifacts, by default of all that the study can have."""
@@ -35,9 +37,9 @@ class ArtifactPlan:
 
     def inputs(self, name: str) -> Inputs:
         """Files of each table that an artifact needs; StudyError if the study cannot have the artifact."""
-        obstacle = ARTIFACTS[name].obstacle(self._plan.view)
-        if obstacle is not None:
-            raise StudyError(obstacle)
+        reason = ARTIFACTS[name].unavailable_reason(self._plan.view)
+        if reason is not None:
+            raise StudyError(reason)
         return {table: self._tables.files(table) for table in ARTIFACTS[name].needs}
 
     def arguments(self, name: str) -> dict[str, Any]:

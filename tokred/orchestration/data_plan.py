@@ -13,7 +13,7 @@ from tokred.settings.images import ImageAccess
 from tokred.study.parts import Dataset
 
 if TYPE_CHECKING:
-    from tokred.data.framing import Framing
+    from tokred.data.resize import Framing
 
 
 class DataPlan:

@@ -1,1 +1,1 @@
-"""Devices, and several processes that work on one training."""
+"""Devices and process groups."""

@@ -1,4 +1,4 @@
-"""One of several processes of a job, started by torchrun: see `tokred.runtime.launch`."""
+"""Entry point of the processes of a distributed job, started by torchrun: see `tokred.runtime.launch`."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ log = logging.getLogger(__name__)
 
 
 def main(request: Path) -> None:
-    """Call the function of the request, together with the other processes."""
+    """Join the process group, and call the function of the request."""
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     rank = int(os.environ["RANK"])
     if rank == 0:
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
         log.info("%s processes, %s on each node", os.environ["WORLD_SIZE"], os.environ["LOCAL_WORLD_SIZE"])
-    asked = json.loads(request.read_text(encoding="utf-8"))
-    module, _, name = asked["target"].partition(":")
-    hardware = Hardware(**asked["job"]["hardware"])
+    content = json.loads(request.read_text(encoding="utf-8"))
+    module, _, name = content["target"].partition(":")
+    hardware = Hardware(**content["job"]["hardware"])
     try:
-        distributed.join(resolve(hardware.device))
-        getattr(importlib.import_module(module), name)(asked["job"])
+        distributed.init(resolve(hardware.device))
+        getattr(importlib.import_module(module), name)(content["job"])
     except Exception as error:
         request.with_name(f"error-{rank}").write_text(str(error), encoding="utf-8")
         raise
-    distributed.leave()
+    distributed.shutdown()
 
 
 def _end_with_launcher() -> None:

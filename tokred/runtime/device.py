@@ -1,4 +1,4 @@
-"""Where tensors are computed, how precisely, and in what memory."""
+"""Device, precision and memory allocation of computations."""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ from typing import Any
 
 import torch
 
-#: glibc's numbers of its two parameters (malloc.h).
+#: glibc's constants of these two parameters (malloc.h).
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 
 
 def resolve(device: str) -> torch.device:
-    """The device of this process; ValueError for GPUs that are not there.
+    """The device of this process; ValueError for missing GPUs.
 
-    Each of the processes that torchrun started on this machine has a GPU of its own.
+    Each process that torchrun started on this machine uses its own GPU.
 
     Args:
-        device: "auto" (a GPU where there is one), "cpu" or "cuda".
+        device: "auto" (a GPU if there is one), "cpu" or "cuda".
     """
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device == "cuda" and not found:
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "cuda" and not gpus:
         raise ValueError(
             "hardware.device 'cuda': torch finds no GPU (no driver, or a torch built for CPUs only); "
             "possible here: 'cpu', 'auto'"
         )
-    if device == "cpu" or not found:
+    if device == "cpu" or not gpus:
         return torch.device("cpu")
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    if processes > found:
-        raise ValueError(f"hardware.processes {processes}: expected at most one for each GPU, found {found}")
+    if processes > gpus:
+        raise ValueError(f"hardware.processes {processes}: expected at most one for each GPU, found {gpus}")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
 
 
-def keep_freed_memory() -> None:
-    """Have this process keep freed memory for its next tensors (glibc; elsewhere nothing changes).
+def raise_malloc_thresholds() -> None:
+    """Raise glibc's M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, to avoid page faults when tensors are reallocated.
 
-    By default glibc hands large blocks and the end of its heap back to the kernel, which clears every page
-    again that comes back: 4 to 13 % of the processor time of DeiT-S's forward pass, 16 images on one core.
+    By default glibc returns large freed blocks and the top of the heap to the kernel. The page faults of the
+    next allocations take 4 to 13 % of the time of DeiT-S's forward pass (16 images, one core). Without glibc
+    there is no effect.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
@@ -50,26 +51,26 @@ def keep_freed_memory() -> None:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    """Context in which matrix products run in a precision ("float32", "bfloat16", "float16")."""
+    """Context with automatic mixed precision ("bfloat16", "float16"), or without ("float32")."""
     if precision == "float32":
         return nullcontext()
     return torch.autocast(device.type, getattr(torch, precision))
 
 
 @contextmanager
-def enough_memory(whose: str, count: int, option: str) -> Iterator[None]:
-    """Turn a device's lack of memory into one line that says what to change.
+def explain_oom(run: str, batch_size: int, setting: str) -> Iterator[None]:
+    """Context that turns an out-of-memory error into a ValueError with the setting to change.
 
     Args:
-        whose: what the message calls the work, such as a run's key.
-        count: images that are passed through the network at a time.
-        option: option to lower.
+        run: name of the job for the message, such as a run's key.
+        batch_size: number of images per forward pass.
+        setting: name of the setting to lower.
     """
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:
         first = str(error).partition(". ")[0]
         raise ValueError(
-            f"{whose}: {count} images at a time do not fit into memory ({first}); "
-            f"set `{option}` to less than {count}"
+            f"{run}: {batch_size} images at a time do not fit into memory ({first}); "
+            f"set `{setting}` to less than {batch_size}"
         ) from error

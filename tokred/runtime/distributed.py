@@ -1,7 +1,7 @@
-"""One training in several processes: who this is, and what all of them know together.
+"""Process-group helpers, as in `torch.distributed`, that also work without a process group.
 
-Gradients are averaged once an optimiser step, after all micro-batches, whatever parts of the network they
-reached; with one process nothing here does anything.
+Gradients are averaged once per optimizer step, after all micro-batches. With a single process, collective
+operations return their arguments.
 """
 
 from __future__ import annotations
@@ -17,67 +17,68 @@ from torch import Tensor, nn
 Value = TypeVar("Value")
 
 
-def join(device: torch.device) -> None:
-    """Meet the other processes that torchrun started; does nothing outside of torchrun."""
+def init(device: torch.device) -> None:
+    """Initialize the process group of torchrun's processes; no effect outside of torchrun."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         if device.type == "cuda":
             torch.cuda.set_device(device)
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
 
 
-def leave() -> None:
-    """The opposite of `join`."""
+def shutdown() -> None:
+    """Destroy the process group, if there is one."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
 def rank() -> int:
-    """Number of this process, from 0; the first writes files."""
+    """Rank of this process, from 0; rank 0 writes files."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def count() -> int:
-    """How many processes there are."""
+def world_size() -> int:
+    """Number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
-    """Give every process the mean of all processes' gradients.
+    """Average gradients over processes, in place.
 
-    A parameter that no process reached keeps no gradient, as it would in one process: the optimizer must not
-    let it decay. (`DistributedDataParallel` would wrap the model, of which the training uses the names of
-    parameters and the auxiliary loss, and would look for unused parameters in every pass.)
+    A parameter without a gradient in any process still has none afterwards, as in a single process, so that
+    the optimizer does not apply weight decay to it. (`DistributedDataParallel` would wrap the model, although
+    training uses parameter names and the auxiliary loss, and would search for unused parameters in every
+    pass.)
     """
-    if count() == 1:
+    if world_size() == 1:
         return
     device = parameters[0].device
-    reached = torch.tensor([p.grad is not None for p in parameters], dtype=torch.float32, device=device)
-    dist.all_reduce(reached, dist.ReduceOp.MAX)
-    chosen = [p for p, somewhere in zip(parameters, reached.tolist(), strict=True) if somewhere]
+    has_gradient = torch.tensor([p.grad is not None for p in parameters], dtype=torch.float32, device=device)
+    dist.all_reduce(has_gradient, dist.ReduceOp.MAX)
+    used = [p for p, anywhere in zip(parameters, has_gradient.tolist(), strict=True) if anywhere]
     gradients = []
-    for parameter in chosen:
+    for parameter in used:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
         gradients.append(parameter.grad)
     flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
     dist.all_reduce(flat)
-    flat /= count()
+    flat /= world_size()
     for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(mean.view_as(gradient))
 
 
 def mean(values: Tensor) -> Tensor:
-    """Mean over processes of a tensor of the same shape in each."""
-    if count() > 1:
+    """Mean of a tensor over processes, in place; shapes must be equal."""
+    if world_size() > 1:
         dist.all_reduce(values)
-        values /= count()
+        values /= world_size()
     return values
 
 
-def gather(value: Value) -> list[Value]:
-    """What each process has, by rank."""
-    if count() == 1:
+def all_gather(value: Value) -> list[Value]:
+    """The values of all processes, in the order of ranks."""
+    if world_size() == 1:
         return [value]
-    everything: list[Any] = [None] * count()
-    dist.all_gather_object(everything, value)
-    return everything
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values

@@ -6,9 +6,8 @@ a cell trains its model with one setting: a combination of the grid, or what was
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from tokred.names import nearest
@@ -33,8 +32,16 @@ class Cell:
     keep_rate: str
 
 
-#: By cell: what each of its trials tries, by the trial's name, in the order of preference among equals.
-Plan = dict[Cell, dict[str, Setting | Cell]]
+#: By cell: what each of its trials tries, by the trial's name, in the order of preference among equals: a
+#: setting of the grid, or the one that another cell chose.
+Plan = dict[Cell, Mapping[str, Setting | Cell]]
+
+
+def search_of(study: Study) -> Search:
+    """The search of a study that has one; ValueError for others."""
+    if study.search is None:
+        raise ValueError(f"study {study.study!r} has no hyperparameter search: the key `search` is missing")
+    return study.search
 
 
 def plan(study: Study) -> Plan:
@@ -43,7 +50,7 @@ def plan(study: Study) -> Plan:
     The first data set's unreduced model is taken as it is where its classifier is trained already, as in the
     paper; its settings are searched like those of the other data sets otherwise.
     """
-    search, (first, *others) = study.search, study.datasets
+    search, (first, *others) = search_of(study), study.datasets
     untrained = [Run(first, name, UNREDUCED, UNREDUCED_RATE, study.seeds[0]) for name in study.backbones]
     as_it_is = all(study.keeps_head(run) for run in untrained)
     reduced = [(method, rate) for method in methods(study) for rate in rates(study, method)]
@@ -65,17 +72,18 @@ def baseline(dataset: str) -> Cell:
 
 def methods(study: Study) -> list[str]:
     """The methods whose settings are searched."""
-    return study.search.methods or study.methods
+    return search_of(study).methods or study.methods
 
 
 def rates(study: Study, method: str) -> list[str]:
     """The searched keep rates that a method can do."""
-    return [rate for rate in study.rates_of(method) if rate in (study.search.keep_rates or study.keep_rates)]
+    searched = search_of(study).keep_rates or study.keep_rates
+    return [rate for rate in study.rates_of(method) if rate in searched]
 
 
 def backbone(study: Study) -> str:
     """The backbone of all trials: of the study's, the one that comes first in its tables."""
-    return study.search.backbone or study.backbones[len(study.backbones) // 2]
+    return search_of(study).backbone or study.backbones[len(study.backbones) // 2]
 
 
 def run_in_study(study: Study, cell: Cell) -> Run:
@@ -95,7 +103,7 @@ def run_of_trials(study: Study, cell: Cell) -> Run:
 def training(study: Study, cell: Cell) -> Training:
     """Training of a cell's trials, apart from the searched settings: the run's, with a score to choose by."""
     found = study.training_for(run_in_study(study, cell))
-    return found.model_copy(update={"selection": study.search.select_on})
+    return found.model_copy(update={"selection": search_of(study).select_on})
 
 
 def takes_last(study: Study, cell: Cell) -> bool:
@@ -105,7 +113,7 @@ def takes_last(study: Study, cell: Cell) -> bool:
 
 def check(study: Study) -> None:
     """Raises ValueError for a search that the study cannot make."""
-    search = study.search
+    search = search_of(study)
     if study.scores == "published":
         raise ValueError("search: the study trains nothing (`scores: published`)")
     _check_part("search.backbone", [search.backbone or backbone(study)], study.backbones)
@@ -119,10 +127,10 @@ def check(study: Study) -> None:
         raise ValueError(
             f"search: results are kept by adapter, and data sets share one: {', '.join(adapters)}"
         )
-    _check_trainings(study, search)
+    _check_trainings(study)
 
 
-def _check_trainings(study: Study, search: Search) -> None:
+def _check_trainings(study: Study) -> None:
     """Every model can be trained with every setting that may be tried with it."""
     tried = plan(study)
     for cell, options in tried.items():
@@ -131,10 +139,18 @@ def _check_trainings(study: Study, search: Search) -> None:
             raise ValueError(
                 f"search: training of {key} has epochs 0, so no setting can be better than another"
             )
-        found = [[s] if not isinstance(s, Cell) else tried[s].values() for s in options.values()]
         # Warm-up is the one setting whose values exclude each other with the rest of the training.
-        longest = max(chain.from_iterable(found), key=lambda setting: setting["warmup_epochs"])
+        longest = max(_settings(tried, options), key=lambda setting: setting["warmup_epochs"])
         parse(Training, {**base.model_dump(), **longest}, f"search: training of {key}")
+
+
+def _settings(tried: Plan, options: Mapping[str, Setting | Cell]) -> Iterator[Setting]:
+    """All settings that trials may try, including those that other cells may choose."""
+    for option in options.values():
+        if isinstance(option, Cell):
+            yield from _settings(tried, tried[option])
+        else:
+            yield option
 
 
 def _named(grid: Grid) -> dict[str, Setting]:

@@ -23,6 +23,7 @@ from tokred.search.plan import (
     rates,
     run_in_study,
     run_of_trials,
+    search_of,
     takes_last,
 )
 from tokred.settings import Training, parse
@@ -67,10 +68,12 @@ def trial_rows(study: Study, histories: Sequence[str]) -> Iterator[dict[str, Any
     for cell, options in plan(study).items():
         files = [next(remaining) for _ in options]
         for path, tried in zip(files, options.values(), strict=True):
-            facts = {"run": asdict(run_of_trials(study, cell))}
+            stored = schemas.metadata(path)
+            expected: dict[str, object] = {"run": asdict(run_of_trials(study, cell))}
             if not isinstance(tried, Cell):
-                facts["training"] = {**schemas.metadata(path)["training"], **tried}
-            identity.check(path, schemas.metadata(path), facts)
+                training: Any = stored["training"]
+                expected["training"] = {**training, **tried}
+            identity.check(path, stored, expected)
         scores = [choice.score(path, takes_last(study, cell)) for path in files]
         best = choice.best(scores)
         for place, (name, path, score) in enumerate(zip(options, files, scores, strict=True)):
@@ -98,7 +101,7 @@ def hyperparameters(study: Study, rows: Sequence[Mapping[str, Any]]) -> dict[str
     own = {adapter: _own(study, name) for name, adapter in adapters.items()}
     return {
         "source": f"search of study {study.study} with {backbone(study)}, chosen on "
-        f"{_DECIDES[study.search.select_on]}",
+        f"{_DECIDES[search_of(study).select_on]}",
         "searched": adapters[first],
         "grid": _grid(study, unreduced=len(baselines) > 0),
         "datasets": own,
@@ -117,7 +120,7 @@ def _by_rate(study: Study, found: Mapping[Cell, Any], dataset: str, method: str)
     possible = rates(study, method)
     return {
         rate: found[Cell(dataset, method, rate)] if rate in possible else None
-        for rate in study.search.keep_rates or study.keep_rates
+        for rate in search_of(study).keep_rates or study.keep_rates
     }
 
 
@@ -132,7 +135,8 @@ def _own(study: Study, dataset: str) -> dict[str, Any]:
 
 def _grid(study: Study, unreduced: bool) -> dict[str, Any]:
     """Table 2: the values of each setting, those of the unreduced models' grid first."""
-    grids: list[Grid] = [study.search.others, study.search.first] if unreduced else [study.search.first]
+    search = search_of(study)
+    grids: list[Grid] = [search.others, search.first] if unreduced else [search.first]
     tried = [{name: list(map(plain, values)) for name, values in grid} for grid in grids]
     values = {name: list(dict.fromkeys(v for grid in tried for v in grid[name])) for name in SEARCHED}
     of_first = "; ".join(f"{name} {tried[-1][name]}" for name in SEARCHED)

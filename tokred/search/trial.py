@@ -23,7 +23,7 @@ def run_trial(job: TrialJob) -> None:
 
     The state of an unfinished training lies beside the history.
     """
-    if launch.needed(job.hardware):
+    if launch.is_needed(job.hardware):
         return launch.run("tokred.search.trial:run_trial", job, Path(job.history).parent)
     setting = dict(job.setting or {}) if job.chosen is None else chosen_setting(job.chosen)
     settings = parse(

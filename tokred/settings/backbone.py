@@ -35,8 +35,9 @@ class Backbone(Strict):
         "(downloaded once; offline with HF_HUB_OFFLINE=1), or a safetensors file under timm's names",
     )
 
-    pretrained_on: str | None = Field(
-        None, description="adapter of the data set whose classes its head knows"
+    pretrained_on: str | list[str] | None = Field(
+        None,
+        description="adapters of the data sets whose classes the weights' classifier has: it is kept there",
     )
 
     @model_validator(mode="before")

@@ -36,7 +36,7 @@ class Recipe(Strict):
         3, description="first block (counted from 0) whose attention is guided; all later ones are, too"
     )
     squared_distance: PositiveFloat | None = Field(
-        0.01,
+        0.05,
         description="scale of the residual stream after training, as the mean squared distance over D of an "
         "object token to its five nearest tokens; null: as trained",
     )

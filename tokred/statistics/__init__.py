@@ -1,1 +1,1 @@
-"""Statistics of scores and of metrics' values: ranks of methods, intervals of means, correlations."""
+"""Statistics of scores and of metrics' values: ranks, confidence intervals of means, correlations."""

@@ -13,8 +13,8 @@ def ranks(scores: pd.DataFrame) -> pd.DataFrame:
     """Performance with a column `rank` within each setting: best = 1, ties share the smaller rank.
 
     Args:
-        scores: `tables.SCORES`; the unreduced model takes no part. A method that is absent from a setting
-            is left out of it.
+        scores: rows of `schemas.SCORES`. The unreduced model is not ranked. A setting ranks the methods
+            that it has.
     """
     reduced = scores[scores["method"] != UNREDUCED]
     ranked = reduced.groupby(_SETTING)["score"].rank(ascending=False, method="min")

@@ -277,7 +277,8 @@ class Study(Strict):
     def keeps_head(self, run: Run) -> bool:
         """Whether the classifier of the backbone's weights knows the classes of the run's data set."""
         known = self.settings.backbones[run.backbone].pretrained_on
-        return known is not None and known == self.settings.datasets[run.dataset].adapter
+        adapters = [known] if isinstance(known, str) else known or []
+        return self.settings.datasets[run.dataset].adapter in adapters
 
     def pretraining_run(self, backbone: str) -> Run:
         """Identity under which a backbone is pretrained."""

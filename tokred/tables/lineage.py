@@ -1,11 +1,11 @@
-"""Which code made which results.
+"""Lineage: which code made which results.
 
-Every table has among its metadata "code": by stage, the fingerprint (`tokred.orchestration.provenance`) of
-the code that made it, and of the code that made what it was made from. A stage is a rule, such as "train", or
-the part of it that is a method's or a data set's own, such as "train topk". Tables made from several runs
-name all the fingerprints of a stage.
+The metadata of every table have an entry "code": by stage, the fingerprint of the code that made the table,
+and of the code that made its inputs (`tokred.orchestration.provenance`). A stage is a rule, such as "train",
+or the code in it that is specific to a method or data set, such as "train topk". Tables of several runs list
+all fingerprints of a stage.
 
-A study is *mixed* where a stage has several fingerprints. Snakemake makes such results anew, unless a user
+A study is *mixed* if a stage has several fingerprints. Snakemake makes such results again, unless a user
 keeps old ones on purpose (`--rerun-triggers mtime`).
 """
 
@@ -24,58 +24,58 @@ from tokred.tables import schemas
 
 log = logging.getLogger(__name__)
 
-#: By stage: its fingerprints.
+#: Fingerprints by stage.
 Codes = dict[str, list[str]]
-#: By stage and fingerprint: the tables that this code made, or made something for.
+#: Tables by stage and fingerprint: those that this code made, or whose inputs it made.
 Lineage = dict[str, dict[str, list[str]]]
-#: Stage and fingerprint of tables that do not say, such as those of tokred 0.1.
+#: Stage and fingerprint of tables without this entry, such as those of tokred 0.1.
 _UNKNOWN = "unknown"
 _HEADS = ("stage", "fingerprint", "tables", "which")
 
 
 def codes(metadata: Mapping[str, object]) -> Codes:
-    """What a table's metadata say of the code behind it."""
-    stated = metadata.get("code")
-    if not isinstance(stated, Mapping):
+    """Fingerprints of the code behind a table, from its metadata."""
+    by_stage = metadata.get("code")
+    if not isinstance(by_stage, Mapping):
         return {_UNKNOWN: [_UNKNOWN]}
-    return {stage: [found] if isinstance(found, str) else list(found) for stage, found in stated.items()}
+    return {stage: [code] if isinstance(code, str) else list(code) for stage, code in by_stage.items()}
 
 
 def lineage(paths: Iterable[str | Path]) -> Lineage:
     """The code behind some tables."""
-    found: Lineage = {}
+    tables: Lineage = {}
     for path in paths:
         for stage, fingerprints in codes(schemas.metadata(path)).items():
             for fingerprint in fingerprints:
-                found.setdefault(stage, {}).setdefault(fingerprint, []).append(str(path))
-    return {stage: found[stage] for stage in sorted(found)}
+                tables.setdefault(stage, {}).setdefault(fingerprint, []).append(str(path))
+    return {stage: tables[stage] for stage in sorted(tables)}
 
 
 def inherited(paths: Iterable[str | Path], own: Mapping[str, str]) -> dict[str, object]:
-    """Metadata of a table that is made from others; a warning in the log where these are mixed.
+    """Metadata of a table that is made from others; logs a warning if these are mixed.
 
     Args:
-        paths: tables that it is made from.
-        own: by stage, the fingerprint of the code that makes it.
+        paths: the tables that it is made from.
+        own: fingerprints of the code that makes it, by stage.
     """
-    found = lineage(paths)
-    if mixed(found):
-        log.warning("made from results of different code: %s", sentence(found))
-    return {"code": {**{stage: sorted(made) for stage, made in found.items()}, **own}}
+    tables = lineage(paths)
+    if mixed(tables):
+        log.warning("made from results of different code: %s", sentence(tables))
+    return {"code": {**{stage: sorted(made) for stage, made in tables.items()}, **own}}
 
 
-def mixed(found: Lineage) -> Lineage:
-    """The stages with several fingerprints; of unknown code everything else differs."""
-    return {s: made for s, made in found.items() if len(made) > 1 or (s == _UNKNOWN and len(found) > 1)}
+def mixed(tables: Lineage) -> Lineage:
+    """The stages with several fingerprints. Unknown code differs from all other code."""
+    return {s: made for s, made in tables.items() if len(made) > 1 or (s == _UNKNOWN and len(tables) > 1)}
 
 
-def sentence(found: Lineage) -> str:
-    """What is mixed, for people.
+def sentence(tables: Lineage) -> str:
+    """The mixed stages as text.
 
     >>> sentence({"train": {"1f": ["a", "b"], "9a": ["c"]}, "extract": {"27": ["a", "b", "c"]}})
     'train (1f: 2 tables, 9a: 1)'
     """
-    return "; ".join(f"{stage} ({_counts(made)})" for stage, made in mixed(found).items())
+    return "; ".join(f"{stage} ({_counts(made)})" for stage, made in mixed(tables).items())
 
 
 def _counts(made: Mapping[str, Sequence[str]]) -> str:
@@ -84,19 +84,19 @@ def _counts(made: Mapping[str, Sequence[str]]) -> str:
 
 
 def _by_number(made: Mapping[str, Sequence[str]]) -> list[str]:
-    """Fingerprints, that of the most tables first."""
+    """Fingerprints in descending order of their number of tables."""
     return sorted(made, key=lambda fingerprint: (-len(made[fingerprint]), fingerprint))
 
 
 def write(study: str, inputs: Mapping[str, Sequence[str]], outputs: Mapping[str, str]) -> None:
-    """The job: from all tables of a study ("tables") to a page ("html", "md") and a list ("csv")."""
-    found = lineage(inputs["tables"])
-    rows, title = list(_rows(found, study)), f"Code that made study {study}"
-    note = "Each stage was done by one code."
-    if mixed(found):
-        note = f"Mixed: results of different code are side by side: {sentence(found)}."
+    """Job: write the lineage of a study's tables ("tables") as a page ("html", "md") and a list ("csv")."""
+    tables = lineage(inputs["tables"])
+    rows, title = list(_rows(tables, study)), f"Code that made study {study}"
+    note = "Each stage was done by a single version of the code."
+    if mixed(tables):
+        note = f"Mixed: some stages were done by several versions of the code: {sentence(tables)}."
     texts = {
-        "csv": _csv(found, study),
+        "csv": _csv(tables, study),
         "md": _markdown(rows, title, note),
         "html": _html(rows, title, note),
     }
@@ -118,20 +118,20 @@ def _html(rows: Iterable[Sequence[str]], title: str, note: str) -> str:
     return page(title, f"<p>{escape(note)}</p>{table}")
 
 
-def _rows(found: Lineage, study: str) -> Iterator[tuple[str, str, str, str]]:
-    """A stage, a fingerprint, the number of tables, and which these are where the stage is mixed."""
-    for stage, made in found.items():
+def _rows(tables: Lineage, study: str) -> Iterator[tuple[str, str, str, str]]:
+    """Stage, fingerprint, number of tables, and, where the stage is mixed, their names."""
+    for stage, made in tables.items():
         for fingerprint in _by_number(made):
             files = made[fingerprint]
             which = "all" if len(made) == 1 else ", ".join(_name(file, study) for file in files)
             yield stage, fingerprint, str(len(files)), which
 
 
-def _csv(found: Lineage, study: str) -> str:
+def _csv(tables: Lineage, study: str) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["table", "stage", "fingerprint"])
-    for stage, made in found.items():
+    for stage, made in tables.items():
         for fingerprint, files in made.items():
             writer.writerows([_name(file, study), stage, fingerprint] for file in files)
     return buffer.getvalue()

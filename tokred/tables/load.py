@@ -1,10 +1,11 @@
-"""A study's results as tables, for analyses of one's own."""
+"""A study's results as tables, for your own analyses."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -19,22 +20,22 @@ from tokred.tables.registry import TABLES, ResultTable
 
 
 class Results:
-    """The tables of one study; every row begins with the columns of its run.
+    """The tables of one study; the first columns of every row identify its run.
 
     >>> study = load("default")  # doctest: +SKIP
     >>> study["scores"].groupby("method")["score"].mean()  # doctest: +SKIP
 
     Args:
-        folder: the study's, such as results/default.
+        folder: folder of the study, such as results/default.
 
     Raises:
-        FileNotFoundError: there is no such folder, or there are no tables in it.
+        FileNotFoundError: the folder does not exist, or has no tables.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        found = {name: self.folder / _path(table) for name, table in TABLES.items()}
-        self._paths = {name: path for name, path in found.items() if path.exists()}
+        paths = {name: self.folder / _path(table) for name, table in TABLES.items()}
+        self._paths = {name: path for name, path in paths.items() if path.exists()}
         for name in list(self._paths):
             if TABLES[name].instead_of:
                 self._paths[TABLES[name].instead_of] = self._paths.pop(name)
@@ -43,7 +44,7 @@ class Results:
 
     @property
     def names(self) -> list[str]:
-        """Tables that there are: "scores", "patterns", "keep_rates" and so on."""
+        """Names of the tables that the study has: "scores", "patterns", "keep_rates" and so on."""
         return list(self._paths)
 
     def __getitem__(self, name: str) -> pd.DataFrame:
@@ -58,7 +59,7 @@ class Results:
         return frame.astype(dict.fromkeys(text, "str"))
 
     def arrow(self, name: str, **runs: object) -> pa.Table:
-        """A table, or the rows of some runs of it; only the files of these runs are read.
+        """A table, or its rows of some runs; only the files of these runs are read.
 
         Args:
             name: one of `names`.
@@ -66,12 +67,12 @@ class Results:
                 several.
 
         Warns:
-            UserWarning: the results were made by different code, see `code`.
+            UserWarning: the results were made by different code (see `code`).
 
         Raises:
             KeyError: the study has no such table.
-            ValueError: a column that runs do not have, no rows of such runs, or a file that is damaged, of
-                another table, or of another run than its path says.
+            ValueError: a column that runs do not have, no rows of these runs, or a file that is damaged, is
+                another table, or is of another run than its path says.
         """
         if name not in self._paths:
             known = ", ".join(self._paths)
@@ -99,12 +100,12 @@ class Results:
         return table
 
     def code(self) -> pd.DataFrame:
-        """Which code made the study's results: a row a file, stage and fingerprint.
+        """Which code made the study's results: one row per file, stage and fingerprint.
 
-        Columns: `file`, below the study's folder; those of a run, empty for comparisons of several runs;
-        `stage`, such as "train" or "train topk" (the method's own part); `fingerprint` of the code
-        (`tokred.orchestration.provenance`). A stage that has several fingerprints was not done by the same
-            code everywhere.
+        Columns: `file`, path below the study's folder; the columns of a run, empty for comparisons of several
+        runs; `stage`, such as "train" or "train topk" (code that is specific to the method); `fingerprint` of
+        the code (`tokred.orchestration.provenance`). A stage with several fingerprints was done by several
+        versions of the code.
         """
         rows = []
         for name in self.names:
@@ -126,11 +127,11 @@ class Results:
         return [path] if path.is_file() else list(visible_files(path, ".parquet"))
 
     def _warn_if_mixed(self, name: str, files: Iterable[Path]) -> None:
-        found = lineage(files)
-        if mixed(found):
+        tables = lineage(files)
+        if mixed(tables):
             warnings.warn(
-                f"table {name!r} of {self.folder} mixes results of different code, {sentence(found)}: "
-                "`code()` says which is which",
+                f"table {name!r} of {self.folder} mixes results of different code, {sentence(tables)}: "
+                "`code()` lists them",
                 stacklevel=2,
             )
 
@@ -139,8 +140,8 @@ def load(study: str = "default", root: str | Path = "results") -> Results:
     """The results of a study.
 
     Args:
-        study: its name.
-        root: folder in which studies have their results.
+        study: name of the study.
+        root: folder with the results of all studies.
 
     Raises:
         FileNotFoundError: the study has no results there.
@@ -149,22 +150,22 @@ def load(study: str = "default", root: str | Path = "results") -> Results:
 
 
 def _path(table: ResultTable) -> str:
-    """Folder or only file of a table, below the study's folder."""
+    """Path of a table's folder, or of its file if it has only one, below the study's folder."""
     return table.folder if table.slice else f"{table.folder}.parquet"
 
 
 def _texts(column: str, value: object) -> list[str]:
-    """What a column of runs may be, as the text that stands in paths."""
+    """Accepted values of a column of runs, as they are written in paths."""
     if column not in RUN_COLUMNS:
         raise ValueError(
             f"{column!r} is no column of runs{nearest(column, RUN_COLUMNS)}: {', '.join(RUN_COLUMNS)}"
         )
-    values = value if isinstance(value, (list, tuple, set)) else [value]
+    values: Iterable[Any] = value if isinstance(value, (list, tuple, set)) else [value]
     return [canonical_rate(v) if column == "keep_rate" else str(v) for v in values]
 
 
 def _run_of(path: Path, folder: Path) -> Run:
-    """The run whose file this is, by its path below its table's folder."""
+    """The run of a file, from its path below its table's folder."""
     run = Run.of_path(path, folder.name)
     if run is None or len(path.relative_to(folder).parts) != len(RUN_COLUMNS):
         raise ValueError(f"{path}: expected files {RUN_PATH}.parquet below {folder}, and no others")
@@ -172,12 +173,12 @@ def _run_of(path: Path, folder: Path) -> Run:
 
 
 def _is_of(run: Run, wanted: dict[str, list[str]]) -> bool:
-    """Whether a run is a wanted one."""
+    """Whether a run is among the wanted ones."""
     return all(str(getattr(run, column)) in values for column, values in wanted.items())
 
 
 def _read(path: Path, name: str) -> pa.Table:
-    """A file of a table, without its metadata; of tables of pairs those along the axis of that name."""
+    """Rows of one file of a table, without its metadata; for a table of pairs, its axis is checked too."""
     table = TABLES[name]
     with parquet.opened(path) as file:
         facts = parquet.facts_of(file.schema_arrow, path)

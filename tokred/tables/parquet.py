@@ -1,8 +1,8 @@
-"""Parquet files that say what they are, with checksums, and errors that name the file.
+"""Parquet files with metadata that identify them, with checksums, and with errors that name the file.
 
-The schema's metadata hold the file's facts under the key "tokred", as JSON, and what kind of table it is
-under "tokred_format". Every page of values has a checksum, which is verified when it is read. Encodings are
-those that every reader of Parquet knows: plain values and dictionaries.
+The schema's metadata hold the facts of the file as JSON under the key "tokred", and the kind of table under
+"tokred_format". Every page of values has a checksum, which is verified when the page is read. Encodings are
+those that every reader of Parquet supports: plain values and dictionaries.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ WRITING = {"compression": "zstd", "write_page_checksum": True}
 
 
 def kind(name: str) -> dict[bytes, bytes]:
-    """Metadata of the schema of a kind of table, such as "scores"."""
+    """Schema metadata for a kind of table, such as "scores"."""
     return {_FORMAT: json.dumps({"kind": name}).encode()}
 
 
 def kind_of(schema: pa.Schema) -> str | None:
-    """What kind of table a schema is of, None where it says nothing."""
+    """The kind of table in a schema's metadata; None if there is none."""
     stored = (schema.metadata or {}).get(_FORMAT)
     return None if stored is None else json.loads(stored).get("kind")
 
@@ -45,10 +45,10 @@ def with_metadata(schema: pa.Schema, facts: Mapping[str, object]) -> pa.Schema:
     )
 
 
-class VerifiedFile(pq.ParquetFile):
-    """A Parquet file whose pages are verified by their checksums, and their number by that of the rows.
+class VerifiedFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
+    """A Parquet file that verifies the checksums of its pages, and the number of its rows.
 
-    The header of a page has no checksum: a damaged one may end a column early.
+    The header of a page has no checksum: a damaged one may end a column early, so that rows are missing.
     """
 
     def __init__(self, path: str | Path, **options: object) -> None:
@@ -77,13 +77,13 @@ def opened(path: str | Path, kind: str | None = None, columns: Iterable[str] = (
     """A table that tokred wrote, open for reading.
 
     Args:
-        kind: what kind of table is expected; None: any.
-        columns: what columns it must have.
+        kind: the expected kind of table; None for any.
+        columns: columns that it must have.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it cannot be read, is damaged (also where the block reads damaged values), was not written
-            by this version of tokred, or is of another kind.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file cannot be read, is damaged (this includes values that the block reads), was not
+            written by this version of tokred, or is of another kind.
     """
     expected = "a table that tokred wrote" if kind is None else f"a table of {kind}"
     with explained(path, expected), VerifiedFile(path) as file:
@@ -98,13 +98,13 @@ def opened(path: str | Path, kind: str | None = None, columns: Iterable[str] = (
         yield file
 
 
-def facts_of(schema: pa.Schema, path: str | Path, kind: str | None = None) -> dict[str, object]:
+def facts_of(schema: pa.Schema, path: str | Path, kind: str | None = None) -> dict[str, Any]:
     """The facts in a schema's metadata; ValueError as for `opened`."""
     stored = schema.metadata or {}
     if _FACTS not in stored:
         raise ValueError(f"{path}: not a table written by tokred (no metadata key 'tokred')")
     try:
-        named = json.loads(stored[_FORMAT]) if _FORMAT in stored else None
+        named = json.loads(stored[_FORMAT]) if _FORMAT in stored else {}
         identity.check_format(path, named, kind)
         if named["checksum"] != zlib.crc32(stored[_FACTS]):
             raise ValueError(f"{path}: its metadata are damaged (checksum); {identity.REDO}")
@@ -114,11 +114,11 @@ def facts_of(schema: pa.Schema, path: str | Path, kind: str | None = None) -> di
 
 
 def table(path: str | Path, schema: pa.Schema, expected: Mapping[str, object]) -> pa.Table:
-    """A whole table.
+    """Read a whole table.
 
     Args:
         schema: the kind and columns that it must have.
-        expected: facts that it must state.
+        expected: facts that its metadata must have.
 
     Raises:
         FileNotFoundError, ValueError: as for `opened`.
@@ -135,23 +135,23 @@ def table(path: str | Path, schema: pa.Schema, expected: Mapping[str, object]) -
 
 
 def check_run(path: str | Path, folder: str | None, rows: pa.Table) -> None:
-    """ValueError where rows are of another run than their path names, if it is that of a run in a study.
+    """Raises ValueError if rows are of another run than the one that their path in a study names.
 
     Args:
-        folder: name of the folder that has a file for each run, such as "scores".
+        folder: name of the folder that has one file per run, such as "scores"; None for other tables.
     """
     run = None if folder is None else Run.of_path(path, folder)
     if run is None:
         return
     for name in RUN_COLUMNS:
-        found, expected = rows[name].unique().to_pylist(), getattr(run, name)
-        if found not in ([], [expected]):
-            raise ValueError(f"{path}: has rows of {name} {found[0]!r}, expected {expected!r}")
+        values, expected = rows[name].unique().to_pylist(), getattr(run, name)
+        if values not in ([], [expected]):
+            raise ValueError(f"{path}: has rows of {name} {values[0]!r}, expected {expected!r}")
 
 
 @contextmanager
 def explained(path: str | Path, expected: str = "a table that tokred wrote") -> Iterator[None]:
-    """Errors of pyarrow and of the operating system as one line that names the file."""
+    """Turn errors of pyarrow and of the operating system into one line that names the file."""
     try:
         yield
     except FileNotFoundError:

@@ -1,10 +1,11 @@
-"""Reduction patterns of a run as a table: how they are stored, and how they are read.
+"""Reduction patterns of a run as a table: storage and reading.
 
-One row an image. `survived`: for each token of the input grid (raster order) the number of stages that it
-outlived as a kept token or cluster center; kept sets are nested, so this says them all. `cluster_<s>`: for
-each token the number of its cluster at stage s, -1 if it was dropped; clusters are numbered from 0 by their
-first token, so that equal clusterings are equal rows. `margin`: for soft merging, the mean over tokens of the
-difference between a token's two highest assignment weights, for each stage.
+There is one row per image. `survived`: for each token of the input grid (raster order) the number of stages
+that it survived as a kept token or cluster center; kept sets are nested, so this number defines all of them.
+`cluster_<s>`: for each token the index of its cluster at stage s, -1 if it was dropped; clusters are numbered
+from 0 by their first token, so that equal clusterings give equal rows. `margin`: for soft merging, the
+assignment margin of each stage (the difference between a token's two largest assignment weights), mean over
+tokens.
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tokred.tables.schemas import identity_fields, parquet
+from tokred.tables import parquet
+from tokred.tables.schemas import identity_fields
 
-#: What a pattern table may hold besides the identity of run and image.
+#: Columns that a pattern table may have besides the identity of run and image.
 PARTS = ("survived", "cluster", "margin")
-#: Types of the numbers of clusters, by the largest number of tokens that they can count.
+#: Types of cluster indices, by the largest number of tokens for which they suffice.
 _INTEGERS = ((2**7 - 1, pa.int8()), (2**15 - 1, pa.int16()), (2**31 - 1, pa.int32()))
 
 
@@ -30,19 +33,24 @@ class Patterns:
     """Patterns of n images with P tokens over S stages.
 
     Attributes:
-        image_ids: (n,) stable ids.
+        image_ids: (n,) ids of the images.
         survived: (n, P) uint8, None for methods without kept tokens.
         clusters: S arrays (n, P) of small integers, None for methods without clusters.
         margin: (n, S) float32, None except for soft merging.
     """
 
-    image_ids: NDArray
-    survived: NDArray | None
-    clusters: list[NDArray] | None
-    margin: NDArray | None
+    image_ids: NDArray[Any]
+    survived: NDArray[Any] | None
+    clusters: list[NDArray[Any]] | None
+    margin: NDArray[Any] | None
 
-    def kept(self, stage: int) -> NDArray:
-        """(n, P) booleans: tokens kept (or used as centers) at a stage, counted from 1."""
+    def kept(self, stage: int) -> NDArray[Any]:
+        """(n, P) booleans: tokens kept (or used as centers) at a stage, counted from 1.
+
+        Raises ValueError for a method without kept tokens.
+        """
+        if self.survived is None:
+            raise ValueError("patterns without kept tokens: the method has none, or they were not read")
         return self.survived >= stage
 
 
@@ -61,8 +69,8 @@ def pattern_schema(
     return pa.schema(fields, metadata=parquet.kind("patterns"))
 
 
-def survived_stages(anchors: Sequence[NDArray], num_tokens: int) -> NDArray:
-    """(B, P) number of stages that each token outlived, from each stage's (B, K) anchors."""
+def survived_stages(anchors: Sequence[NDArray[Any]], num_tokens: int) -> NDArray[Any]:
+    """(B, P) number of stages that each token survived, from each stage's (B, K) representative tokens."""
     survived = np.zeros((len(anchors[0]), num_tokens), dtype=np.uint8)
     for anchor in anchors:
         image, slot = np.nonzero(anchor >= 0)
@@ -70,23 +78,23 @@ def survived_stages(anchors: Sequence[NDArray], num_tokens: int) -> NDArray:
     return survived
 
 
-def numbered_clusters(assign: NDArray) -> NDArray:
-    """(B, P) clusters of tokens numbered by their first token, from any other numbers of them, such as slots.
+def numbered_clusters(assign: NDArray[Any]) -> NDArray[Any]:
+    """(B, P) cluster indices in the order of the clusters' first tokens, from any labels, such as slots.
 
     >>> numbered_clusters(np.array([[7, 2, 7, -1, 2, 0]]))
     array([[ 0,  1,  0, -1,  1,  2]])
     """
-    dropped, places = assign < 0, np.arange(assign.shape[1])
+    dropped, tokens = assign < 0, np.arange(assign.shape[1])
     slots = np.where(dropped, assign.max() + 1, assign)
     firsts = np.full((len(assign), slots.max() + 1), assign.shape[1])
-    np.minimum.at(firsts, (np.arange(len(assign))[:, None], slots), places)
+    np.minimum.at(firsts, (np.arange(len(assign))[:, None], slots), tokens)
     first = np.take_along_axis(firsts, slots, axis=1)
-    numbers = np.cumsum((first == places) & ~dropped, axis=1) - 1
+    numbers = np.cumsum((first == tokens) & ~dropped, axis=1) - 1
     return np.where(dropped, -1, np.take_along_axis(numbers, first, axis=1)).astype(assign.dtype)
 
 
-def count_clusters(clusters: NDArray) -> NDArray:
-    """(n,) number of clusters that have tokens, of (n, P) clusters as they are stored: numbered from 0.
+def count_clusters(clusters: NDArray[Any]) -> NDArray[Any]:
+    """(n,) number of non-empty clusters, from (n, P) stored cluster indices (`numbered_clusters`).
 
     >>> count_clusters(np.array([[0, 1, 0, -1, 2], [0, 0, 0, 0, 0]], dtype=np.int8))
     array([3, 1])
@@ -98,7 +106,7 @@ def read(path: str | Path, columns: Sequence[str] = PARTS) -> Patterns:
     """The patterns of one run.
 
     Args:
-        columns: which of `PARTS` to read, as far as the run has them; the rest is None.
+        columns: members of `PARTS` to read; those that the run does not have are None.
 
     Raises:
         FileNotFoundError, ValueError: as for `tokred.tables.parquet.opened`.
@@ -116,8 +124,8 @@ def read(path: str | Path, columns: Sequence[str] = PARTS) -> Patterns:
     )
 
 
-def fixed_lists(table: pa.Table, name: str) -> NDArray:
-    """(n, size) array of a column of fixed-size lists, not copied if arrow has it in one piece."""
+def fixed_lists(table: pa.Table, name: str) -> NDArray[Any]:
+    """(n, size) array of a column of fixed-size lists; not copied if it is a single chunk."""
     column = table[name]
     size, kind = column.type.list_size, column.type.value_type.to_pandas_dtype()
     parts = [chunk.flatten().to_numpy().reshape(-1, size) for chunk in column.chunks]

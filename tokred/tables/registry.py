@@ -1,6 +1,6 @@
-"""The registry of result tables: path, schema, inputs, and the function that makes each one.
+"""The registry of result tables: path, schema, inputs, and the function that makes each table.
 
-The rules of the workflow, the readers, `tokred.load`, the inputs of claims and the table in docs/results.md
+The rules of the workflow, the readers, `tokred.load`, the inputs of claims and the list in docs/results.md
 derive from it. Importing it imports neither pyarrow nor the code that makes the tables.
 """
 
@@ -17,15 +17,15 @@ from tokred.run import RUN_PATH
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: The runs that a comparison usually covers: all methods and keep rates of a data set, backbone and seed.
+#: The slice of most comparisons: all methods and keep rates of one data set, backbone and seed.
 SLICE = "{dataset}/{backbone}/{seed}"
-#: Inputs that are no result tables. The image tables of the test splits:
+#: Inputs that are not result tables. The image tables of the test splits:
 TEST_IMAGES = "test_images"
-#: The performance of the study that this one is compared with:
+#: The performance of another study, with which this one is compared:
 OTHER_STUDY = "scores_of_other_study"
-#: The file that hyperparameters come from:
+#: The file with the hyperparameters:
 HYPERPARAMETERS = "hyperparameters"
-#: Inputs that no code of this study has made.
+#: Inputs that are not made by this study.
 FOREIGN = (OTHER_STUDY, HYPERPARAMETERS)
 
 _SCHEMAS = "tokred.tables.schemas"
@@ -33,17 +33,17 @@ _SCHEMAS = "tokred.tables.schemas"
 
 @dataclass(frozen=True)
 class ResultTable:
-    """What is known of a table without reading it.
+    """Properties of a table that are known without reading it.
 
     Attributes:
-        name: what readers call it.
+        name: name in `tokred.load` and in other readers.
         path: path of its files below the study's folder, without suffix. Its wildcards are the slice of the
             study that one file covers.
         schema: name of its schema in `tokred.tables.schemas`; empty where the columns depend on the model.
         row: what one row describes, for the documentation; empty for a table that readers see under another
             name.
         rule: rule that makes it. Tables with the same rule are made by one call of their function, which
-            returns their rows in this order.
+            returns their rows in the order of the registry.
         target: "module:function" for `tokred.comparison.job`, which makes it in a job of its own; empty for
             a table that a training or an extraction writes.
         inputs: names of the tables that it is made from (the files in the same slice), `TEST_IMAGES`, or
@@ -52,11 +52,11 @@ class ResultTable:
         of_study: keyword arguments that depend on the study: names in
             `tokred.orchestration.table_plan.STUDY_ARGUMENTS`.
         metrics: names of the metrics that are computed for it.
-        does: what its rule does, as a sentence for people.
+        does: task of its rule, as a message for people.
         topic: subject of the artifacts that show it, which is their category in the report.
-        for_claims: whether findings of the paper are decided by it.
-        masked: whether only data sets with object masks have it.
-        untrained: whether a study that trains no models has it.
+        for_claims: whether claims read it.
+        masked: whether it exists only for data sets with object masks.
+        untrained: whether it exists in a study that trains no models.
         instead_of: name of the table that it replaces in a study that trains no models.
     """
 
@@ -79,7 +79,7 @@ class ResultTable:
 
     @property
     def code(self) -> tuple[str, ...]:
-        """What a reader or writer of the table runs of it: its schema, as "module:name"."""
+        """The code that a reader or writer of the table depends on: its schema, as "module:name"."""
         return (f"{_SCHEMAS}:{self.schema}",) if self.schema else ()
 
     @property
@@ -89,12 +89,12 @@ class ResultTable:
 
     @property
     def kind(self) -> str:
-        """What its files say that they are, see `tokred.tables.parquet`."""
+        """Kind of table in the metadata of its files, see `tokred.tables.parquet`."""
         return self.schema.lower() or self.folder
 
     @property
     def folder(self) -> str:
-        """Where its files are below the study's folder; for a table of one file, the file without suffix."""
+        """Folder of its files, below the study's; for a table of one file, its path without suffix."""
         return self.path.partition("/{")[0]
 
     @property
@@ -104,7 +104,7 @@ class ResultTable:
 
     @property
     def of_runs(self) -> bool:
-        """Whether each run has a file of it."""
+        """Whether there is one file per run."""
         return self.slice == RUN_PATH
 
 
@@ -116,10 +116,10 @@ def _of_kind(kind: str) -> tuple[str, ...]:
 def _pairs(
     name: str, source: str, metrics: tuple[str, ...], does: str, topic: str, path: str = SLICE, **more: Any
 ) -> ResultTable:
-    """A table of pairs of runs (`schemas.PAIRS`), which `tokred.comparison.<name>:compare` makes.
+    """A table of pairs of runs (`schemas.PAIRS`), made by `tokred.comparison.<name>:compare`.
 
     Args:
-        source: the table that it is made from.
+        source: name of the table that it is made from.
         path: the slice that a file covers.
         more: other fields of `ResultTable`.
     """
@@ -151,9 +151,7 @@ _OF_MODELS = [
     ),
     ResultTable("history", f"history/{RUN_PATH}", "HISTORY", "run and epoch", "train"),
     ResultTable("predictions", f"predictions/{RUN_PATH}", "", "run and test image: logits", "extract"),
-    ResultTable(
-        "patterns", f"patterns/{RUN_PATH}", "", "run and test image: what became of each token", "extract"
-    ),
+    ResultTable("patterns", f"patterns/{RUN_PATH}", "", "run and test image: fate of each token", "extract"),
     ResultTable("cls_features", f"features/{RUN_PATH}", "", "run and test image: CLS features", "extract"),
 ]
 
@@ -334,7 +332,7 @@ TABLES: dict[str, ResultTable] = {
 
 
 def metrics_in(table: ResultTable) -> tuple[str, ...]:
-    """Names of the metrics that a table shows: its own, or those of the tables that it is made from."""
+    """Names of the metrics in a table: its own, or those of the tables that it is made from."""
     sources = (TABLES[name] for name in table.inputs if name in TABLES)
     return table.metrics or tuple(dict.fromkeys(name for source in sources for name in metrics_in(source)))
 

@@ -1,16 +1,16 @@
-"""Every table that tokred writes: its schema, and the functions that read and write it.
+"""Schemas of all tables that tokred writes, and the functions that read and write them.
 
 Tables are Parquet (zstd); those that do not fit into memory are written by `tokred.tables.batch_writer`.
 Long ("tidy") tables start with the identity columns of `tokred.run.Run`. A file is written beside its
-final name and renamed, so that a partial file never looks complete; what it says of itself is described in
-`tokred.tables.parquet`.
+final name and renamed, so that a partial file never looks complete. `tokred.tables.parquet` describes the
+metadata.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -75,7 +75,8 @@ OBJECT_RECALL = pa.schema(
     ],
     metadata=parquet.kind("object_recall"),
 )
-#: One row per run and input token (raster order): blocks the token passes through, mean over images.
+#: One row per run and input token (raster order): number of blocks that the token passes through, mean over
+#: images.
 DEPTH = pa.schema(
     [*_IDENTITY, ("token", pa.int32()), ("depth", pa.float64())], metadata=parquet.kind("depth")
 )
@@ -83,9 +84,10 @@ DEPTH = pa.schema(
 #: 0 for metrics of whole patterns. `mean`, `std` over `n` images; std is null for metrics that have one
 #: value per data set. `bound`: lower bound of the metric, null where there is none. `chance`: the mean that
 #: unrelated patterns of the same sizes would have, null for metrics of maps and features. `degenerate`:
-#: whether the pair says nothing, as in more than half of the images a pattern is the same however its tokens
-#: are permuted (one cluster, or a cluster for every token; all tokens kept, or none). `dropped`: null
-#: directions of the features that were left out (both sides), null for metrics without such.
+#: whether the value is meaningless, as in more than half of the images one of the patterns is the same for
+#: every permutation of its tokens (one cluster, or a cluster for every token; all tokens kept, or none).
+#: `dropped`: number of null directions of the features of both runs that were left out; null for metrics that
+#: leave out none.
 PAIRS = pa.schema(
     [
         *_IDENTITY,
@@ -100,11 +102,12 @@ PAIRS = pa.schema(
     ],
     metadata=parquet.kind("pairs"),
 )
-#: One row per data set, backbone, keep rate, seed, anchor method, measure, stage and kind of correlation
-#: ("spearman", "kendall") between f(A) - f(B) and d(A, B) over `n` methods B (paper section 5.5).
+#: One row per data set, backbone, keep rate, seed, reference method A, measure d, stage and kind of
+#: correlation ("spearman", "kendall") between f(A) - f(B) and d(A, B) over `n` methods B, where f is the
+#: performance (paper section 5.5).
 PROXIES = pa.schema(
     [
-        *_IDENTITY,  # `method` is the anchor
+        *_IDENTITY,  # `method` is the reference method
         ("measure", _TEXT),
         ("stage", pa.int8()),
         ("correlation", _TEXT),
@@ -113,8 +116,7 @@ PROXIES = pa.schema(
     ],
     metadata=parquet.kind("proxies"),
 )
-#: One row per picture of a data set that examples show: its place among them, id, names of its classes,
-#: encoded bytes.
+#: One row per example picture of a data set: its index (`place`), id, names of its classes, encoded bytes.
 PICTURES = pa.schema(
     [
         ("dataset", _TEXT),
@@ -138,17 +140,17 @@ EXAMPLES = pa.schema(
     ],
     metadata=parquet.kind("examples"),
 )
-#: One row per data set, method, keep rate and setting of the training: its value as text. All backbones and
-#: seeds are trained alike.
+#: One row per data set, method, keep rate and training setting: its value as text. Settings do not depend on
+#: the backbone or the seed.
 SETTINGS = pa.schema(
     [("dataset", _TEXT), ("method", _TEXT), ("keep_rate", _TEXT), ("setting", _TEXT), ("value", pa.string())],
     metadata=parquet.kind("settings"),
 )
 #: One row per setting that was searched: the values that were tried, as text.
 GRID = pa.schema([("setting", _TEXT), ("values", pa.string())], metadata=parquet.kind("grid"))
-#: One row per trial of a search of hyperparameters: the settings that were tried (`place`: in the order of
-#: preference among equals), the validation score in percent (null: the training diverged), and whether the
-#: trial is its model's chosen one.
+#: One row per trial of a hyperparameter search: the settings that were tried, the validation score in percent
+#: (null: the training diverged), and whether the trial is chosen for its model. `place` is the index of the
+#: trial; of trials with equal scores, the one of the smallest index is preferred.
 TRIALS = pa.schema(
     [
         *_IDENTITY[:-1],
@@ -167,7 +169,7 @@ TRIALS = pa.schema(
 
 
 def identity_fields() -> list[tuple[str, pa.DataType]]:
-    """Names and types of the columns that say which run a row belongs to."""
+    """Names and types of the columns that identify the run of a row."""
     return list(_IDENTITY)
 
 
@@ -187,7 +189,7 @@ def write_rows(
     """Write rows under a declared schema, sorted by its columns up to the first measured one.
 
     Raises:
-        ValueError: a row lacks a column or has one too many.
+        ValueError: a row lacks a column or has an unknown one.
     """
     rows = list(rows)
     names = set(schema.names)
@@ -202,15 +204,15 @@ def write_rows(
 def read(
     paths: str | Path | Iterable[str | Path], schema: pa.Schema, axis: str | None = None
 ) -> pd.DataFrame:
-    """One data frame of all the files, in their order; text columns are plain strings.
+    """Read files into one data frame, in their order; text columns are plain strings.
 
     Args:
-        axis: of tables of pairs, the axis along which they must compare; None: any.
+        axis: for tables of pairs, the axis that they must compare along; None for any.
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: a file is damaged, is of another kind, schema, axis, or run than its path says; or two
-            files have a row of the same runs.
+        ValueError: a file is damaged, has another kind, schema or axis than expected, or another run than its
+            path names; or two files have rows of the same runs.
     """
     import pandas as pd
 
@@ -225,9 +227,10 @@ def read(
 
 
 def _check_apart(paths: list[str | Path], parts: list[pd.DataFrame], schema: pa.Schema) -> None:
-    """ValueError where two files have rows of the same runs, and of the same metric if there are several."""
+    """Raises ValueError if two files have rows of the same runs (and of the same metric)."""
     named = [name for name in schema.names if pa.types.is_dictionary(schema.field(name).type)]
-    key, seen = [*named, *(name for name in schema.names if name.endswith("seed"))], {}
+    key = [*named, *(name for name in schema.names if name.endswith("seed"))]
+    seen: dict[tuple[object, ...], str | Path] = {}
     for path, part in zip(paths, parts, strict=True):
         for row in part[key].drop_duplicates().itertuples(index=False, name=None):
             if row in seen:
@@ -236,12 +239,12 @@ def _check_apart(paths: list[str | Path], parts: list[pd.DataFrame], schema: pa.
 
 
 def _key(schema: pa.Schema) -> list[str]:
-    """Columns that say what a row is of, in the order in which rows are sorted."""
+    """Columns by which rows are sorted: those that identify a row."""
     measured = ("n", "dropped", "degenerate")
     return [n for n in schema.names if n not in measured and not pa.types.is_floating(schema.field(n).type)]
 
 
-def metadata(path: str | Path) -> dict[str, object]:
-    """What `write` stored under the key "tokred"; errors as for `tokred.tables.parquet.opened`."""
+def metadata(path: str | Path) -> dict[str, Any]:
+    """Metadata of a table (see `write`); errors as for `tokred.tables.parquet.opened`."""
     with parquet.opened(path) as file:
         return parquet.facts_of(file.schema_arrow, path)

@@ -15,10 +15,10 @@ from tokred.data.in_memory import Source, hold_out
 from tokred.data.read import check_classes, read_split
 from tokred.models.factory import build_model, reset_classifier
 from tokred.models.vision_transformer import ReducedVisionTransformer
-from tokred.models.weights import give_weights, load_weights, save_weights, timm_weights
+from tokred.models.weights import assign_weights, load_weights, save_weights, timm_weights
 from tokred.run import Run
 from tokred.runtime import distributed, launch
-from tokred.runtime.device import keep_freed_memory
+from tokred.runtime.device import raise_malloc_thresholds
 from tokred.settings import Backbone, Training
 from tokred.settings.jobs import TrainJob, takes
 from tokred.tables import schemas
@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 @takes(TrainJob)
 def train(job: TrainJob) -> None:
     """Fine-tune one model and write its weights and its history."""
-    if launch.needed(job.hardware):
+    if launch.is_needed(job.hardware):
         return launch.run("tokred.training.job:train", job, Path(job.checkpoint).parent)
-    keep_freed_memory()
+    raise_malloc_thresholds()
     run, backbone, settings = job.run, job.model.backbone, job.training
     read = partial(
         read_split, backbone=backbone, access=job.images, workers=job.hardware.workers, dataset=run.source
@@ -55,7 +55,7 @@ def train(job: TrainJob) -> None:
         facts["inputs"]["test"] = fingerprint.file(job.test_table)
     facts["inputs"]["pretrained"] = source
     split = _split(run, settings, train_images, test_images)
-    settings = fitted(settings, len(split[0]), job.hardware, distributed.count())
+    settings = fitted(settings, len(split[0]), job.hardware, distributed.world_size())
     log.info("%s", describe(settings, job.images, backbone.image_size, len(split[0])))
     trainer = Trainer(network, run, backbone, settings, *split, job.hardware)
     state = Path(job.checkpoint).with_suffix(".state.safetensors")
@@ -86,7 +86,7 @@ def _start_from(
         load_weights(network, pretrained, new_head=not keep_head)
         return fingerprint.file(pretrained)
     tensors = timm_weights(backbone)
-    give_weights(network, tensors, f"timm's weights of {backbone.model}", new_head=not keep_head)
+    assign_weights(network, tensors, f"timm's weights of {backbone.model}", new_head=not keep_head)
     return fingerprint.tensors(tensors)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from tokred.data.batch_shard import Share
+from tokred.data.batch_shard import BatchShard
 from tokred.data.in_memory import Source
 from tokred.evaluation.performance import Measure
 from tokred.evaluation.scores import METRIC, NotFiniteError
@@ -19,7 +19,7 @@ from tokred.files import set_aside
 from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.run import Run
 from tokred.runtime import distributed
-from tokred.runtime.device import autocast, enough_memory, resolve
+from tokred.runtime.device import autocast, explain_oom, resolve
 from tokred.settings import DEFAULT_HARDWARE, Backbone, Hardware, Training
 from tokred.training import checkpoint
 from tokred.training.diverged import Diverged, check_logits, check_weights
@@ -65,12 +65,12 @@ class Trainer:
         self.train_images, self.validation = train, validation
         self.device = resolve(hardware.device)
         self.model = model.to(self.device)
-        self.share = Share(hardware.micro_batch_size, distributed.rank(), distributed.count())
+        self.shard = BatchShard(hardware.micro_batch_size, distributed.rank(), distributed.world_size())
         self.mixes = training.mixup > 0 or training.cutmix > 0
         if self.mixes and train.task != "single":
             raise ValueError(f"{run.key}: mixup and cutmix are for single-label data sets, set them to 0")
         self.batch_size = min(training.batch_size, len(train))
-        self.parts = self.share.slices(self.batch_size, even=self.mixes)
+        self.parts = self.shard.slices(self.batch_size, even=self.mixes)
         self.micro = self.parts[0].stop - self.parts[0].start
         self.steps_per_epoch = max(1, len(train) // training.batch_size)
         self.schedule = Schedule(training, self.steps_per_epoch)
@@ -89,7 +89,7 @@ class Trainer:
             settings: fingerprint of all that decides the result; a state of other settings is not used.
         """
         self._resume(Path(state_path), settings)
-        if len(set(distributed.gather(self.epoch))) > 1:
+        if len(set(distributed.all_gather(self.epoch))) > 1:
             raise ValueError(
                 f"{state_path}: not all processes of {self.run.key} could read it; start it again"
             )
@@ -97,7 +97,7 @@ class Trainer:
             self.best = _on_cpu(self.model)
         while self.epoch < self.training.epochs:
             self._finish_epoch(self._train_epoch())
-            if self.share.rank == 0:
+            if self.shard.rank == 0:
                 self._save(state_path, settings)
         return self.best
 
@@ -106,14 +106,14 @@ class Trainer:
         torch.manual_seed(seed)
         if self.device.type == "cuda":
             # What the network draws, each process for its own images; all else is drawn on the CPU.
-            torch.cuda.manual_seed(seed + self.share.rank)
+            torch.cuda.manual_seed(seed + self.shard.rank)
         self.model.train()
         started, first_step = time.monotonic(), self.epoch * self.steps_per_epoch
         totals = torch.zeros(2, device=self.device)
-        steps = self.train_images.steps(self.training, self.share, seed)
-        hidden = True if self.share.rank else None
+        steps = self.train_images.steps(self.training, self.shard, seed)
+        hidden = True if self.shard.rank else None
         bar = tqdm(steps, f"epoch {self.epoch + 1}", self.steps_per_epoch, leave=False, disable=hidden)
-        with enough_memory(self.run.key, self.micro, "hardware.micro_batch_size"):
+        with explain_oom(self.run.key, self.micro, "hardware.micro_batch_size"):
             for index, parts in enumerate(bar):
                 rate = self.schedule.apply(self.stepper.optimizer, first_step + index)
                 totals += self.stepper.step(parts, self.parts, self._inputs, self._mix(index))
@@ -166,7 +166,7 @@ class Trainer:
         Without validation images, those of one batch tell. Every process looks at the same ones.
         """
         model.eval()
-        size = min(self.training.batch_size, self.share.micro or self.training.batch_size)
+        size = min(self.training.batch_size, self.shard.micro_batch_size or self.training.batch_size)
         pixels, _ = next(self.train_images.batches(size))
         inputs = self.train_images.inputs(pixels.to(self.device), self.backbone)
         with autocast(self.device, self.training.precision):
@@ -194,9 +194,9 @@ class Trainer:
         """
         model.eval()
         measure = Measure(images.task)
-        size = min(self.training.batch_size, self.share.micro or self.training.batch_size)
-        with enough_memory(self.run.key, size, "hardware.micro_batch_size"):
-            for pixels, labels in images.batches(size, self.share):
+        size = min(self.training.batch_size, self.shard.micro_batch_size or self.training.batch_size)
+        with explain_oom(self.run.key, size, "hardware.micro_batch_size"):
+            for pixels, labels in images.batches(size, self.shard):
                 inputs = images.inputs(pixels.to(self.device), self.backbone)
                 with autocast(self.device, self.training.precision):
                     measure.add(model(inputs), labels)
@@ -218,7 +218,7 @@ class Trainer:
         try:
             tensors, facts = checkpoint.load(path)
         except ValueError as error:
-            if self.share.rank == 0:
+            if self.shard.rank == 0:
                 aside = set_aside(path)
                 log.warning("%s\nthe file is now %s, and the training starts anew", error, aside)
             return

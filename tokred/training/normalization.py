@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from timm.models.vision_transformer import VisionTransformer
+from timm.models.vision_transformer import Attention, VisionTransformer
 from torch import Tensor
 
 from tokred.evaluation.properties import BLOCKS, measure
@@ -36,6 +36,7 @@ def normalize_backbone(
         scale_residual_stream(vit, (squared_distance * len(found) / sum(found)) ** 0.5)
     if key_offset is not None:
         for block, keys in zip(vit.blocks, _keys(vit, inputs), strict=True):
+            assert isinstance(block.attn, Attention)
             shift_keys(block.attn, _key_shift(keys, key_offset))
 
 

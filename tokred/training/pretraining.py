@@ -26,9 +26,9 @@ from tokred.data.in_memory import normalize
 from tokred.evaluation.digit_properties import measure_on_digits
 from tokred.files import atomic_path, set_aside
 from tokred.models.factory import build_vit
-from tokred.models.observation import observed
+from tokred.models.observation import Observation, observed
 from tokred.models.weights import round_to_half, save_weights
-from tokred.runtime.device import keep_freed_memory, resolve
+from tokred.runtime.device import raise_malloc_thresholds, resolve
 from tokred.settings import Backbone, Hardware
 from tokred.settings.jobs import PretrainJob, takes
 from tokred.settings.pretraining import Recipe
@@ -110,7 +110,7 @@ class Pretrainer:
                     self._save(state_path, settings)
                     totals, started = torch.zeros_like(totals), time.monotonic()
 
-    def _losses(self, batch: PictureBatch, seen: Mapping[int, object]) -> tuple[Tensor, Tensor]:
+    def _losses(self, batch: PictureBatch, seen: Mapping[int, Observation]) -> tuple[Tensor, Tensor]:
         """The loss of the class, and the weighted ones of where the object is."""
         pixels, labels, objects = (tensor.to(self.device) for tensor in batch)
         features = self.vit.forward_features(normalize(pixels, self.backbone))
@@ -190,7 +190,7 @@ def pretrain(job: PretrainJob) -> None:
     Raises:
         ValueError: the backbone is not of the pictures' size.
     """
-    keep_freed_memory()
+    raise_malloc_thresholds()
     run, backbone = job.run, job.model.backbone
     if backbone.image_size != synthetic.SIZE:
         raise ValueError(

@@ -90,4 +90,6 @@ class Stepper:
 def _compiled(model: ReducedVisionTransformer, hardware: Hardware) -> Callable[[Tensor], Tensor]:
     if not hardware.compile:
         return model
-    return torch.compile(model, **({} if hardware.compile is True else {"backend": hardware.compile}))
+    if hardware.compile is True:
+        return torch.compile(model)
+    return torch.compile(model, backend=hardware.compile)

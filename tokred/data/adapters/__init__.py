@@ -1,1 +1,1 @@
-"""Adapters: one file for each kind of source."""
+"""Data set adapters, one file each."""

@@ -2,8 +2,8 @@
 
 `train2014/`, `val2014/` and `annotations/instances_{train,val}2014.json`. An image has the labels of all its
 annotations, crowds included; images without annotations are left out, as in the published protocol (82,081
-and 40,137 remain). Classes are the categories of the training annotations in the order of their ids; those of
-the other file, which may number them differently, are found by name.
+and 40,137 remain). Classes are the categories of the training annotations in the order of their ids.
+Categories of the other file, which may have other ids, are matched by name.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import Any
 from tokred.data.info import Row, TableInfo, check_split
 from tokred.data.layout import require
 from tokred.data.options import COCOOptions
-from tokred.data.source import Source
+from tokred.data.source import RowSource
 from tokred.data.text import entries, read_json
 
 _YEARS = {"train": "train2014", "test": "val2014"}
-#: What is kept of the annotations: outlines of objects are most of the file.
+#: Keys that are kept of annotations, since object outlines are most of the file.
 _KEYS = {"images", "annotations", "categories", "id", "file_name", "image_id", "category_id", "name"}
-#: Ids are numbers in COCO itself, and text in what some exporters write.
+#: Ids are numbers in COCO itself, and text in files of some exporters.
 _ID = (int, str)
 
 
-def rows(split: str, options: COCOOptions) -> tuple[TableInfo, Source]:
+def rows(split: str, options: COCOOptions) -> tuple[TableInfo, RowSource]:
     """The table's description, and its images in the order of the annotation file."""
     year = _YEARS[check_split(split)]
     files = {name: f"annotations/instances_{name}.json" for name in _YEARS.values()}
@@ -42,11 +42,11 @@ def rows(split: str, options: COCOOptions) -> tuple[TableInfo, Source]:
     images = entries(stored, "images", {"id": _ID, "file_name": str}, path)
     names = {image["id"]: image["file_name"] for image in images}
     read = partial(_rows, root / year, [(names[key], found) for key, found in present.items()])
-    return info, Source(read, options.count_of(split))
+    return info, RowSource(read, options.count_of(split))
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """What is needed of an annotation file; ValueError where it is not JSON, or lacks a list."""
+    """The lists of an annotation file; ValueError if it is not JSON, or a list is missing."""
     stored = read_json(path, lambda entry: {key: entry[key] for key in entry if key in _KEYS})
     lists = ("images", "annotations", "categories")
     lacking = [key for key in lists if not isinstance(stored, dict) or not isinstance(stored.get(key), list)]
@@ -56,7 +56,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _categories(stored: dict[str, Any], path: Path) -> dict[int | str, str]:
-    """Names of the categories by id; ValueError where an id occurs twice."""
+    """Names of the categories by id; ValueError for duplicate ids."""
     found = entries(stored, "categories", {"id": _ID, "name": str}, path)
     named = {entry["id"]: entry["name"] for entry in found}
     if len(named) != len(found):
@@ -74,7 +74,7 @@ def _sorted(named: dict[int | str, str], path: Path) -> list[int | str]:
 def _present(
     stored: dict[str, Any], named: dict[int | str, str], labels: dict[str, int], path: Path
 ) -> dict[int | str, list[int]]:
-    """Sorted labels of the images that have some, by image id, in the order of the images.
+    """Sorted labels of images with annotations, by image id, in the order of the images.
 
     Args:
         named: categories of this file by id.

@@ -1,4 +1,4 @@
-"""`digits`: one whole handwritten digit among halves of others; which one is it?"""
+"""`digits`: one whole handwritten digit among halves of others, which is the label."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """`huggingface`: an image data set of Hugging Face on disk, as Parquet shards.
 
-Shards such as `data/train-00000-of-00002.parquet` lie anywhere below `root`. Images are structs of encoded
-`bytes` and `path` (below `root`, where the bytes are null); a label is a class, or a list of classes. Classes
+Shards such as `data/train-00000-of-00002.parquet` may be in any folder below `root`. Images are structs of
+encoded `bytes` and `path` (relative to `root`, if the bytes are null); a label is a class, or a list of
+classes. Classes
 are those of the training split: the names in the metadata of its shards, or the sorted values of its label
-column. A shard whose metadata name the classes in another order is read by its own names.
+column. If the metadata of a shard have the classes in another order, labels are matched by name.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from tokred.data import shards
 from tokred.data.info import Row, TableInfo, check_split
 from tokred.data.layout import check_root
 from tokred.data.options import HuggingFaceOptions
-from tokred.data.source import Source
+from tokred.data.source import RowSource
 
 _TEST_SPLITS = ("test", "validation", "valid", "val")
 #: Rows that are read at a time.
 _BATCH = 16
 
 
-def rows(split: str, options: HuggingFaceOptions) -> tuple[TableInfo, Source]:
+def rows(split: str, options: HuggingFaceOptions) -> tuple[TableInfo, RowSource]:
     """The table's description, and its images in the order of the shards; ids are split and number."""
     check_split(split)
     root = check_root(options.root)
@@ -48,9 +49,9 @@ def rows(split: str, options: HuggingFaceOptions) -> tuple[TableInfo, Source]:
     info = TableInfo("huggingface", split, "multi" if several else "single", names)
     labels = {name: label for label, name in enumerate(names)}
     named = any(shards.names(file, options.label_column) is not None for file in train)
-    meanings = {file: shards.meaning(file, options.label_column, labels, named) for file in files}
+    meanings = {file: shards.label_indices(file, options.label_column, labels, named) for file in files}
     read = partial(_rows, root, split, meanings, options, len(names))
-    return info, Source(read, options.count_of(split), listed=False)
+    return info, RowSource(read, options.count_of(split), listed=False)
 
 
 def _check_columns(file: Path, options: HuggingFaceOptions) -> None:
@@ -81,7 +82,7 @@ def _rows(
     columns = [options.image_column, options.label_column]
     index = 0
     for file, labels in meanings.items():
-        # Not buffered ahead: a row group of a shard may be larger than what should be in memory.
+        # Without pre-buffering, since a row group of a shard may be too large for memory.
         with pq.ParquetFile(file, pre_buffer=False, buffer_size=2**20) as stored:
             for batch in stored.iter_batches(_BATCH, columns=columns):
                 for image, label in zip(*(batch[name].to_pylist() for name in columns), strict=True):

@@ -1,8 +1,8 @@
-"""`image_folder`: a folder a split, and in it a folder a class, as torchvision's `ImageFolder` reads them.
+"""`image_folder`: one folder per split, with one folder per class inside, as for torchvision's `ImageFolder`.
 
 Classes are the folders of the training split, sorted by name. With the option `masks_folder: masks` the
-object mask of `val/cat/1.jpg` is `masks/val/cat/1.png`. Images may lack masks, and so may the whole training
-split, but every mask has its image.
+object mask of `val/cat/1.jpg` is `masks/val/cat/1.png`. Images, and the whole training split, may lack masks,
+but every mask must have an image.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from tokred.data.folders import Walk, class_names, class_rows
 from tokred.data.info import Row, TableInfo
 from tokred.data.layout import check_root, require, wrong
 from tokred.data.options import ImageFolderOptions
-from tokred.data.source import Source
+from tokred.data.source import RowSource
 
-#: What the test split's folder may be called.
+#: Possible names of the test split's folder.
 _TEST_FOLDERS = ("test", "val", "valid", "validation")
 
 
-def rows(split: str, options: ImageFolderOptions) -> tuple[TableInfo, Source]:
+def rows(split: str, options: ImageFolderOptions) -> tuple[TableInfo, RowSource]:
     """The table's description, and its images."""
     root = check_root(options.root)
     train = _folder(root, (options.train_folder,))
@@ -37,11 +37,11 @@ def rows(split: str, options: ImageFolderOptions) -> tuple[TableInfo, Source]:
         below = f"{options.masks_folder}/{folder.relative_to(root).as_posix()}/"
         if split == "test" or (root / below).is_dir():
             read = partial(_with_masks, read, require(root, [below]) / below)
-    return info, Source(read, options.count_of(split))
+    return info, RowSource(read, options.count_of(split))
 
 
 def _with_masks(read: Callable[[], Iterator[Row]], folder: Path) -> Iterator[Row]:
-    """Rows with the files of their masks, as far as there are any.
+    """Rows with the files of their masks, where these exist.
 
     Raises:
         ValueError: a mask has no image, or several.
@@ -71,7 +71,7 @@ def _stem(path: str) -> str:
 
 
 def _folder(root: Path, names: tuple[str, ...]) -> Path:
-    """The first of some folders that there is; ValueError where there is none."""
+    """The first of several folders that exists; ValueError if none does."""
     for name in names:
         if (root / name).is_dir():
             return root / name

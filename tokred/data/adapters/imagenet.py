@@ -1,7 +1,7 @@
 """`imagenet`: ILSVRC2012, as folders or as the original archives; its validation split is our "test".
 
-Folders `train/<wnid>/*.JPEG` and `val/<wnid>/*.JPEG`, or `ILSVRC2012_img_train.tar` (an archive of an archive
-a class), `ILSVRC2012_img_val.tar` and `ILSVRC2012_devkit_t12.tar.gz`. Classes are the 1000 WordNet ids in the
+Folders `train/<wnid>/*.JPEG` and `val/<wnid>/*.JPEG`, or `ILSVRC2012_img_train.tar` (with one archive per
+class), `ILSVRC2012_img_val.tar` and `ILSVRC2012_devkit_t12.tar.gz`. Classes are the 1000 WordNet ids in the
 order of their names, which is the order of pretrained classifiers.
 """
 
@@ -18,17 +18,18 @@ from tokred.data.folders import class_names, class_rows
 from tokred.data.info import Row, TableInfo, check_split
 from tokred.data.layout import check_root, wrong
 from tokred.data.options import ImageNetOptions
-from tokred.data.source import Source
+from tokred.data.source import RowSource
 
 _FOLDERS = {"train": "train", "test": "val"}
-#: Images of the whole data set, and fewest and most of a class (Russakovsky et al., 2015, table 2).
+#: Images of the whole data set, and smallest and largest number of a class (Russakovsky et al., 2015, table
+#: 2).
 _WHOLE = {"train": 1_281_167, "test": 50_000}
 _PER_CLASS = {"train": (732, 1300), "test": (50, 50)}
 _WNID = re.compile(r"n[0-9]{8}")
 
 
-def rows(split: str, options: ImageNetOptions) -> tuple[TableInfo, Source]:
-    """The table's description, and its images; an image's id is its file's name without the ending."""
+def rows(split: str, options: ImageNetOptions) -> tuple[TableInfo, RowSource]:
+    """The table's description, and its images; the id of an image is its file name without suffix."""
     root = check_root(options.root)
     folder = root / _FOLDERS[check_split(split)]
     total = options.count_of(split)
@@ -42,14 +43,16 @@ def rows(split: str, options: ImageNetOptions) -> tuple[TableInfo, Source]:
         raise wrong(root, f"{folder.name}/<wnid>/*.JPEG or {archives.FILES[split]}")
     _check_classes(names, root, options)
     info = TableInfo("imagenet", split, "single", tuple(names))
-    return info, Source(partial(read, names), total, per_class, listed=folder.is_dir())
+    return info, RowSource(partial(read, names), total, per_class, listed=folder.is_dir())
 
 
 def _wnids(folder: Path) -> list[str]:
     names = class_names(folder)
-    odd = [name for name in names if not _WNID.fullmatch(name)]
-    if odd:
-        raise ValueError(f"{folder}: expected folders with WordNet ids such as n01440764, found {odd[0]!r}")
+    invalid = [name for name in names if not _WNID.fullmatch(name)]
+    if invalid:
+        raise ValueError(
+            f"{folder}: expected folders with WordNet ids such as n01440764, found {invalid[0]!r}"
+        )
     return names
 
 
@@ -59,7 +62,7 @@ def _folder_rows(folder: Path, names: list[str]) -> Iterator[Row]:
 
 
 def _check_classes(names: list[str], root: Path, options: ImageNetOptions) -> None:
-    """The same classes must be in both splits, or labels would mean different things."""
+    """Raise ValueError if the splits have different classes, since labels would mean different classes."""
     options.check_classes(len(names), root)
     others = [class_names(root / name) for name in _FOLDERS.values() if (root / name).is_dir()]
     if (root / archives.FILES["train"]).is_file():

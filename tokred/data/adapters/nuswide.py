@@ -2,7 +2,7 @@
 
 A CSV file with columns `filepath` (below `root`), `label` (a Python list of names) and `split_name` ("train",
 or "val" for our "test"). Classes are all names that occur, sorted. How many images there are depends on what
-could still be downloaded: state `num_train` and `num_test` to have them checked.
+could still be downloaded: set `num_train` and `num_test` to check it.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from pathlib import Path
 from tokred.data.info import Row, TableInfo, check_split
 from tokred.data.layout import require
 from tokred.data.options import NUSWideOptions
-from tokred.data.source import Source
+from tokred.data.source import RowSource
 from tokred.data.text import read_text
 
 _SPLITS = {"train": "train", "test": "val"}
 _COLUMNS = ("filepath", "label", "split_name")
 
 
-def rows(split: str, options: NUSWideOptions) -> tuple[TableInfo, Source]:
+def rows(split: str, options: NUSWideOptions) -> tuple[TableInfo, RowSource]:
     """The table's description, and its images in the order of the file."""
     check_split(split)
     root = require(options.root, [options.csv])
     names = sorted({name for _, present, _ in _lines(root / options.csv) for name in present})
     options.check_classes(len(names), root / options.csv)
     info = TableInfo("nuswide", split, "multi", tuple(names))
-    return info, Source(partial(_rows, root, options.csv, _SPLITS[split], names), options.count_of(split))
+    return info, RowSource(partial(_rows, root, options.csv, _SPLITS[split], names), options.count_of(split))
 
 
 def _rows(root: Path, file: str, split_name: str, names: list[str]) -> Iterator[Row]:
@@ -42,11 +42,11 @@ def _rows(root: Path, file: str, split_name: str, names: list[str]) -> Iterator[
 
 
 def _lines(path: Path) -> Iterator[tuple[str, list[str], str]]:
-    """File, names of labels and split of each line.
+    """File, label names and split of each line.
 
     Raises:
-        ValueError: not UTF-8, not CSV, a column is missing, a label is no list of names, or a split has
-            another name.
+        ValueError: the file is not UTF-8 or not CSV, a column is missing, a label is not a list of names, or
+            a split has an unknown name.
     """
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
     try:

@@ -1,4 +1,4 @@
-"""`scenes`: one to three whole handwritten digits among halves of others; which ones are there?"""
+"""`scenes`: one to three whole handwritten digits among halves of others; they are the labels."""
 
 from __future__ import annotations
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.metrics.pairs import moments
-from tokred.metrics.moments import RunningMoments
+from tests.metrics.pairs import covariances
+from tokred.metrics.covariance import RunningCovariance
 from tokred.metrics.registry import METRICS
 
 
-def feed(batch: int, anchor: NDArray, **others: NDArray) -> RunningMoments:
+def feed(batch: int, anchor: NDArray, **others: NDArray) -> RunningCovariance:
     models = {"anchor": anchor, **others}
-    running = RunningMoments(("anchor", name) for name in others)
+    running = RunningCovariance(("anchor", name) for name in others)
     for start in range(0, len(anchor), batch):
         running.update({name: features[start : start + batch] for name, features in models.items()})
     return running
@@ -40,11 +40,11 @@ def test_batches_equal_all_at_once(batch: int, offset: float, rng: np.random.Gen
     )
     running = feed(batch, anchor, **others)
     for name, other in others.items():
-        found, a, b = running.moments("anchor", name), normalized(anchor), normalized(other)
+        found, a, b = running.covariances("anchor", name), normalized(anchor), normalized(other)
         assert found.n == 250
-        np.testing.assert_allclose(found.a.products, a.T @ a, atol=1e-13)
-        np.testing.assert_allclose(found.b.products, b.T @ b, atol=1e-13)
-        np.testing.assert_allclose(found.ab, a.T @ b, atol=1e-13)
+        np.testing.assert_allclose(found.a.matrix, a.T @ a, atol=1e-13)
+        np.testing.assert_allclose(found.b.matrix, b.T @ b, atol=1e-13)
+        np.testing.assert_allclose(found.cross, a.T @ b, atol=1e-13)
 
 
 def test_one_bad_model_costs_no_other(rng: np.random.Generator) -> None:
@@ -53,18 +53,18 @@ def test_one_bad_model_costs_no_other(rng: np.random.Generator) -> None:
     diverged[17, 2] = np.inf
     running = feed(60, anchor, good=good, collapsed=np.full_like(good, 0.1), diverged=diverged)
     for metric in (metric for metric in METRICS.values() if metric.kind == "features"):
-        value, _ = metric.load()(running.moments("anchor", "good"))
-        assert value == pytest.approx(metric.load()(moments(anchor, good))[0], abs=1e-9)
-        assert np.isnan(metric.load()(running.moments("anchor", "collapsed"))[0])
-        assert np.isnan(metric.load()(running.moments("anchor", "diverged"))[0])
+        value, _ = metric.load()(running.covariances("anchor", "good"))
+        assert value == pytest.approx(metric.load()(covariances(anchor, good))[0], abs=1e-9)
+        assert np.isnan(metric.load()(running.covariances("anchor", "collapsed"))[0])
+        assert np.isnan(metric.load()(running.covariances("anchor", "diverged"))[0])
 
 
 def test_an_empty_batch_changes_nothing(rng: np.random.Generator) -> None:
     anchor, other = features(rng, 0, 5), features(rng, 0, 5)
     running = feed(250, anchor, model=other)
-    before = running.moments("anchor", "model")
+    before = running.covariances("anchor", "model")
     running.update({"anchor": anchor[:0], "model": other[:0]})
-    np.testing.assert_array_equal(running.moments("anchor", "model").ab, before.ab)
+    np.testing.assert_array_equal(running.covariances("anchor", "model").cross, before.cross)
 
 
 def test_errors(rng: np.random.Generator) -> None:
@@ -77,4 +77,4 @@ def test_errors(rng: np.random.Generator) -> None:
     with pytest.raises(
         ValueError, match=r"no features of 'anchor' and 'x': expected one of \[\('anchor', 'model'\)\]"
     ):
-        running.moments("anchor", "x")
+        running.covariances("anchor", "x")

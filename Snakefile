@@ -1,4 +1,4 @@
-"""tokred: which tokens to use? The whole study as a graph of jobs.
+"""tokred: token reduction in Vision Transformers. A study as a graph of jobs.
 
 snakemake --cores all                                        the default study, config.yaml
 snakemake --cores all --configfile workflow/studies/X.yaml   another study
@@ -11,7 +11,7 @@ import sys
 from snakemake.utils import min_version
 
 min_version("9.3")
-sys.path.insert(0, workflow.basedir)  # the package beside this file, whatever is installed
+sys.path.insert(0, workflow.basedir)  # import the package beside this file, not an installed one
 
 
 configfile: f"{workflow.basedir}/config.yaml"
@@ -39,10 +39,10 @@ localrules:
 rule all:
     default_target: True
     input:
-        PLAN.artifact_files(),
+        ARTIFACTS.files(),
         rules.claims.output,
         rules.lineage.output,
-        PLAN.pages(),
+        ARTIFACTS.pages(),
     message:
         MESSAGE
 

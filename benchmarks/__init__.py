@@ -1,6 +1,6 @@
-"""What tokred claims about speed, memory and storage, measured: `python -m benchmarks [names]`.
+"""Benchmarks of speed, memory and storage: `python -m benchmarks [names]`.
 
-A claim about speed is a ratio between two ways to compute the same values, measured side by side in one run
+Speed is a ratio between two implementations that compute the same values, measured alternately in one process
 on one core. Every benchmark is one file, one line of `benchmarks.registry`, and a few rows of
 `benchmarks/results/`.
 """

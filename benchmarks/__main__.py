@@ -16,29 +16,35 @@ _DOCUMENT = _HERE.parent / "docs/performance.md"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure the named benchmarks, or all, each in a process of its own."""
+    """Run the named benchmarks, or all that need no GPU, each in a separate process."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = ", ".join(registry.BENCHMARKS)
-    parser.add_argument("names", nargs="*", help=f"of {names}; default: all that need no GPU")
-    parser.add_argument("--tiny", action="store_true", help="see that they run; needs --results")
+    parser.add_argument("names", nargs="*", help=f"any of {names}; default: all that need no GPU")
+    parser.add_argument(
+        "--tiny", action="store_true", help="smallest sizes, to test that benchmarks run; needs --results"
+    )
     parser.add_argument("--results", type=Path, help="folder of the table; default: benchmarks/results")
-    parser.add_argument("--images", type=int, default=ALL, help=f"of the benchmark `stage`; default: {ALL}")
-    parser.add_argument("--threads", type=int, help="of a benchmark; needs --results")
-    given = parser.parse_args(arguments)
-    if (given.tiny or given.threads) and given.results is None:
-        parser.error("--tiny and --threads: not for the table in benchmarks/results: name --results")
+    parser.add_argument(
+        "--images", type=int, default=ALL, help=f"number of images in the benchmark `stage`; default: {ALL}"
+    )
+    parser.add_argument("--threads", type=int, help="number of threads; needs --results")
+    options = parser.parse_args(arguments)
+    if (options.tiny or options.threads) and options.results is None:
+        parser.error(
+            "--tiny and --threads would change the table in benchmarks/results: expected --results as well"
+        )
     default = [name for name, benchmark in registry.BENCHMARKS.items() if benchmark.by_default]
-    chosen = [registry.get(name).name for name in given.names] or default
-    folder = given.results or _HERE / "results"
+    chosen = [registry.get(name).name for name in options.names] or default
+    folder = options.results or _HERE / "results"
     for name in chosen:
         with tempfile.TemporaryDirectory() as scratch:
-            task = registry.measure, name, Scale(Path(scratch), given.tiny, given.images)
-            rows = alone(*task, threads=given.threads or registry.get(name).threads).value
+            task = registry.measure, name, Scale(Path(scratch), options.tiny, options.images)
+            rows = alone(*task, threads=options.threads or registry.get(name).threads).value
         lines = results.lines_of(name, rows)
         for line in lines:
             print(_text(line), flush=True)
         results.write(folder, lines, list(registry.BENCHMARKS))
-    if given.results is None:
+    if options.results is None:
         results.show(_DOCUMENT, (folder / "benchmarks.md").read_text(encoding="utf-8"))
 
 

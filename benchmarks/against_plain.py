@@ -18,7 +18,7 @@ _TOLERANCE = 2e-3
 
 
 def plain(setting: Setting, method: str, images: Tensor) -> tuple[Callable[[], Tensor], str]:
-    """The plain way to the same logits, and what is plain about it."""
+    """A plain implementation of the same logits, and a description of it."""
     model = setting.reduced(method, "0.70")
     if METHODS[method].family is Family.FIXED:
         with torch.inference_mode():
@@ -42,10 +42,10 @@ def measure(scale: Scale) -> Iterator[Row]:
     images = setting.images()
     for method in REDUCED:
         model = setting.reduced(method, "0.70")
-        theirs, what = plain(setting, method, images)
+        theirs, description = plain(setting, method, images)
         with torch.inference_mode():
             torch.testing.assert_close(model(images), theirs(), rtol=0, atol=_TOLERANCE)
             found = speedup(lambda model=model: model(images), theirs, setting.repeats)
         fixed = METHODS[method].family is Family.FIXED
         goal = Goal(">=", 1.4 if fixed else _GOALS.get(method, 1.1))
-        yield Row(f"{method}, r = 0.70", found, "x", goal, what)
+        yield Row(f"{method}, r = 0.70", found, "x", goal, description)

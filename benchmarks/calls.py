@@ -1,4 +1,4 @@
-"""Calls of Snakemake, and what they cost."""
+"""Calls of Snakemake, with their time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SMOKE = ("--configfile", str(ROOT / "workflow/studies/smoke.yaml"))
 
 @dataclass(frozen=True)
 class Call:
-    """What a call of Snakemake printed, and its processor seconds and wall seconds."""
+    """Output of a call of Snakemake, and its processor and wall time in seconds."""
 
     printed: str
     cpu: float
@@ -25,7 +25,7 @@ class Call:
 
 
 def snakemake(folder: Path, *arguments: str, cores: int = 1) -> Call:
-    """Call Snakemake in a folder. Raises RuntimeError with what it printed if it fails."""
+    """Call Snakemake in a folder. Raises RuntimeError with its output if it fails."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     command += ["--directory", str(folder), "--cores", str(cores), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -23,7 +23,7 @@ _NAMES = ("homogeneity", "completeness", "nmi")
 
 
 def contest(scale: Scale) -> Contest:
-    """Labels as they are stored (int16); scikit-learn computes the same three numbers of a few images."""
+    """Labels with the stored type (int16); scikit-learn computes the same three metrics for a few images."""
     rng = np.random.default_rng(0)
     finer, coarser = (clusters(rng, scale.of(4096, 40), rate)[0] for rate in _RATES)
     few = scale.of(200, 10)
@@ -40,5 +40,5 @@ def contest(scale: Scale) -> Contest:
 
 
 def measure(scale: Scale) -> Iterator[Row]:
-    """One core; all three metrics on either side."""
+    """One core; all three metrics on both sides."""
     yield race_row("98 against 49 clusters of 196 tokens", contest(scale), scale.of(9, 1), _GOAL)

@@ -1,4 +1,4 @@
-"""How long the workflow thinks before a job starts."""
+"""Time that Snakemake needs before the first job starts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PAPER, _DEFAULT = Goal("<=", 15), Goal("<=", 5)
 
 
 def pretend_done(folder: Path, *study: str) -> int:
-    """Number of files of a study that now look made, though they are empty."""
+    """Create empty files in place of a study's results; returns their number."""
     summary = snakemake(folder, "--summary", *study).printed.splitlines()
     files = [folder / line.partition("\t")[0] for line in summary if line.startswith("results/")]
     for file in files:
@@ -23,7 +23,7 @@ def pretend_done(folder: Path, *study: str) -> int:
 
 
 def measure(scale: Scale) -> Iterator[Row]:
-    """Processor time of Snakemake's one thread; dry runs throughout, so that no job starts by mistake."""
+    """Processor time of Snakemake's single thread; all calls are dry runs, so that no job starts."""
     name = "smoke" if scale.tiny else "paper"
     study = ("--configfile", str(ROOT / f"workflow/studies/{name}.yaml"))
     planned = _fastest(scale, "plan", *study)
@@ -43,8 +43,8 @@ def _fastest(scale: Scale, folder: str, *arguments: str) -> Call:
     return min(calls, key=lambda call: call.cpu)
 
 
-def _row(case: str, call: Call, goal: Goal, what: str) -> Row:
-    return Row(case, call.cpu, "s", goal, f"{what}; {call.wall:.1f} s wall beside other work")
+def _row(case: str, call: Call, goal: Goal, description: str) -> Row:
+    return Row(case, call.cpu, "s", goal, f"{description}; {call.wall:.1f} s wall beside other work")
 
 
 def _jobs(call: Call) -> int:

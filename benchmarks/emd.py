@@ -31,7 +31,7 @@ def maps(pairs: int) -> list[tuple[NDArray, NDArray]]:
 
 
 def contest(scale: Scale) -> Contest:
-    """All pairs; the ground distance of the grid is formed once, or for every pair."""
+    """All pairs; the ground distance of the grid is computed once, or for every pair."""
     pairs = maps(scale.of(60, 2))
     rows, columns = np.mgrid[:SIDE, :SIDE]
     places = np.stack([rows.ravel(), columns.ravel()], axis=1).astype(float)
@@ -49,7 +49,7 @@ def contest(scale: Scale) -> Contest:
 
 
 def solver_only(scale: Scale) -> Contest:
-    """What bounds it: POT's solver alone on maps that are normalised already."""
+    """Lower bound: only POT's solver, on maps that are already normalized."""
     pairs = [(a / a.sum(), b / b.sum()) for a, b in maps(scale.of(60, 2))]
     distance = ground_distance((SIDE, SIDE))
 

@@ -31,7 +31,7 @@ def write(scale: Scale) -> list[str]:
 
 
 def contest(paths: list[str]) -> Contest:
-    """From files to numbers on either side; the other side takes the first model alone."""
+    """From files to values on both sides; the reference compares only the first model."""
     return Contest(lambda: streamed(paths), lambda: from_scratch(paths), unit="model")
 
 
@@ -59,7 +59,7 @@ def from_scratch(paths: list[str]) -> NDArray:
 
 
 def measure(scale: Scale) -> Iterator[Row]:
-    """One core; the peak of memory is that of a process that does nothing else."""
+    """One core; peak memory is measured in a separate process."""
     paths = write(scale)
     yield race_row("one anchor against 13 models, d = 384", contest(paths), scale.of(3, 1), _FASTER)
     peak = alone(streamed, paths).peak

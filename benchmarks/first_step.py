@@ -1,4 +1,4 @@
-"""A job that trains until its first step is done. Like a job's module, this one loads all that it needs."""
+"""A job that trains for one step. As in modules of jobs, all imports are at the top."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tokred.training.step import Stepper
 
 
 class _Reached(Exception):
-    """The first step is done."""
+    """Raised after the first step."""
 
 
 def reach(job: Mapping[str, object], started: float, found: str) -> None:
-    """The job's function: write how many seconds ago it started, when the first step is done."""
+    """The job's function: write the seconds from its start to the end of the first step."""
     learn = Stepper.step
 
     def step(*arguments: object) -> None:

@@ -30,11 +30,11 @@ _RATES = ("0.50", "0.70")
 
 
 class Clock:
-    """Times work on a device.
+    """Measures times on a device.
 
     Attributes:
         device: where it runs.
-        name: what the device calls itself.
+        name: name of the device.
     """
 
     def __init__(self, device: torch.device, repeats: int) -> None:
@@ -46,7 +46,7 @@ class Clock:
         return self.device.type == "cuda"
 
     def seconds(self, work: Callable[[], object]) -> float:
-        """Wall time of some work, in bfloat16: the median over repeats, after three to warm up."""
+        """Wall time of a function in bfloat16: the median over repeats, after three for warm-up."""
 
         def once() -> float:
             start = time.perf_counter()
@@ -63,7 +63,7 @@ class Clock:
         return statistics.median(once() for _ in range(self.repeats))
 
     def peak(self) -> str:
-        """Most memory since the last measurement warmed up, in words."""
+        """Peak memory since the warm-up of the last measurement, as text."""
         return f", {torch.cuda.max_memory_allocated(self.device) / 1e9:.1f} GB" if self._cuda else ""
 
 
@@ -78,7 +78,7 @@ def evaluation(model: nn.Module, images: Tensor) -> Callable[[], object]:
 
 
 def measure(scale: Scale) -> Iterator[Row]:
-    """Throughput as a part of what multiply-accumulates allow, against timm's unreduced model.
+    """Throughput as a fraction of the ideal by multiply-accumulates, against timm's unreduced model.
 
     Raises ValueError where there is no GPU.
     """
@@ -114,7 +114,7 @@ def _compiled(model: nn.Module, scale: Scale) -> nn.Module:
 
 
 def _epoch(scale: Scale, clock: Clock) -> Row:
-    """An epoch of the real training loop on made-up images in memory."""
+    """An epoch of the real training loop on synthetic images in memory."""
     size, count = (64, 8) if scale.tiny else (224, _EPOCH)
     name = "deit_tiny_patch16_224" if scale.tiny else "deit_small_patch16_224"
     backbone = Backbone(model=name, image_size=size, patch_size=16)

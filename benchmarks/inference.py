@@ -1,4 +1,4 @@
-"""Throughput of reduced models, as a part of what their multiply-accumulates would allow."""
+"""Throughput of reduced models, as a fraction of the ideal by multiply-accumulates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from benchmarks.models import REDUCED, Setting, speedup
 from benchmarks.row import Goal, Row, Scale
 
-#: Percent of the ideal; what methods compute besides costs some of them more.
+#: Percent of the ideal; the reduction itself costs some methods more.
 _GOALS = {"sinkhorn": 90, "ats": 90, "dpcknn": 90, "kmedoids": 80}
 _GOAL = 95
 

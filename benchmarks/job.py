@@ -1,4 +1,4 @@
-"""The workflow's job: all benchmarks, in a process of their own."""
+"""The workflow's job: all benchmarks in a separate process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 def measure() -> None:
-    """Run `python -m benchmarks`, and print and log what it prints; CalledProcessError where it fails."""
+    """Run `python -m benchmarks`, print and log its output; CalledProcessError if it fails."""
     command = [sys.executable, "-u", "-m", "benchmarks"]
     root = Path(__file__).parents[1]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, encoding="utf-8") as process:

@@ -26,9 +26,9 @@ _RATES, _PAIR = RATES, ("0.25", "0.50")
 
 
 def all_pairs(scale: Scale, rates: Sequence[str]) -> Contest:
-    """Some runs, each with each, packed once from what is stored, as the comparison of keep rates does it.
+    """All pairs of some runs, packed once from the stored patterns, as in the comparison of keep rates.
 
-    Python's sets are built beforehand: what is stored holds no sets.
+    Python's sets are built beforehand, outside of the measurement.
     """
     rng = np.random.default_rng(0)
     survived = [survivors(rng, scale.of(50_000, 40), rate) for rate in rates]
@@ -48,7 +48,7 @@ def all_pairs(scale: Scale, rates: Sequence[str]) -> Contest:
 
 
 def measure(scale: Scale) -> Iterator[Row]:
-    """One core; both metrics on either side, packing included in ours."""
+    """One core; both metrics on both sides; ours includes packing."""
     repeats = scale.of(9, 1)
     yield race_row("four keep rates, six pairs, packing included", all_pairs(scale, _RATES), repeats, _GOAL)
     yield race_row("one pair by itself, packing included", all_pairs(scale, _PAIR), repeats, None)

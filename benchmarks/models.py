@@ -1,4 +1,4 @@
-"""DeiT-S with random weights, reduced or not, and how fast one network is beside another."""
+"""DeiT-S with random weights, reduced or not, and the relative speed of two networks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOCATIONS = (3, 6, 9)
 
 @dataclass(frozen=True)
 class Setting:
-    """What networks are measured on.
+    """Network, images and repeats of a measurement.
 
     Attributes:
         image_size: height and width of images.
@@ -45,36 +45,36 @@ class Setting:
 
     @classmethod
     def of(cls, scale: Scale) -> Setting:
-        """DeiT-S on 32 images of 224 pixels; DeiT-T on small ones to see that it runs."""
+        """DeiT-S on 32 images of 224 pixels; DeiT-T on small images to test that the benchmark runs."""
         if scale.tiny:
             return cls(64, "deit_tiny_patch16_224", 2, 1, 1)
         return cls(224, "deit_small_patch16_224", 32, 9, 5)
 
     def images(self, number: int | None = None) -> Tensor:
-        """(B, 3, height, width) noise, of a batch or of another number of images."""
+        """(B, 3, height, width) noise, for a batch or another number of images."""
         generator = torch.Generator().manual_seed(0)
         return torch.randn(number or self.batch, 3, self.image_size, self.image_size, generator=generator)
 
     def unreduced(self) -> VisionTransformer:
-        """timm's own model, for evaluation; the same weights every time."""
+        """timm's model in evaluation mode, always with the same weights."""
         torch.manual_seed(0)
         return timm.create_model(self.name, pretrained=False, img_size=self.image_size).eval()
 
     def reduced(self, method: str, keep_rate: str) -> VisionTransformer:
-        """The same, reduced."""
+        """The same model, reduced."""
         vit = self.unreduced()
         torch.manual_seed(1)
         return reduce(vit, method, float(keep_rate), LOCATIONS).eval()
 
     def ideal(self, method: str, keep_rate: str) -> float:
-        """How many times as fast a reduced model would be if only multiply-accumulates counted."""
+        """Ideal speedup of a reduced model by multiply-accumulates alone."""
         shape = Shape.of(self.unreduced())
         reduced = forward_macs(shape, block_tokens(shape, LOCATIONS, method, keep_rate))
         return forward_macs(shape, shape.unreduced()).total / reduced.total
 
 
 def speedup(ours: Callable[[], object], theirs: Callable[[], object], repeats: int) -> float:
-    """How many times as long theirs takes as ours: the median over repeats, measured in turn.
+    """Time of theirs relative to ours: the median over repeats, measured alternately.
 
     With one thread, processor time of this process counts, as other processes may use the machine; with
     several, wall time. Freed memory is kept, as in the workflow's jobs.

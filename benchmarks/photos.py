@@ -19,7 +19,7 @@ _BATCH = 32
 
 
 def pieces(images: int) -> Tensor:
-    """(images, 3, 224, 224) random pieces of two photographs, mirrored half of the time, normalised."""
+    """(images, 3, 224, 224) random pieces of two photographs, half of them mirrored, normalized."""
     rng = np.random.default_rng(0)
     photos = [load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
     found = []
@@ -33,7 +33,7 @@ def pieces(images: int) -> Tensor:
 
 
 def model(method: str, keep_rate: str) -> ReducedVisionTransformer:
-    """The ViT with random weights, the same ones every time, and a method in it."""
+    """A ViT with fixed random weights, reduced by a method."""
     torch.manual_seed(0)
     vit = timm.create_model("deit_tiny_patch16_224", pretrained=False)
     return tokred.reduce(vit, method, keep_rate=keep_rate).eval()
@@ -41,6 +41,6 @@ def model(method: str, keep_rate: str) -> ReducedVisionTransformer:
 
 @torch.no_grad()
 def traces(reduced: ReducedVisionTransformer, images: Tensor) -> Iterator[Trace]:
-    """What becomes of the images' tokens, batch by batch."""
+    """Traces of the images, batch by batch."""
     for batch in images.split(_BATCH):
         yield reduced.trace(batch)[1]

@@ -34,7 +34,7 @@ def softmax_attention(
     is_causal: bool = False,
     scale: float | None = None,
 ) -> Tensor:
-    """`torch.nn.functional.scaled_dot_product_attention` as it is written by hand.
+    """`torch.nn.functional.scaled_dot_product_attention` written by hand.
 
     Raises ValueError for dropout and causal masks, which no benchmark asks for.
     """
@@ -44,21 +44,21 @@ def softmax_attention(
 
 
 class PlainAttention(BlockAttention):
-    """Forms the weights of all tokens, and has them for whoever asks for scores."""
+    """Computes the attention weights of all tokens, and keeps them for methods that need scores."""
 
     def output(self, rows: Tensor | None = None) -> Tensor:
-        """The output of all tokens, and then those of the rows."""
+        """Outputs of all tokens, of which the rows are selected."""
         self.weights = softmax_weights(self.q_BHMd, self.k_BHMd, self.bias, self.attn.scale)
         out = project(self.attn, self.weights @ self.v_BHMd, self.x)
         return out if rows is None else gather(out, rows)
 
     def received(self) -> Tensor:
-        """As in `BlockAttention`; the next block asks, when the weights are formed."""
+        """As in `BlockAttention`; the next block needs scores after the weights are computed."""
         return self.weights.sum(dim=(1, 2))[:, self.num_prefix :]
 
 
 def gather(x: Tensor, index: Tensor) -> Tensor:
-    """`tokred.methods.tokens.gather_tokens` as it is written by hand: with an index for every number."""
+    """`tokred.methods.tokens.gather_tokens` written by hand, with an index for every element."""
     shape = *index.shape, *x.shape[2:]
     return x.gather(1, index.reshape(*index.shape, *(1 for _ in x.shape[2:])).expand(shape))
 
@@ -74,7 +74,7 @@ def replaced(model: ReducedVisionTransformer, x: Tensor, reduction: Reduction) -
 
 @contextmanager
 def by_hand() -> Iterator[None]:
-    """Attention, taking tokens and merging them are written by hand in every block."""
+    """Attention, gathering and merging are written by hand in every block."""
     gathering = attention, blocks, dpcknn, evit, kmedoids, tokred.models.vision_transformer
     with ExitStack() as stack:
         for place, name, plain in (
@@ -97,7 +97,7 @@ def plainly(model: VisionTransformer, images: Tensor) -> Tensor:
 def masked(
     vit: VisionTransformer, images: Tensor, kept: Sequence[Tensor], locations: Sequence[int]
 ) -> Tensor:
-    """Logits of a ViT in which dropped tokens stay, but are seen by none.
+    """Logits of a ViT in which dropped tokens remain, but are masked as keys.
 
     Args:
         vit: unreduced.

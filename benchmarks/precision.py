@@ -1,4 +1,4 @@
-"""Whether bfloat16 pays on this machine."""
+"""Speed of bfloat16 relative to float32 on this machine."""
 
 from __future__ import annotations
 

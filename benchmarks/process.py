@@ -1,4 +1,4 @@
-"""Work in a process of its own: its peak of memory is then its own, and so are its threads."""
+"""Functions in a separate process, to measure its peak memory and set its number of threads."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 @dataclass(frozen=True)
 class Run:
-    """What a function returned in a process of its own, and what it cost.
+    """Result of a function in a separate process, with its time and memory.
 
     Attributes:
-        value: what it returned.
+        value: return value.
         wall: seconds.
         cpu: processor seconds of all threads.
         peak: most bytes that the process had in memory at a time, imports included.
@@ -50,7 +50,7 @@ def _measured(function: Callable, arguments: tuple[object, ...]) -> Run:
 
 
 def peak_memory() -> int:
-    """Most bytes that this process had in memory so far, since it started its program (Linux)."""
+    """Peak resident memory of this process in bytes (Linux)."""
     # Not `getrusage`, whose peak is that of the parent if that was higher.
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return 1024 * int(re.search(r"VmHWM:\s*(\d+) kB", status).group(1))

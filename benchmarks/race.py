@@ -1,4 +1,4 @@
-"""Two ways to compute the same values, side by side.
+"""Comparison of two implementations that compute the same values.
 
 pytest-benchmark and asv time one function on its own; a claim here is a ratio, measured in alternation, with
 values that are compared.
@@ -22,12 +22,12 @@ _TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Contest:
-    """Two ways to compute the same values.
+    """Two implementations that compute the same values.
 
     Attributes:
         ours: returns values whose first axis is items.
         theirs: returns the values of the first items, maybe of fewer, as it may be slow.
-        unit: what an item is.
+        unit: name of an item.
     """
 
     ours: Callable[[], ArrayLike]
@@ -37,7 +37,7 @@ class Contest:
 
 @dataclass(frozen=True)
 class Times:
-    """Processor seconds an item, medians over repeats, and the median ratio of theirs to ours."""
+    """Processor seconds per item, medians over repeats, and the median ratio of theirs to ours."""
 
     ours: float
     theirs: float
@@ -45,7 +45,7 @@ class Times:
 
 
 def race(contest: Contest, repeats: int) -> Times:
-    """Measure both sides in turn, `repeats` times.
+    """Measure both sides alternately, `repeats` times.
 
     Processor time of this process counts, as other processes may use the machine.
 
@@ -76,7 +76,7 @@ def _clock(function: Callable[[], ArrayLike]) -> float:
 
 
 def _text(seconds: float) -> str:
-    """A duration in the unit that suits it.
+    """A duration in a suitable unit.
 
     >>> _text(0.00032)
     '320 us'

@@ -14,7 +14,7 @@ _GOAL = Goal("<=", 1)
 
 
 def measure(scale: Scale) -> Iterator[Row]:
-    """Wall time on one core of the run with most to read: kept tokens and clusters of three stages."""
+    """Wall time on one core for the largest pattern: kept tokens and clusters of three stages."""
     run = next(run for run in runs() if run.method == "kmedoids" and run.keep_rate == "0.70")
     path = write_patterns(scale.folder, run, scale.of(50_000, 40))
     seconds = [_seconds(path) for _ in range(scale.of(7, 1))]

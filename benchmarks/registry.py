@@ -12,13 +12,13 @@ from tokred.names import lookup
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What is known of a benchmark.
+    """A benchmark.
 
     Attributes:
-        name: what the command line calls it; its module below `benchmarks`.
-        title: what it measures.
+        name: name on the command line, and of its module in `benchmarks`.
+        title: description of the measurement.
         threads: of the process that measures.
-        by_default: whether it runs where no names are given.
+        by_default: whether it runs if no names are given.
     """
 
     name: str
@@ -56,7 +56,7 @@ BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in _
 
 
 def measure(name: str, scale: Scale) -> list[Row]:
-    """All figures of a benchmark."""
+    """All rows of a benchmark."""
     return list(get(name).load()(scale))
 
 

@@ -33,7 +33,7 @@ def lines_of(benchmark: str, rows: Iterable[Row]) -> list[Line]:
 
 
 def write(folder: Path, found: Sequence[Line], order: Sequence[str]) -> None:
-    """Put the lines of some benchmarks into the table, in place of what it had of these; `order` sorts."""
+    """Replace the lines of some benchmarks in the table, which is sorted by `order`."""
     path = folder / "benchmarks.csv"
     measured = {line["benchmark"] for line in found}
     kept = [line for line in read(path) if line["benchmark"] not in measured and line["benchmark"] in order]
@@ -47,7 +47,7 @@ def write(folder: Path, found: Sequence[Line], order: Sequence[str]) -> None:
 
 
 def read(path: Path) -> list[Line]:
-    """The lines of a table; none where it is not there yet."""
+    """Lines of a table; empty if it does not exist yet."""
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
@@ -65,7 +65,7 @@ def markdown(lines: Iterable[Line]) -> str:
 
 
 def show(document: Path, table: str) -> None:
-    """Put a table between a document's marks.
+    """Replace the table between the markers of a document.
 
     Raises ValueError for a document without them.
     """

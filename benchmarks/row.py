@@ -1,4 +1,4 @@
-"""What a benchmark is told, and what it finds."""
+"""Arguments and results of benchmarks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ALL = 50_000
 
 @dataclass(frozen=True)
 class Scale:
-    """How much a benchmark does.
+    """Size of a benchmark.
 
     Attributes:
         folder: where it may write.
@@ -25,19 +25,19 @@ class Scale:
     images: int = ALL
 
     def of(self, full: int, tiny: int) -> int:
-        """A number of images, pairs, or repeats."""
+        """Number of images, pairs or repeats."""
         return tiny if self.tiny else full
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A bound that a figure should keep: ">=" or "<=" of a limit."""
+    """A bound on a measured value: ">=" or "<=" a limit."""
 
     sign: str
     limit: float
 
     def met(self, value: float) -> bool:
-        """Whether a figure keeps it.
+        """Whether a value satisfies the bound.
 
         >>> Goal("<=", 60).met(44.1)
         True
@@ -47,14 +47,14 @@ class Goal:
 
 @dataclass(frozen=True)
 class Row:
-    """One figure.
+    """One measured value.
 
     Attributes:
-        case: what was measured.
+        case: description of the measurement.
         value: the figure.
         unit: its unit; "x" is a ratio of times, the other way to ours.
-        goal: what it should be, None for a figure that explains others.
-        note: what it is made of.
+        goal: bound on the value; None for a value that only explains others.
+        note: details of the measurement.
     """
 
     case: str

@@ -1,4 +1,4 @@
-"""The whole metrics stage of one data set and backbone: the workflow's own jobs on made-up runs."""
+"""All comparisons of one data set and backbone: the workflow's jobs on synthetic runs."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def jobs(folder: Path, files: dict[str, list[str]]) -> dict[str, tuple[Callable,
 
 
 def _arguments(folder: Path, files: dict[str, list[str]], tables: list[str]) -> tuple:
-    """Of the job that makes some tables."""
+    """Arguments of the job that makes some tables."""
     table = TABLES[tables[0]]
     outputs = {name: str(folder / f"metrics/{name}.parquet") for name in tables}
     return table.target, outputs, {name: files[name] for name in table.inputs}
 
 
 def measure(scale: Scale) -> Iterator[Row]:
-    """Wall time of all jobs, two at a time, and the sum of the two largest peaks of memory.
+    """Wall time of all jobs, two at a time, and the sum of the two largest peak memories.
 
     The goals are for all images: fewer say how the stage grows.
     """
@@ -50,7 +50,9 @@ def measure(scale: Scale) -> Iterator[Row]:
     planned = jobs(scale.folder, write(scale.folder, images, width))
     start = time.perf_counter()
     with ThreadPoolExecutor(_CORES) as pool:
-        started = {name: pool.submit(alone, function, *given) for name, (function, given) in planned.items()}
+        started = {
+            name: pool.submit(alone, function, *arguments) for name, (function, arguments) in planned.items()
+        }
         found: dict[str, Run] = {name: job.result() for name, job in started.items()}
     minutes = (time.perf_counter() - start) / 60
     spent = sum(run.cpu for run in found.values())

@@ -1,4 +1,4 @@
-"""What jobs load before they do anything, and how long it takes until a training learns."""
+"""Imports of jobs, and the time until the first step of a training."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NONE, _START = Goal("<=", 0), Goal("<=", 3)
 #: Modules that a job loads, by its kind.
 ENTRIES = {
     "train, extract": ("tokred.training.job", "tokred.evaluation.job"),
-    "torch and its optimisers, nothing else": ("torch", "torch._dynamo"),
+    "torch and its optimizers, nothing else": ("torch", "torch._dynamo"),
     "compare patterns": (
         "tokred.comparison.job",
         "tokred.comparison.methods",
@@ -43,13 +43,13 @@ _SCRIPT += "run_job(**json.loads(sys.argv[1]))"
 
 
 def loaded(modules: tuple[str, ...]) -> list[str]:
-    """All modules that are there after loading some as jobs do; meant for a process of its own."""
+    """Names of all modules that are loaded by the imports of a job; to be called in a separate process."""
     job_runner.import_frozen(*modules)
     return sorted(sys.modules)
 
 
 def time_to_first_step(folder: Path, training: Mapping[str, object]) -> float:
-    """Wall seconds from before a job's process starts to the end of its first step."""
+    """Wall time in seconds from the start of a job's process to the end of its first step."""
     found = folder / "seconds.txt"
     found.unlink(missing_ok=True)
     arguments = {"job": training, "started": time.time(), "found": str(found)}
@@ -85,7 +85,7 @@ def a_training(folder: Path) -> dict[str, object]:
 
 
 def measure(scale: Scale) -> Iterator[Row]:
-    """Imports in processor time on one core; the way to the first step in wall time."""
+    """Processor time of imports on one core; wall time to the first step."""
     for kind, modules in ENTRIES.items():
         found = [alone(loaded, modules) for _ in range(scale.of(5, 1))]
         seconds = statistics.median(run.cpu for run in found)

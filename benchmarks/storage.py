@@ -1,4 +1,4 @@
-"""Bytes an image of stored patterns, three stages of 196 tokens.
+"""Bytes per image of stored patterns, three stages of 196 tokens.
 
 Patterns of the real methods in a DeiT-T with random weights, on pieces of photographs (`benchmarks.photos`):
 patterns of trained models are no less regular than these.
@@ -44,7 +44,7 @@ def measure(scale: Scale) -> Iterator[Row]:
 
 
 def columns(run: Run, images: torch.Tensor, path: Path) -> dict[str, float]:
-    """Bytes an image of every column of a run's patterns."""
+    """Bytes per image of every column of a run's patterns."""
     method = METHODS[run.method]
     schema = pattern_schema(TOKENS, STAGES, kept=method.kept, clusters=method.clusters, margin=False)
     schema = pa.schema([field for field in schema if pa.types.is_fixed_size_list(field.type)])

@@ -1,4 +1,4 @@
-"""A made-up study on disk, written by the project's own writers: patterns and features of many runs."""
+"""A synthetic study on disk, in the formats of tokred: patterns and features of many runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def runs(rates: tuple[str, ...] = RATES) -> list[Run]:
 
 
 def facts(run: Run) -> dict[str, object]:
-    """What the metadata of a run's tables say, as far as comparisons need it."""
+    """Metadata of a run's tables, as far as comparisons need it."""
     return {"run": asdict(run), "locations": [3, 6, 9], "grid": [SIDE, SIDE], "depth": 12}
 
 
@@ -57,7 +57,7 @@ def write_patterns(folder: Path, run: Run, images: int) -> str:
 
 
 def write_features(folder: Path, run: Run, images: int, width: int) -> str:
-    """Path of a table of a run's CLS features, which are partly those of all other runs."""
+    """Path of a table of a run's CLS features, which are correlated between runs."""
     rng, shared = _generator(run), np.random.default_rng(0)
     names = [f"cls_{stage}" for stage in range(1, STAGES + 2)]
     cls = pa.list_(pa.float32(), width)

@@ -1,4 +1,4 @@
-"""Depth maps and actual keep rates in one pass over a run's patterns, against a pass for every number."""
+"""Depth maps and actual keep rates in one pass over a run's patterns, against one pass per value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ONCE = Goal("<=", 1)
 
 
 def contest(scale: Scale) -> Contest:
-    """A run's summary and depth map, against reading its patterns anew for every number."""
+    """A run's summary and depth map, against reading its patterns again for every value."""
     run = next(run for run in runs() if run.method == "topk" and run.keep_rate == "0.70")
     path = write_patterns(scale.folder, run, scale.of(50_000, 40))
     blocks = block_counts((3, 6, 9), 12)
@@ -40,7 +40,7 @@ def contest(scale: Scale) -> Contest:
 
 
 def readings(scale: Scale) -> int:
-    """Times that the job reads a run's patterns."""
+    """Number of times that the job reads a run's patterns."""
     run = next(run for run in runs() if run.method == "kmedoids")
     path = write_patterns(scale.folder, run, 20)
     with mock.patch.object(patterns, "read", wraps=patterns.read) as read:

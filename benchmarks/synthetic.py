@@ -1,4 +1,4 @@
-"""Patterns and features like those of real methods, made up in seconds.
+"""Synthetic patterns and features that resemble those of real methods.
 
 Scores of tokens are smooth random fields on a 14 x 14 grid; a pruning method keeps the highest, a merging
 method joins each token to the nearest of some centers, in place and in color. Numbers of tokens are the real
@@ -27,7 +27,7 @@ _CHUNK = 256
 
 
 def survivors(rng: Generator, images: int, rate: str) -> NDArray:
-    """(images, P) uint8: stages that tokens outlive, as in `tokred.tables.patterns`."""
+    """(images, P) uint8: last stage that each token survives, as in `tokred.tables.patterns`."""
     survived = np.zeros((images, TOKENS), dtype=np.uint8)
     scores = _fields(rng, images)
     for stage in range(1, STAGES + 1):
@@ -39,7 +39,7 @@ def survivors(rng: Generator, images: int, rate: str) -> NDArray:
 
 
 def clusters(rng: Generator, images: int, rate: str) -> list[NDArray]:
-    """Cluster of every token at each stage, (images, P) int16, numbered in no order."""
+    """Cluster of every token at each stage, (images, P) int16, numbered in arbitrary order."""
     parts = [_clusters(rng, min(_CHUNK, images - at), rate) for at in range(0, images, _CHUNK)]
     return [np.concatenate(stages).astype(np.int16) for stages in zip(*parts, strict=True)]
 
@@ -60,7 +60,7 @@ def _clusters(rng: Generator, images: int, rate: str) -> list[NDArray]:
 
 
 def _nearest(points: NDArray, centers: NDArray) -> NDArray:
-    """(images, points) number of the nearest center."""
+    """(images, points) index of the nearest center."""
     distance = (centers**2).sum(axis=2)[:, None, :] - 2 * points @ centers.transpose(0, 2, 1)
     return distance.argmin(axis=2)
 
@@ -72,7 +72,7 @@ def _fields(rng: Generator, images: int) -> NDArray:
 
 @cache
 def _smoothing() -> NDArray:
-    """(P, P) matrix that makes white noise smooth."""
+    """(P, P) matrix that smooths white noise."""
     rows, columns = (axis.ravel() for axis in np.mgrid[:SIDE, :SIDE])
     squares = (rows[:, None] - rows) ** 2 + (columns[:, None] - columns) ** 2
     kernel = np.exp(-squares / (2 * _RANGE**2))

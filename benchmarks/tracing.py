@@ -1,4 +1,4 @@
-"""What tracing (patterns and CLS features) costs on top of inference."""
+"""Overhead of tracing (patterns and CLS features) relative to inference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _GOAL = Goal("<=", 1.05)
 
 
 def measure(scale: Scale) -> Iterator[Row]:
-    """float32, r = 0.7: time of a traced pass over that of a plain one."""
+    """float32, r = 0.7: time of a traced pass relative to a plain one."""
     setting = Setting.of(scale)
     images = setting.images()
     for method in REDUCED:

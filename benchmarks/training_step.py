@@ -1,4 +1,4 @@
-"""Training steps of reduced models, as a part of what their multiply-accumulates would allow."""
+"""Training steps of reduced models, as a fraction of the ideal by multiply-accumulates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MASKING = ("dynamicvit",)
 
 
 def step(model: nn.Module, images: Tensor) -> Callable[[], None]:
-    """Forward and backward pass with the method's own loss, if it has one, and the optimiser's step."""
+    """Forward and backward pass with the method's own loss, if it has one, and the optimizer's step."""
     labels = torch.arange(len(images), device=images.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
 
@@ -32,7 +32,7 @@ def step(model: nn.Module, images: Tensor) -> Callable[[], None]:
 
 
 def ideal_step(setting: Setting, method: str, keep_rate: str) -> float:
-    """How many times as fast a step would be if only the backbone's multiply-accumulates counted."""
+    """Ideal speedup of a step by the backbone's multiply-accumulates alone."""
     return 1.0 if method in MASKING else setting.ideal(method, keep_rate)
 
 

@@ -1,16 +1,16 @@
-"""Figures and tables, each a target of its own; the findings of the paper; what of it the report shows."""
+"""Figures and tables, one target each; findings of the paper; lineage and costs; categories of the report."""
 
 
 rule figure:
     input:
-        unpack(lambda w: PLAN.artifact_inputs(w.figure)),
+        unpack(lambda w: ARTIFACTS.inputs(w.figure)),
     output:
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
         png=report(
             f"{RESULTS}/figures/{{figure}}.png",
             caption="../workflow/report/artifact.rst",
-            category=lambda w: PLAN.report_category(w.figure),
-            labels=lambda w: PLAN.report_labels(w.figure),
+            category=lambda w: ARTIFACTS.report_category(w.figure),
+            labels=lambda w: ARTIFACTS.report_labels(w.figure),
         ),
     log:
         f"{LOGS}/figure/{{figure}}.log",
@@ -23,8 +23,8 @@ rule figure:
     params:
         job=JOBS["figure"],
         takes=["inputs", "outputs"],
-        arguments=lambda w: PLAN.drawing(w.figure),
-        drawn=lambda w: PLAN.drawn(w.figure),
+        arguments=lambda w: ARTIFACTS.arguments(w.figure),
+        drawn=lambda w: ARTIFACTS.registry_facts(w.figure),
     message:
         MESSAGE
     script:
@@ -33,14 +33,14 @@ rule figure:
 
 rule table:
     input:
-        unpack(lambda w: PLAN.artifact_inputs(w.table)),
+        unpack(lambda w: ARTIFACTS.inputs(w.table)),
     output:
         csv=f"{RESULTS}/tables/{{table}}.csv",
         html=report(
             f"{RESULTS}/tables/{{table}}.html",
             caption="../workflow/report/artifact.rst",
-            category=lambda w: PLAN.report_category(w.table),
-            labels=lambda w: PLAN.report_labels(w.table),
+            category=lambda w: ARTIFACTS.report_category(w.table),
+            labels=lambda w: ARTIFACTS.report_labels(w.table),
         ),
         md=f"{RESULTS}/tables/{{table}}.md",
         tex=f"{RESULTS}/tables/{{table}}.tex",
@@ -55,8 +55,8 @@ rule table:
     params:
         job=JOBS["table"],
         takes=["inputs", "outputs"],
-        arguments=lambda w: PLAN.drawing(w.table),
-        drawn=lambda w: PLAN.drawn(w.table),
+        arguments=lambda w: ARTIFACTS.arguments(w.table),
+        drawn=lambda w: ARTIFACTS.registry_facts(w.table),
     message:
         MESSAGE
     script:
@@ -65,7 +65,7 @@ rule table:
 
 rule claims:
     input:
-        **PLAN.claimed_tables(),
+        **ARTIFACTS.claims_inputs(),
     output:
         csv=f"{RESULTS}/claims.csv",
         html=report(
@@ -87,7 +87,7 @@ rule claims:
         job=JOBS["claims"],
         takes=["inputs", "outputs"],
         arguments={"view": PLAN.view_values},
-        decided=lambda w: PLAN.decided(),
+        decided=lambda w: ARTIFACTS.claims_facts(),
     message:
         MESSAGE
     script:
@@ -96,7 +96,7 @@ rule claims:
 
 rule lineage:
     input:
-        tables=PLAN.all_tables(),
+        tables=ARTIFACTS.all_tables(),
     output:
         csv=f"{RESULTS}/code.csv",
         html=report(
@@ -138,7 +138,7 @@ rule scale:
         takes=["outputs"],
         arguments={"config": PLAN.config},
         methods=PLAN.plain_method_facts,
-        code=lambda w: PLAN.code_of_scale(),
+        code=lambda w: ARTIFACTS.code_of_cost(),
     message:
         MESSAGE
     script:

@@ -1,4 +1,4 @@
-"""Benchmarks: what the documentation claims about speed, memory and storage, measured; on request alone."""
+"""Benchmarks of speed, memory and storage, as the documentation quotes them; only on request."""
 
 
 rule benchmarks:

@@ -1,6 +1,6 @@
-"""Result tables made from others: a rule for each job that `tokred/tables/registry.py` names, one job a slice."""
+"""Result tables made from other tables: a rule for each job in `tokred/tables/registry.py`, one job per slice."""
 
-for job in PLAN.table_jobs():
+for job in TABLES.jobs():
 
     rule:
         name:

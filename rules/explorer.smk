@@ -3,7 +3,7 @@
 
 rule explorer:
     input:
-        unpack(lambda w: PLAN.explorer_inputs()),
+        unpack(lambda w: ARTIFACTS.explorer_inputs()),
     output:
         page=report(
             f"{RESULTS}/explorer.html",
@@ -22,7 +22,7 @@ rule explorer:
     params:
         job=JOBS["explorer"],
         takes=["inputs", "outputs"],
-        arguments={"view": PLAN.view_values, "framing": PLAN.framings()},
+        arguments={"view": PLAN.view_values, "framing": DATA.framings()},
         methods=PLAN.method_facts,
         code=lambda w: PLAN.code.explorer(),
         assets=[fingerprint.file(path) for path in page_assets()],

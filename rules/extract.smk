@@ -1,10 +1,10 @@
-"""Extraction: one pass of every trained model over the test split."""
+"""Extraction: one pass of each trained model over the test split."""
 
 
 rule extract:
     input:
         weights=rules.train.output.weights,
-        test=PLAN.image_table("{dataset}", "test"),
+        test=DATA.image_table("{dataset}", "test"),
     output:
         predictions=f"{RESULTS}/predictions/{RUN_PATH}.parquet",
         patterns=f"{RESULTS}/patterns/{RUN_PATH}.parquet",
@@ -16,7 +16,7 @@ rule extract:
         ENVIRONMENT
     threads: 1 + STUDY.hardware.workers
     resources:
-        **requested(PLAN.extraction_estimate),
+        **requested(MODELS.extraction_estimate),
         gpus=lambda w: gpus(1),
         gpu=lambda w: gpus(1),
         nodes=1,
@@ -24,7 +24,7 @@ rule extract:
         job=JOBS["extract"],
         as_one="job",
         takes=["hardware"],
-        arguments=PLAN.extraction,
+        arguments=MODELS.extraction,
         files=lambda w, input, output: {
             "weights": input.weights,
             "test_table": input.test,

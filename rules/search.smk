@@ -1,4 +1,4 @@
-"""The search of hyperparameters: trials, what each model's trials say, and the file that studies can use."""
+"""Hyperparameter search: trials, the choice for each model, and the file of hyperparameters for other studies."""
 
 
 rule try_setting:
@@ -20,12 +20,12 @@ rule try_setting:
         arguments=SEARCH.trial,
         files=lambda w, input, output: {
             "chosen": input.get("chosen"),
-            "pretrained": input.get("pretrained"),  # none: timm's, or those of the package
+            "pretrained": input.get("pretrained"),  # None: weights from timm, or of the package
             "train_table": input.train,
             "test_table": input.get("test"),
             "history": output.history,
         },
-        of_package=lambda w: PLAN.shipped_weights(w.backbone),
+        of_package=lambda w: MODELS.shipped_weights(w.backbone),
         method=lambda w: PLAN.plain_method_facts[w.method],
     message:
         MESSAGE

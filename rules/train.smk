@@ -1,4 +1,4 @@
-"""Training: the backbones from scratch, and every run from its backbone."""
+"""Training: backbones from scratch, and fine-tuning of every run."""
 
 
 rule pretrain:
@@ -12,7 +12,7 @@ rule pretrain:
         ENVIRONMENT
     threads: 1 + STUDY.hardware.workers
     resources:
-        **requested(PLAN.pretraining_estimate),
+        **requested(MODELS.pretraining_estimate),
         gpus=lambda w: gpus(1),
         gpu=lambda w: gpus(1),
         nodes=1,
@@ -20,7 +20,7 @@ rule pretrain:
         job=JOBS["pretrain"],
         as_one="job",
         takes=["hardware"],
-        arguments=PLAN.pretraining,
+        arguments=MODELS.pretraining,
         files=lambda w, output: dict(output.items()),
     message:
         MESSAGE
@@ -30,10 +30,10 @@ rule pretrain:
 
 rule train:
     input:
-        unpack(PLAN.training_inputs),
-        # A training waits for both splits, so that what is wrong with the data is said before the first one. A test
-        # split that was prepared anew is no reason to train again.
-        prepared=ancient(PLAN.image_table("{dataset}", "test")),
+        unpack(MODELS.training_inputs),
+        # Trainings wait for both splits, so that errors in the data are found before the first training. A test split
+        # that was prepared again does not rerun them.
+        prepared=ancient(DATA.image_table("{dataset}", "test")),
     output:
         weights=f"{RESULTS}/checkpoints/{RUN_PATH}.safetensors",
         history=f"{RESULTS}/history/{RUN_PATH}.parquet",
@@ -43,19 +43,19 @@ rule train:
         ENVIRONMENT
     threads: STUDY.hardware.threads
     resources:
-        **requested_by_training(PLAN.training_estimate),
+        **requested_by_training(MODELS.training_estimate),
     params:
         job=JOBS["train"],
         as_one="job",
         takes=["hardware"],
-        arguments=PLAN.training,
+        arguments=MODELS.training,
         files=lambda w, input, output: {
-            "pretrained": input.get("pretrained"),  # none: timm's, or those of the package
+            "pretrained": input.get("pretrained"),  # None: weights from timm, or of the package
             "train_table": input.train,
             "test_table": input.get("test"),
             **dict(output.items()),
         },
-        of_package=lambda w: PLAN.shipped_weights(w.backbone),
+        of_package=lambda w: MODELS.shipped_weights(w.backbone),
         method=lambda w: PLAN.plain_method_facts[w.method],
     message:
         MESSAGE

@@ -27,7 +27,9 @@ _COSTLY = ("workflow", "slurm", "browser", "benchmark", "slow")
 _TOGETHER: dict[str, set[str] | None] = {
     "slurm": None,
     "explorer": None,
-    "workflow": {f"test_{name}.py" for name in ("artifacts", "docs", "documented", "readme", "smoke")},
+    "workflow": {
+        f"test_{name}.py" for name in ("artifacts", "docs", "documented", "pretraining", "readme", "smoke")
+    },
 }
 
 

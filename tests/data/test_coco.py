@@ -52,7 +52,10 @@ def edited(coco: Path, edit: Callable[[dict], object]) -> None:
             lambda x: x["annotations"][2].update(category_id=2),
             "annotation 2 has category_id 2, which does not exist",
         ),
-        (lambda x: x["annotations"][5].update(image_id=2), "annotation 5 has image_id 2, which does not exist"),
+        (
+            lambda x: x["annotations"][5].update(image_id=2),
+            "annotation 5 has image_id 2, which does not",
+        ),
         (lambda x: x["images"][1].update(id=1), "5 images, but only 4 image ids"),
         (
             lambda x: x.pop("categories"),

@@ -46,7 +46,7 @@ class Browser:
 
 
 def settle(page: object) -> None:
-    """Wait until what is chosen is drawn."""
+    """Wait until the chosen view is drawn."""
     page.wait_for_selector("#images[hidden], #cards[aria-busy=false]", state="attached")
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 

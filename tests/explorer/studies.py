@@ -29,7 +29,7 @@ FEW = ("l1", "topk", "ats", "tome", "kmedoids", "sinkhorn")
 
 @dataclass
 class Made:
-    """A study on disk: what it is, and the inputs of the explorer's job."""
+    """A study on disk: its view, and the inputs of the explorer's job."""
 
     folder: Path
     view: View
@@ -156,7 +156,7 @@ def lists(values: NDArray) -> pa.Array:
 def pattern(
     rng: np.random.Generator, run: Run, view: View, images: int
 ) -> tuple[NDArray | None, list[NDArray] | None]:
-    """Survivors that are nested, and clusters that only ever grow; None for what the method has not."""
+    """Nested kept sets and growing clusters; None for parts that the method does not have."""
     method, tokens, stages = METHODS[run.method], int(np.prod(view.grid)), len(view.locations)
     if method.family is Family.NONE:
         return np.full((images, tokens), stages, dtype=np.uint8), None

@@ -13,7 +13,7 @@ from tests.explorer.studies import ALL, NASTY, Made, make, view
 from tokred.explorer.build import build
 
 VIEWS = ("stage=1", "stage=all&rate=0.70", "tab=depth", "tab=performance&sort=score")
-#: Boxes of all texts that can be seen, with what is cut off by scrolling boxes left out.
+#: Boxes of all visible texts, clipped to scrolling boxes.
 TEXTS = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
   while (walker.nextNode()) {

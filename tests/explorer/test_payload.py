@@ -1,4 +1,4 @@
-"""What the page carries is what the tables hold, within its size, and harmless whatever it is named."""
+"""The page contains the data of the tables, within its size limit, and any name is harmless."""
 
 from __future__ import annotations
 

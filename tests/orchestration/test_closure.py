@@ -1,4 +1,4 @@
-"""What a job reaches: pinned, and compared with what it really runs."""
+"""Code that a job reaches: pinned, and compared with the code that actually runs."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ FILES = {
     "facts.csv": "a,b\n1,2\n",
     "__init__.py": "",
 }
-#: What changes a result, or may: file, what stands there, what comes in its place.
+#: Changes that may affect a result: file, old text, new text.
 COUNTS = [
     ("job.py", "* scale\n", "/ scale\n"),
     ("job.py", "LIMIT = 3", "LIMIT = 4"),

@@ -102,10 +102,10 @@ def runs_by_itself(address: str, tmp_path: Path, reason: str, patience: float = 
     """A job ends well without the worker, and its log says in one line why."""
     assert parent_of_job(address, tmp_path, patience) == os.getpid()
     log = (tmp_path / "logs" / "job.log").read_text().splitlines()
-    told = [line for line in log if "worker" in line]
-    assert len(told) == 1
-    assert "WARNING no worker" in told[0]
-    assert reason in told[0]
+    warnings = [line for line in log if "worker" in line]
+    assert len(warnings) == 1
+    assert "WARNING no worker" in warnings[0]
+    assert reason in warnings[0]
     assert "INFO telling" in log[-1]
 
 
@@ -162,7 +162,7 @@ def test_job_in_place_has_its_threads(threads: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("with_worker", [True, False])
-def test_failure_is_told_once_and_logged_in_full(with_worker: bool, address: str, tmp_path: Path) -> None:
+def test_failure_is_warnings_once_and_logged_in_full(with_worker: bool, address: str, tmp_path: Path) -> None:
     process = job(address if with_worker else None, "fail", tmp_path, reason="no such thing")
     _, printed = process.communicate(timeout=90)
     assert process.returncode == 1
@@ -252,9 +252,9 @@ def test_worker_that_cannot_load_its_libraries(patched: Callable[[str], str], tm
     with running(PYTHONPATH=patched(code)) as workflow:
         runs_by_itself(workflow.stdout.readline().strip(), tmp_path, "worker")
         workflow.kill()
-        told = workflow.stderr.read().splitlines()
-        assert len(told) == 1
-        assert re.match(r"tokred: no worker \(.*\btimm\b", told[0])
+        warnings = workflow.stderr.read().splitlines()
+        assert len(warnings) == 1
+        assert re.match(r"tokred: no worker \(.*\btimm\b", warnings[0])
 
 
 def test_worker_that_answers_nothing_is_waited_for_once(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from snakemake.iocontainers import Wildcards
 from snakemake.utils import format as format_as_snakemake
 
 from tests.study.studies import study
+from tokred.orchestration.data_plan import DataPlan
 from tokred.orchestration.messages import Message, Messages
 from tokred.orchestration.plan import Plan
+from tokred.orchestration.table_plan import TablePlan
 
 ROOT = Path(__file__).parents[2]
 RUN = {"dataset": "scenes", "backbone": "vit_micro", "method": "topk", "keep_rate": "0.50", "seed": "0"}
@@ -24,7 +26,7 @@ def messages() -> Messages:
 
 
 @pytest.mark.parametrize(
-    ("rule", "wildcards", "told"),
+    ("rule", "wildcards", "message"),
     [
         ("train", RUN, "Fine-tune Top-K at 50 % on Scenes, ViT-Micro, seed 0"),
         (
@@ -63,21 +65,22 @@ def messages() -> Messages:
         ("all", {}, "Finish all results of study default"),
     ],
 )
-def test_a_job_says_what_it_does(messages: Messages, rule: str, wildcards: dict[str, str], told: str) -> None:
-    assert messages.of(rule, wildcards) == told
-    given = {"MESSAGES": messages, "rule": rule, "wildcards": Wildcards(fromdict=wildcards)}
-    assert format_as_snakemake(Message(lambda: False), **given) == told
+def test_messages_of_jobs(messages: Messages, rule: str, wildcards: dict[str, str], message: str) -> None:
+    assert messages.of(rule, wildcards) == message
+    names = {"MESSAGES": messages, "rule": rule, "wildcards": Wildcards(fromdict=wildcards)}
+    assert format_as_snakemake(Message(lambda: False), **names) == message
 
 
 def test_every_rule_has_a_message(messages: Messages) -> None:
     plan = Plan(study())
+    tables = TablePlan(plan, DataPlan(plan))
     rules = {}
     for path in [ROOT / "Snakefile", *ROOT.glob("rules/*.smk")]:
         parts = re.split(r"^ *rule (\w*):$", path.read_text(), flags=re.M)
         rules |= dict(zip(parts[1::2], parts[2::2], strict=True))
     assert all(re.search(r"^ +message:\n +MESSAGE$", body, re.M) for body in rules.values())
     anything = {**RUN, "split": "test", "figure": "figure1", "table": "table1", "trial": "first"}
-    for rule in [*filter(None, rules), *(job.rule for job in plan.table_jobs())]:
+    for rule in [*filter(None, rules), *(job.rule for job in tables.jobs())]:
         wildcards = {**anything, **({"figure": "figure1"} if rule == "figure" else {})}
         if rule in ("figure", "table"):
             wildcards = {rule: f"{rule}1"}

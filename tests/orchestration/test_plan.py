@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.study.studies import at, smoke, study
+from tokred.orchestration.artifact_plan import ArtifactPlan
+from tokred.orchestration.data_plan import DataPlan
+from tokred.orchestration.model_plan import ModelPlan
 from tokred.orchestration.plan import Plan
 from tokred.orchestration.search_plan import TRIAL_NAME, SearchPlan
 from tokred.orchestration.snakefile import StudyError
+from tokred.orchestration.table_plan import TableJob, TablePlan
 from tokred.settings import Hardware, parse
 from tokred.study.study import Study
 from tokred.tables.registry import TABLES
@@ -23,38 +27,55 @@ RUN = {**SLICE, "method": "topk", "keep_rate": "0.50"}
 RESULTS = "results/small"
 
 
-def plan(**changes: object) -> Plan:
-    return Plan(study({**SMALL, **changes}))
+class Plans:
+    """All plans of a study."""
+
+    def __init__(self, study: Study) -> None:
+        self.plan = Plan(study)
+        self.data = DataPlan(self.plan)
+        self.models = ModelPlan(self.plan, self.data)
+        self.tables = TablePlan(self.plan, self.data)
+        self.artifacts = ArtifactPlan(self.plan, self.data, self.tables)
+
+    @property
+    def search(self) -> SearchPlan:
+        return SearchPlan(self.plan, self.data, self.models)
+
+
+def plan(**changes: object) -> Plans:
+    return Plans(study({**SMALL, **changes}))
 
 
 @pytest.fixture(scope="module")
-def small() -> Plan:
+def small() -> Plans:
     return plan()
 
 
-def job(plan: Plan, rule: str) -> object:
-    (found,) = (job for job in plan.table_jobs() if job.rule == rule)
+def job(plan: Plans, rule: str) -> TableJob:
+    (found,) = (job for job in plan.tables.jobs() if job.rule == rule)
     return found
 
 
-def test_files_of_runs_are_those_of_the_study(small: Plan) -> None:
-    assert small.files("patterns", **SLICE) == [
+def test_files_of_runs_are_those_of_the_study(small: Plans) -> None:
+    assert small.tables.files("patterns", **SLICE) == [
         f"{RESULTS}/patterns/digits/vit_nano/{model}/0.parquet"
         for model in ("none/1.00", "sit/0.50", "topk/0.50")
     ]
-    assert len(small.files("scores")) == 2 * 2 * 3 * 2
-    assert small.files("cls_features", **RUN) == [f"{RESULTS}/features/digits/vit_nano/topk/0.50/0.parquet"]
+    assert len(small.tables.files("scores")) == 2 * 2 * 3 * 2
+    assert small.tables.files("cls_features", **RUN) == [
+        f"{RESULTS}/features/digits/vit_nano/topk/0.50/0.parquet"
+    ]
 
 
-def test_files_of_other_tables_follow_their_slice(small: Plan) -> None:
+def test_files_of_other_tables_follow_their_slice(small: Plans) -> None:
     at_digits = [f"{RESULTS}/metrics/methods/digits/{name}/0.parquet" for name in ("vit_micro", "vit_nano")]
-    assert small.files("methods", dataset="digits", seed="0") == at_digits
-    assert small.files("backbones") == [
+    assert small.tables.files("methods", dataset="digits", seed="0") == at_digits
+    assert small.tables.files("backbones") == [
         f"{RESULTS}/metrics/backbones/{name}/{seed}.parquet"
         for name in ("digits", "scenes")
         for seed in (0, 1)
     ]
-    assert small.files("settings") == [f"{RESULTS}/metrics/settings.parquet"]
+    assert small.tables.files("settings") == [f"{RESULTS}/metrics/settings.parquet"]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +86,7 @@ def test_files_of_other_tables_follow_their_slice(small: Plan) -> None:
     ],
 )
 def test_a_comparison_reads_the_tables_of_its_slice(
-    small: Plan, rule: str, wildcards: dict[str, str], inputs: dict[str, list[str]]
+    small: Plans, rule: str, wildcards: dict[str, str], inputs: dict[str, list[str]]
 ) -> None:
     found = job(small, rule).inputs(wildcards)
     for table, datasets in inputs.items():
@@ -73,61 +94,67 @@ def test_a_comparison_reads_the_tables_of_its_slice(
     assert set(found) == set(TABLES[rule.removeprefix("compare_")].inputs)
 
 
-def test_examples_read_the_pictures_of_their_data_set(small: Plan) -> None:
+def test_examples_read_the_pictures_of_their_data_set(small: Plans) -> None:
     examples, pictures = job(small, "show_examples"), job(small, "choose_pictures")
     assert examples.inputs(SLICE)["pictures"] == [f"{RESULTS}/metrics/pictures/digits.parquet"]
     assert pictures.inputs({"dataset": "scenes"}) == {
         "test_images": [f"{RESULTS}/datasets/scenes/test.parquet"]
     }
     arguments = pictures.arguments({"dataset": "scenes"})["arguments"]
-    assert arguments == {"dataset": "scenes", "size": small.image_size, "crop_pct": None}
+    assert arguments == {"dataset": "scenes", "size": small.data.image_size, "crop_pct": None}
     assert (pictures.log, examples.log) == (
         f"{RESULTS}/logs/choose_pictures/{{dataset}}.log",
         f"{RESULTS}/logs/show_examples/{{dataset}}/{{backbone}}/{{seed}}.log",
     )
 
 
-def test_a_job_makes_all_tables_of_its_rule(small: Plan) -> None:
+def test_a_job_makes_all_tables_of_its_rule(small: Plans) -> None:
     assert job(small, "summarize").outputs == {
         name: f"{RESULTS}/metrics/{name}/{{dataset}}/{{backbone}}/{{seed}}.parquet"
         for name in ("summary", "depth")
     }
-    made = [table for job in small.table_jobs() for table in job.outputs]
+    made = [table for job in small.tables.jobs() for table in job.outputs]
     assert sorted(made) == sorted(name for name, table in TABLES.items() if table.target)
 
 
-def test_arguments_are_plain_values(small: Plan) -> None:
-    for made in small.table_jobs():
+def test_arguments_are_plain_values(small: Plans) -> None:
+    for made in small.tables.jobs():
         json.dumps(made.arguments(SLICE))
     for arguments in (
-        small.training(RUN),
-        small.extraction(RUN),
-        small.pretraining({"backbone": "vit_nano"}),
+        small.models.training(RUN),
+        small.models.extraction(RUN),
+        small.models.pretraining({"backbone": "vit_nano"}),
     ):
         json.dumps(arguments)
-    json.dumps(small.preparation({"dataset": "digits", "split": "test"}))
-    json.dumps([small.drawing("figure1"), small.drawn("figure1"), small.decided()])
+    json.dumps(small.data.arguments({"dataset": "digits", "split": "test"}))
+    json.dumps(
+        [
+            small.artifacts.arguments("figure1"),
+            small.artifacts.registry_facts("figure1"),
+            small.artifacts.claims_facts(),
+        ]
+    )
 
 
-def test_no_argument_depends_on_the_hardware(small: Plan) -> None:
+def test_no_argument_depends_on_the_hardware(small: Plans) -> None:
     other = plan(hardware={"device": "cpu", "workers": 3}, environment="gpu")
     for name in ("training", "extraction"):
-        assert getattr(other, name)(RUN) == getattr(small, name)(RUN)
-    assert other.config == small.config
+        assert getattr(other.models, name)(RUN) == getattr(small.models, name)(RUN)
+    assert other.plan.config == small.plan.config
 
 
-def test_the_configuration_of_jobs_is_the_study(small: Plan) -> None:
-    """Also fields that a study leaves out stay so: what is below them then counts."""
-    again = parse(Study, small.config, "again")
-    assert again == small.study
-    assert again.training.model_fields_set == small.study.training.model_fields_set
+def test_the_configuration_of_jobs_is_the_study(small: Plans) -> None:
+    """Fields that a study leaves out remain unset, so that defaults apply."""
+    again = parse(Study, small.plan.config, "again")
+    assert again == small.plan.study
+    assert again.training.model_fields_set == small.plan.study.training.model_fields_set
 
 
-def test_trainings_read_the_test_split_only_to_choose_epochs(small: Plan) -> None:
+def test_trainings_read_the_test_split_only_to_choose_epochs(small: Plans) -> None:
     train = f"{RESULTS}/datasets/digits/train.parquet"
-    assert small.training_inputs(RUN) == {"train": train}
+    assert small.models.training_inputs(RUN) == {"train": train}
     chosen = plan(training={"selection": "test"})
-    assert chosen.training_inputs(RUN)["test"] == f"{RESULTS}/datasets/digits/test.parquet"
+    assert chosen.models.training_inputs(RUN)["test"] == f"{RESULTS}/datasets/digits/test.parquet"
 
 
 @pytest.mark.parametrize(
@@ -141,20 +168,20 @@ def test_weights_come_from_the_package_or_a_file(
     weights: str, inputs: dict[str, str], shipped: str | None
 ) -> None:
     found = plan(settings={"backbones": {"vit_nano": {"weights": weights}}})
-    assert found.pretrained_weights("vit_nano") == inputs
-    of_package = found.shipped_weights("vit_nano")
+    assert found.models.pretrained_weights("vit_nano") == inputs
+    of_package = found.models.shipped_weights("vit_nano")
     assert [path for path, _ in of_package.values()] == ([] if shipped is None else [shipped])
 
 
-def test_what_the_study_lacks_is_an_error(small: Plan) -> None:
+def test_what_the_study_lacks_is_an_error(small: Plans) -> None:
     with pytest.raises(StudyError, match=r"'small' has no run digits/vit_nano/topk/0\.70/0: see its axes"):
-        small.run_of({**RUN, "keep_rate": "0.70"})
+        small.plan.run_of({**RUN, "keep_rate": "0.70"})
     with pytest.raises(StudyError, match="figure5 needs at least 2 datasets, the study has 1"):
-        plan(datasets=["digits"]).artifact_inputs("figure5")
+        plan(datasets=["digits"]).artifacts.inputs("figure5")
     with pytest.raises(StudyError, match="study 'small' has no pretraining"):
-        plan(pretraining=None).recipe_of("vit_nano")
+        plan(pretraining=None).models.recipe_of("vit_nano")
     with pytest.raises(StudyError, match="'other' has no performance under results/other/scores"):
-        plan(compare_with="other").scores_to_compare_with()
+        plan(compare_with="other").tables.scores_to_compare_with()
 
 
 def test_performance_of_another_study_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,35 +195,39 @@ def test_performance_of_another_study_is_found(tmp_path: Path, monkeypatch: pyte
     assert compared.arguments({})["arguments"] == {"compare_with": "other"}
 
 
-def test_all_artifacts_need_tables_that_are_made(small: Plan) -> None:
-    assert f"{RESULTS}/figures/figure6.pdf" in small.artifact_files()
-    assert small.artifact_files(["table1"]) == [
+def test_all_artifacts_need_tables_that_are_made(small: Plans) -> None:
+    assert f"{RESULTS}/figures/figure6.pdf" in small.artifacts.files()
+    assert small.artifacts.files(["table1"]) == [
         f"{RESULTS}/tables/table1.{suffix}" for suffix in ("csv", "html", "md", "tex")
     ]
-    tables = small.all_tables()
+    tables = small.artifacts.all_tables()
     assert len(tables) == len(set(tables))
-    assert {*small.files("history"), *small.files("scores"), *small.files("depth")} <= set(tables)
-    assert small.explorer_inputs()["patterns"] == small.files("patterns", seed="1")
+    assert {
+        *small.tables.files("history"),
+        *small.tables.files("scores"),
+        *small.tables.files("depth"),
+    } <= set(tables)
+    assert small.artifacts.explorer_inputs()["patterns"] == small.tables.files("patterns", seed="1")
 
 
-def test_names_of_wildcards(small: Plan) -> None:
-    allowed = small.wildcard_constraints
+def test_names_of_wildcards(small: Plans) -> None:
+    allowed = small.plan.wildcard_constraints
     for name, value in {**RUN, "figure": "figure13a", "table": "table1", "split": "test"}.items():
         assert re.fullmatch(allowed[name], value)
     assert not re.fullmatch(allowed["figure"], "table1")
     assert not re.fullmatch(allowed["keep_rate"], "0.5")
 
 
-def test_resources_of_jobs(small: Plan) -> None:
+def test_resources_of_jobs(small: Plans) -> None:
     inputs = {"train": "none.parquet", "test": "none.parquet"}
     many = plan(hardware={"processes": 2, "nodes": 3, "workers": 1})
-    training = many.training_estimate(RUN, inputs, lambda processes: processes)
+    training = many.models.training_estimate(RUN, inputs, lambda processes: processes)
     assert (training.gpus, training.hardware.processes) == (6, 2)
-    assert training.epochs == many.training_of(many.run_of(RUN)).epochs
-    extraction = many.extraction_estimate(RUN, inputs, lambda processes: processes)
+    assert training.epochs == many.models.training_of(many.plan.run_of(RUN)).epochs
+    extraction = many.models.extraction_estimate(RUN, inputs, lambda processes: processes)
     assert (extraction.gpus, extraction.epochs, extraction.hardware) == (1, 1, Hardware(workers=1))
-    assert extraction.batch_size == many.study.evaluation_batch_size
-    assert [small.preparation_estimate({"dataset": "digits"}, 2).memory(n) for n in (1, 2)] == [3000, 6000]
+    assert extraction.batch_size == many.plan.study.evaluation_batch_size
+    assert [small.data.estimate({"dataset": "digits"}, 2).memory(n) for n in (1, 2)] == [3000, 6000]
 
 
 def test_a_study_without_training_has_published_scores() -> None:
@@ -207,17 +238,17 @@ def test_a_study_without_training_has_published_scores() -> None:
         "model": "deit_small_patch16_224", "image_size": 224, "patch_size": 16,
     }  # fmt: skip
     values |= {"locations": [3, 6, 9]}
-    found = Plan(parse(Study, values, "published"))
-    assert found.files("scores") == ["results/told/published.parquet"]
-    assert list(found.claimed_tables()) == ["scores"]
-    assert found.pages() == []
-    with pytest.raises(StudyError, match="trains nothing"):
-        found.run_of(RUN)
+    found = Plans(parse(Study, values, "published"))
+    assert found.tables.files("scores") == ["results/told/published.parquet"]
+    assert list(found.artifacts.claims_inputs()) == ["scores"]
+    assert found.artifacts.pages() == []
+    with pytest.raises(StudyError, match="trains no models"):
+        found.plan.run_of(RUN)
 
 
 def test_trials_of_a_search() -> None:
     values = SMALL | {"backbones": ["vit_nano"], "search": {}, "training": {"epochs": 30}}
-    found = SearchPlan(Plan(study(values)))
+    found = Plans(study(values)).search
     (first, *_), trial = found.trials, {**RUN, "trial": "baseline", "dataset": "scenes"}
     assert found.all_files()[: len(found.trials[first])] == found.files_of(first)
     inputs = found.trial_inputs(trial)
@@ -235,7 +266,7 @@ def test_trials_of_a_search() -> None:
     with pytest.raises(StudyError, match="has no trial"):
         found.trial({**own, "trial": "7"})
     with pytest.raises(StudyError, match="has no key `search`"):
-        _ = SearchPlan(Plan(study(at("study", "small")))).trials
+        _ = Plans(study(at("study", "small"))).search.trials
 
 
 def test_arguments_of_rules_do_not_depend_on_files() -> None:

@@ -1,4 +1,4 @@
-"""What each rule's fingerprint covers: every entry of every registry, and no more than what its job runs."""
+"""Code that each rule's fingerprint covers: every registry entry, and only code that its job runs."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_changed_published_numbers_count_where_they_are_read(copy: Path, changes
     def more(text: str) -> str:
         return text + "\n"
 
-    # Settings are checked against what was published.
+    # Settings are checked against the published ones.
     settings = {"list_settings", "collect_settings"}
     assert changes(copy / "published/performance.csv", more, of) == {
         "published_scores",

@@ -11,7 +11,7 @@ import torch
 
 
 def report(path: str) -> None:
-    """Write down who runs this, and with what."""
+    """Write the process ids and the number of threads of a job."""
     logging.getLogger("tests").info("reporting")
     Path(path).write_text(
         json.dumps({"pid": os.getpid(), "parent": os.getppid(), "threads": torch.get_num_threads()})

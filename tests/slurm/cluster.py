@@ -103,7 +103,7 @@ def _configure(folder: Path, cpus: int) -> None:
     (folder / "slurm.conf").write_text(CONFIG.format(**values) + "".join(nodes))
     devices = [folder / f"gpu{index}" for index in range(GPUS)]
     for device in devices:
-        os.mknod(device, 0o20666, os.makedev(1, 3))  # what /dev/null is
+        os.mknod(device, 0o20666, os.makedev(1, 3))  # the device of /dev/null
     (folder / "gres.conf").write_text("".join(f"Name=gpu Type=fake File={device}\n" for device in devices))
 
 

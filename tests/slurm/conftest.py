@@ -55,7 +55,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Slurm:
-    """A running cluster, a folder with a study's configuration, and what one does there by hand."""
+    """A running cluster, a folder with a study's configuration, and the commands of a user."""
 
     folder: Path
     environment: dict[str, str]
@@ -94,7 +94,7 @@ class Slurm:
             )
 
     def finish(self, running: subprocess.Popen, timeout: float = 300) -> str:
-        """Wait for Snakemake's success; returns what it printed. One that hangs is killed."""
+        """Wait for Snakemake's success; returns its output. A process that hangs is killed."""
         try:
             status = running.wait(timeout)
         finally:

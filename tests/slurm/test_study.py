@@ -1,4 +1,4 @@
-"""A study on a real SLURM: what jobs ask for and get, and what happens when jobs or Snakemake die."""
+"""A study on a real SLURM: requested resources, and recovery after jobs or Snakemake are killed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_short_jobs_share_few_slurm_jobs(slurm: Slurm, finished: str) -> None:
         job.comment.split("_")[1]: job.fields for job in slurm.jobs("rule_") if "wildcards" not in job.comment
     }
     assert sorted(shared) == ["artifacts", "compare", "reference"]
-    # Three of the comparisons at a time, then the fourth: times add up, CPUs and memory stand side by side.
+    # Three of the comparisons at a time, then the fourth: their times add up, and their CPUs and memory.
     assert {name: shared[name]["NumCPUs"] for name in ("compare", "artifacts")} == {
         "compare": "3",
         "artifacts": "4",
@@ -99,7 +99,7 @@ def test_study_goes_on_after_snakemake_was_killed(slurm: Slurm, finished: str) -
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait(30)
     assert slurm.jobs("topk_0.50_2")[0].state == "RUNNING"
-    # As docs/cluster.md says: cancel what is left, unlock, the same command again.
+    # As in docs/cluster.md: cancel remaining jobs, unlock, repeat the command.
     slurm.ask("scancel", "--name", job.fields["JobName"])
     assert not slurm.ask("squeue", "--noheader", "--states", "RUNNING,PENDING")
     slurm.finish(slurm.start("--unlock"), timeout=60)

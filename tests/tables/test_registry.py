@@ -11,7 +11,7 @@ import pytest
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.claims import TABLES as CLAIMED
 from tokred.claims.verdicts import GROUPS
-from tokred.orchestration.plan import FACTS
+from tokred.orchestration.table_plan import STUDY_ARGUMENTS
 from tokred.run import RUN_COLUMNS
 from tokred.tables import parquet
 from tokred.tables.registry import FOREIGN, TABLES, TEST_IMAGES, markdown, metrics_in
@@ -31,7 +31,7 @@ def test_inputs_and_arguments_are_those_of_the_function(name: str) -> None:
     module, _, function = table.target.partition(":")
     given = inspect.signature(getattr(importlib.import_module(module), function)).parameters
     assert list(given) == ["inputs", *table.arguments, *table.of_study]
-    assert set(table.of_study) <= set(FACTS)
+    assert set(table.of_study) <= set(STUDY_ARGUMENTS)
     assert set(table.inputs) <= {*TABLES, TEST_IMAGES, *FOREIGN}
     assert table.does
 

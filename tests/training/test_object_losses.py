@@ -8,12 +8,11 @@ import torch
 
 from tokred.training.object_losses import attention_guidance_loss, token_label_loss
 
-RANDOM = torch.Generator().manual_seed(0)
-
 
 def test_token_labels() -> None:
-    logits = torch.randn(3, 5, 4, generator=RANDOM)
-    labels, objects = torch.tensor([0, 2, 1]), torch.randn(3, 5, generator=RANDOM) > 0
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 5, 4, generator=random)
+    labels, objects = torch.tensor([0, 2, 1]), torch.randn(3, 5, generator=random) > 0
     losses = []
     for image in range(3):
         for token in range(5):

@@ -115,6 +115,11 @@ def test_rates_of_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert [row["lr"] for row in found.history] == [learning_rate(found.recipe, step) for step in range(7)]
 
 
+def test_a_log_file_has_no_progress_bar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trainer().fit(tmp_path / "state", "s")
+    assert capsys.readouterr().err == ""
+
+
 def test_batches_are_fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Step i sees pictures 4 i to 4 i + 3 of the training split."""
     seen: list[torch.Tensor] = []

@@ -63,7 +63,7 @@ def overlay(folder: Path, name: str, values: dict[str, object]) -> str:
 
 
 def planned(printed: str) -> dict[str, int]:
-    """Number of jobs by rule in what a dry run prints."""
+    """Number of jobs by rule in the output of a dry run."""
     jobs = {}
     for line in printed.partition("Job stats:")[2].splitlines()[3:]:
         words = line.split()

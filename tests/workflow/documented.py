@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-#: First words of what is typed into a shell.
+#: First words of shell commands.
 PROGRAMS = (
     "snakemake",
     "python",
@@ -34,7 +34,7 @@ class Block:
 
     Attributes:
         page: file name of the page.
-        kind: "command", "python", "yaml", or "text" for what is none of them.
+        kind: "command", "python", "yaml", or "text" for other blocks.
         text: without fences and indentation; one command, with its continued lines joined.
     """
 

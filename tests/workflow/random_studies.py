@@ -149,7 +149,7 @@ def _of_the_paper(chance: random.Random) -> dict[str, Any]:
 def random_study(seed: int) -> dict[str, Any]:
     """An overlay of the default study, small enough that its graph of jobs is quickly made.
 
-    Many are refused by the check of the configuration; what it accepts must run.
+    Many configurations are invalid; valid ones must run.
     """
     chance = random.Random(seed)
     if chance.random() < 0.2:

@@ -1,4 +1,4 @@
-"""A study of a user's own images: five lines of configuration, and what may be wrong."""
+"""A study of a user's own images: five lines of configuration, and possible mistakes."""
 
 from __future__ import annotations
 

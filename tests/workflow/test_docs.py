@@ -1,4 +1,4 @@
-"""The examples of the documentation run on a finished study, and say what it says."""
+"""The documentation's examples run on a finished study, and print the documented output."""
 
 from __future__ import annotations
 

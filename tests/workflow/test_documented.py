@@ -1,4 +1,4 @@
-"""Every command and configuration in README and docs works; what cannot be tried is listed with the reason.
+"""Every command and configuration in README and docs works; untested ones are listed with a reason.
 
 The graphs of jobs are real. What the jobs do is tried by the studies of the other tests of this folder.
 """
@@ -110,7 +110,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def outcomes(clone: Path) -> dict[str, tuple[int, str]]:
-    """Exit status of each documented call of Snakemake, and what it printed."""
+    """Exit status and output of each documented call of Snakemake."""
     home = {"HOME": str(clone / "home"), "XDG_CONFIG_HOME": str(clone / "home/.config")}
     calls = [arguments_of(command) for command in SNAKEMAKE]
     return dict(zip(SNAKEMAKE, call_each(clone, calls, **home), strict=True))

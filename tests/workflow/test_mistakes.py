@@ -38,7 +38,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
 }
 PETS = {"adapter": "image_folder", "options": {"root": "pets"}}
-#: By name: changes of the default study, what is asked of it, and the message.
+#: By name: changes of the default study, the targets, and the message.
 IMPOSSIBLE: dict[str, tuple[dict[str, Any], str, str]] = {
     "missing images": (
         {**at("settings.datasets.pets", PETS), "datasets": ["pets"], "training": {"max_shift": 0}},
@@ -71,7 +71,7 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """By name of a mistake, what Snakemake prints; each is refused."""
+    """Output of Snakemake by name of a mistake; each is rejected."""
     folder = tmp_path_factory.mktemp("mistakes")
     asked = {name: (changes, "all") for name, (changes, _) in WRONG.items()}
     asked |= {name: (changes, target) for name, (changes, target, _) in IMPOSSIBLE.items()}

@@ -1,4 +1,4 @@
-"""The default profile is loaded in every working folder and does what it says; nothing outlives Snakemake."""
+"""The default profile is loaded in every working folder, with its options; no process outlives Snakemake."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.workflow.conftest import ROOT, overlay
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 LOADED = "Using workflow specific profile {} for setting default command line arguments."
 TINY = {"adapter": "digits", "options": {"num_train": 32, "num_test": 16}}
-#: The working folder, what Snakemake is told of the Snakefile there, and the profile's path as it prints it.
+#: The working folder, the option for the Snakefile there, and the profile's path in the output.
 PLACES = {
     "checkout": (ROOT, [], "profiles/default"),
     "elsewhere": (None, ["--snakefile", str(ROOT / "Snakefile")], str(ROOT / "profiles/default")),

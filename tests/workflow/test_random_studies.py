@@ -1,4 +1,4 @@
-"""What the check of a configuration accepts can be run, and what cannot is refused in one clear line."""
+"""Valid configurations can be run, and invalid ones are rejected with one clear line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search of hyperparameters through the real Snakemake, and a study that uses what it found."""
+"""The search of hyperparameters through the real Snakemake, and a study that uses its result."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_change_reruns_what_depends_on_it(
 
 
 def test_a_study_uses_what_was_found(searched: Path) -> None:
-    # What lies above a file: the study's own settings, of which there shall be none.
+    # The study's own settings would override the file: it must have none.
     bare = {"settings": {"datasets": {name: {"training": None} for name in ("digits", "scenes")}}}
     tuned = overlaid(DATASETS, bare)
     axes = {name: SMALL[name] for name in ("backbones", "methods", "keep_rates")}

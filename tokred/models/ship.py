@@ -23,7 +23,7 @@ def ship(files: Sequence[str | Path], folder: str | Path = shipped.FOLDER) -> No
         ValueError: a file is damaged, or was not written by `pretrain`.
     """
     manifest_path = Path(folder) / "manifest.json"
-    manifest = json.loads(manifest_path.read_text()) if manifest_path.exists() else {}
+    manifest = json.loads(manifest_path.read_text(encoding="utf-8")) if manifest_path.exists() else {}
     for file in map(Path, files):
         _, facts = tensor_file.load(file, "weights")
         missing = [name for name in ("recipe", "properties") if name not in facts]
@@ -34,7 +34,7 @@ def ship(files: Sequence[str | Path], folder: str | Path = shipped.FOLDER) -> No
         entry = {"sha256": shipped.sha256(file), "recipe": facts["recipe"], "properties": facts["properties"]}
         manifest[file.stem] = entry
     with atomic_path(manifest_path) as temporary:
-        temporary.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+        temporary.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -103,10 +103,10 @@ class Package:
 
     def reached(self, *targets: str, **entries: Iterable[str]) -> dict[str, list[str]]:
         """Names of the definitions that the fingerprint `code` covers, by module."""
-        found: dict[str, list[str]] = {}
+        names: dict[str, list[str]] = {}
         for module, name in sorted(self._reach(targets, entries)):
-            found.setdefault(module, []).append(name)
-        return found
+            names.setdefault(module, []).append(name)
+        return names
 
     def _reach(self, targets: Iterable[str], entries: Mapping[str, Iterable[str]]) -> list[Location]:
         """All definitions that can be reached, each once, in an order that depends only on the code."""
@@ -215,8 +215,8 @@ class Package:
         if name not in self._modules:
             base = self.root.joinpath(*name.split(".")[1:])
             possible = [base / "__init__.py", base.with_name(f"{base.name}.py")]
-            found = [file for file in possible if file.is_file()]
-            parsed = [_module(name, file.parent, file.read_text(encoding="utf-8")) for file in found[:1]]
+            files = [file for file in possible if file.is_file()]
+            parsed = [_module(name, file.parent, file.read_text(encoding="utf-8")) for file in files[:1]]
             self._modules[name] = parsed[0] if parsed else None
         return self._modules[name]
 
@@ -231,7 +231,7 @@ class _Module:
     @cached_property
     def imports(self) -> dict[str, list[str]]:
         """Qualified names in the package that each imported name refers to, in any scope of the module."""
-        found: dict[str, list[str]] = {}
+        imported: dict[str, list[str]] = {}
         for node in _nodes(self._tree):
             if isinstance(node, ast.ImportFrom) and node.level:
                 raise ValueError(f"{self.name}: expected absolute imports, found a relative one")
@@ -242,8 +242,8 @@ class _Module:
                     if isinstance(node, ast.ImportFrom):
                         path = f"{node.module}.{alias.name}"
                     if path.partition(".")[0] == "tokred":
-                        found.setdefault(alias.asname or path.rpartition(".")[2], []).append(path)
-        return found
+                        imported.setdefault(alias.asname or path.rpartition(".")[2], []).append(path)
+        return imported
 
     @cached_property
     def definitions(self) -> dict[str, Definition]:

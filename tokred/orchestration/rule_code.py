@@ -3,7 +3,8 @@
 Fingerprints (`tokred.orchestration.provenance`) are by stage: a rule, or the part of a rule's code that
 belongs to one method or one data set adapter, so that a changed method retrains only its own models. This
 module also declares for each rule the registries' entries whose code it runs (`METHODS=[...]`; empty if the
-rule only reads other fields of entries, which are then in its `params`)."""
+rule only reads other fields of entries, which are then in its `params`).
+"""
 
 from __future__ import annotations
 

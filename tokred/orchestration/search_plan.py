@@ -7,6 +7,8 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
+from tokred.orchestration.data_plan import DataPlan
+from tokred.orchestration.model_plan import ModelPlan
 from tokred.orchestration.plan import Gpus, Inputs, Plan, Wildcards
 from tokred.orchestration.resources import ResourceEstimate
 from tokred.orchestration.snakefile import StudyError, explain_errors
@@ -28,8 +30,8 @@ class SearchPlan:
         folder: folder of its results.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan, self._study = plan, plan.study
+    def __init__(self, plan: Plan, data: DataPlan, models: ModelPlan) -> None:
+        self._plan, self._data, self._models, self._study = plan, data, models, plan.study
         self.folder = f"{plan.results}/search"
 
     @cached_property
@@ -62,11 +64,11 @@ class SearchPlan:
     def trial_inputs(self, wildcards: Wildcards) -> Inputs:
         """Tables and weights of a trial, and the file of a setting that was chosen for another model."""
         cell = self.cell_of(wildcards)
-        files: Inputs = {"train": self._plan.image_table(cell.dataset, "train")}
-        files |= self._plan.pretrained_weights(wildcards["backbone"])
+        files: Inputs = {"train": self._data.image_table(cell.dataset, "train")}
+        files |= self._models.pretrained_weights(wildcards["backbone"])
         assert self._study.search is not None  # `cell_of` has checked it
         if self._study.search.select_on == "test":
-            files["test"] = self._plan.image_table(cell.dataset, "test")
+            files["test"] = self._data.image_table(cell.dataset, "test")
         tried = self._tried(wildcards)
         if isinstance(tried, Cell):
             files["chosen"] = self._file(tried, f"chosen/{CELL}.json")
@@ -78,10 +80,10 @@ class SearchPlan:
         run = search.run_in_study(self._study, cell)
         return {
             "run": asdict(search.run_of_trials(self._study, cell)),
-            "model": self._plan.model_of(run),
+            "model": self._models.model_of(run),
             "training": search.training(self._study, cell).model_dump(exclude=set(SEARCHED)),
             "setting": None if isinstance(tried, Cell) else tried,
-            "images": self._plan.images_of(cell.dataset, wildcards["backbone"]).model_dump(),
+            "images": self._data.images_of(cell.dataset, wildcards["backbone"]).model_dump(),
             "code": self._plan.code.run("try_setting", cell.method),
             "keep_head": self._study.keeps_head(run),
         }
@@ -98,7 +100,7 @@ class SearchPlan:
         """Resources of a trial."""
         cell = self.cell_of(wildcards)
         training, run = search.training(self._study, cell), search.run_in_study(self._study, cell)
-        return self._plan.estimate_of(run, inputs["train"], training.epochs, training.batch_size, gpus)
+        return self._models.estimate_of(run, inputs["train"], training.epochs, training.batch_size, gpus)
 
     def _tried(self, wildcards: Wildcards) -> Setting | Cell:
         """The setting of a trial, or the model whose chosen setting it takes."""

@@ -49,7 +49,8 @@ class ResultTable:
         inputs: names of the tables that it is made from (the files in the same slice), `TEST_IMAGES`, or
             names in `FOREIGN`.
         arguments: keyword arguments of the function.
-        of_study: keyword arguments that depend on the study: names in `tokred.orchestration.plan.FACTS`.
+        of_study: keyword arguments that depend on the study: names in
+            `tokred.orchestration.table_plan.STUDY_ARGUMENTS`.
         metrics: names of the metrics that are computed for it.
         does: task of its rule, as a message for people.
         topic: subject of the artifacts that show it, which is their category in the report.
@@ -280,7 +281,7 @@ _OF_STUDY = [
         "published_scores",
         "tokred.comparison.reference:scores",
         arguments={"compare_with": "published"},
-        does="Take the published performance",
+        does="Collect the published performance",
         untrained=True,
         instead_of="scores",
     ),
@@ -293,7 +294,7 @@ _OF_STUDY = [
         "tokred.comparison.reference:scores",
         (OTHER_STUDY,),
         of_study=("compare_with",),
-        does="Collect the performance to compare with",
+        does="Collect the reference performance",
         untrained=True,
     ),
     ResultTable(

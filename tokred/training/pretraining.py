@@ -214,7 +214,7 @@ def pretrain(job: PretrainJob) -> None:
     rows = [{**asdict(run), **row} for row in trainer.history]
     schemas.write_rows(job.history, rows, schemas.HISTORY, facts)
     with atomic_path(job.properties) as temporary:
-        temporary.write_text(json.dumps(properties, indent=1) + "\n")
+        temporary.write_text(json.dumps(properties, indent=1) + "\n", encoding="utf-8")
     save_weights(vit, job.weights, {**facts, "properties": properties}, half=True)
     checkpoint_path.unlink()
 

@@ -1,10 +1,11 @@
 """Run the function that a rule names, with the arguments that its `params` give.
 
-`job`: "module:function". `arguments`: its keyword arguments; they must not depend on the job's files, as
-Snakemake would then not rerun it when they change. `files`: more of them, which do. `takes`: what is added
-here, of "inputs" and "outputs" (paths by name, where there are any), "threads" and "hardware".
-`of_package`: by argument, the path of a file below the package and its hash, as an absolute path would rerun
-jobs when the checkout moves. `as_one`: name of a single argument that gets all of these as a mapping.
+`job`: "module:function". `arguments`: its keyword arguments. They must not depend on the job's files, as
+Snakemake does not rerun jobs when such parameters change. `files`: keyword arguments that depend on the job's
+files. `takes`: names of further arguments, of "inputs" and "outputs" (paths by name, if there are any),
+"threads" and "hardware". `of_package`: by argument, the path of a file below the package, and its hash (an
+absolute path would rerun jobs when the checkout moves). `as_one`: name of a single argument that gets all of
+these as a mapping.
 """
 
 import json
@@ -21,14 +22,14 @@ def by_name(files):
 
 
 params = snakemake.params
-given = {
+available = {
     "inputs": by_name(snakemake.input),
     "outputs": by_name(snakemake.output),
     "threads": snakemake.threads,
     "hardware": json.loads(os.environ[HARDWARE]),
 }
 arguments = {**params.get("arguments", {}), **params.get("files", {})}
-arguments |= {name: given[name] for name in params.takes if given[name]}
+arguments |= {name: available[name] for name in params.takes if available[name]}
 for name, (path, _) in params.get("of_package", {}).items():
     arguments[name] = str(Path(tokred.__file__).parent / path)
 if "as_one" in params.keys():  # noqa: SIM118

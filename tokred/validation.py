@@ -32,6 +32,7 @@ _EXPECTED = {
     "string_too_long": "text of at most {max_length} characters",
     "string_too_short": "text of at least {min_length} characters",
     "string_type": "text",
+    "string_unicode": "text in UTF-8",
     "too_long": "at most {max_length} entries",
     "too_short": "at least {min_length} entries",
 }

@@ -105,5 +105,5 @@ def test_a_class_whose_name_is_not_utf8(root: Path) -> None:
 def test_a_root_whose_name_is_not_utf8(root: Path) -> None:
     renamed = root.with_name(os.fsdecode(b"caf\xe9"))
     root.rename(renamed)
-    with pytest.raises(ValueError, match=r"data set folder .*/caf\\xe9: its name is not UTF-8"):
+    with pytest.raises(ValueError, match=r"root: expected text in UTF-8, found .*/caf\\udce9"):
         table_of("image_folder", renamed)

@@ -17,7 +17,6 @@ from tokred.study.study import Study
 ROOT = Path(__file__).parents[2]
 STUDY = parse(Study, yaml.safe_load((ROOT / "config.yaml").read_text()), "config.yaml")
 BACKBONES = list(STUDY.settings.backbones)
-FORMER = pytest.mark.xfail(strict=True, reason="weights of the former pictures and the former recipe")
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -25,7 +24,6 @@ def test_file(name: str) -> None:
     assert shipped.sha256(shipped.path(name)) == shipped.manifest()[name]["sha256"]
 
 
-@FORMER
 @pytest.mark.parametrize("name", BACKBONES)
 def test_recipe(name: str) -> None:
     assert shipped.manifest()[name]["recipe"] == STUDY.pretraining_for(name).model_dump()
@@ -35,7 +33,6 @@ def test_size() -> None:
     assert sum(shipped.path(name).stat().st_size for name in BACKBONES) < 3_000_000
 
 
-@FORMER
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BACKBONES)
 def test_properties(name: str) -> None:
@@ -57,7 +54,6 @@ def test_properties(name: str) -> None:
         assert block["squared_distance"] < 0.1
 
 
-@FORMER
 def test_the_larger_backbone_is_better() -> None:
     nano, micro = (shipped.manifest()[name]["properties"] for name in ("vit_nano", "vit_micro"))
     error = (nano["top1_interval"] ** 2 + micro["top1_interval"] ** 2) ** 0.5

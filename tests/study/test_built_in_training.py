@@ -21,6 +21,7 @@ from tokred.study.study import Study
 BUILT_IN = {
     "epochs": 2,
     "batch_size": 32,
+    "backbone_lr_scale": 0.1,
     "lr_normalizer": 32,
     "warmup_epochs": 0.3,
     "drop_path": 0.0,
@@ -29,7 +30,6 @@ BUILT_IN = {
     "clip_grad": 1.0,
     "selection": "last",
 }
-LR = {"digits": 0.0003, "scenes": 0.001}
 PETS = {"adapter": "image_folder", "options": {"root": "pets"}}
 
 
@@ -47,11 +47,7 @@ def changed(parsed: Study, run: Run) -> dict[str, Any]:
 def test_settings_of_the_built_in_studies() -> None:
     for parsed, epochs in ((study(), 2), (parse(Study, smoke(), SOURCE), 1)):
         for run in parsed.runs():
-            expected = {**BUILT_IN, "epochs": epochs, "lr": LR[run.dataset]}
-            if run.dataset == "scenes":
-                del expected["lr"]  # the default of `Training`
-                expected["classifier_init"] = "zeros"
-            assert changed(parsed, run) == expected
+            assert changed(parsed, run) == {**BUILT_IN, "epochs": epochs}
             access = parsed.images_of(parsed.settings.datasets[run.dataset], run.backbone)
             assert access.model_dump() == {"source": "memory", "crop_pct": None}
 
@@ -89,8 +85,7 @@ def test_a_studys_own_settings_are_above_both() -> None:
         parsed.training_for(Run(name, "vit_nano", "topk", "0.50", 0)) for name in ("pets", "digits")
     )
     assert (pets.epochs, pets.lr, pets.warmup_epochs, pets.flip) == (5, 0.01, 0.5, 0.5)
-    # The default study has a learning rate for digits alone.
-    assert (digits.epochs, digits.lr, digits.warmup_epochs, digits.max_shift) == (5, 0.0003, 0.3, 2)
+    assert (digits.epochs, digits.lr, digits.warmup_epochs, digits.max_shift) == (5, 0.01, 0.3, 2)
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 100])

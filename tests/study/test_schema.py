@@ -48,8 +48,7 @@ def test_schema_has_the_options_of_each_method(name: str) -> None:
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_schema_has_the_options_of_each_adapter(name: str) -> None:
     (datasets,) = properties({"$ref": "Settings"})["datasets"]["patternProperties"].values()
-    for choice in (datasets, properties({"$ref": "Pretraining"})["dataset"]):
-        assert list(choice["discriminator"]["mapping"]) == sorted(ADAPTERS)
-        dataset = properties({"$ref": choice["discriminator"]["mapping"][name]})
-        assert dataset["adapter"]["const"] == name
-        assert list(properties(dataset["options"])) == list(ADAPTERS[name].options.model_fields)
+    assert list(datasets["discriminator"]["mapping"]) == sorted(ADAPTERS)
+    dataset = properties({"$ref": datasets["discriminator"]["mapping"][name]})
+    assert dataset["adapter"]["const"] == name
+    assert list(properties(dataset["options"])) == list(ADAPTERS[name].options.model_fields)

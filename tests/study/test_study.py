@@ -9,7 +9,7 @@ import yaml
 from snakemake.utils import update_config
 
 from tests.study.studies import ROOT, SOURCE, at, default, overlaid, smoke, study
-from tokred.data.options import CountOptions
+from tokred.data.options import SyntheticOptions
 from tokred.methods.registry import METHODS
 from tokred.run import Run
 from tokred.settings import parse
@@ -37,7 +37,7 @@ def test_smoke_runs() -> None:
     training = parsed.training_for(next(iter(parsed.runs())))
     assert training.epochs == 1
     assert training.lr_normalizer == 32  # the default study's
-    assert parsed.settings.datasets["digits"].options == CountOptions(num_train=128, num_test=96)
+    assert parsed.settings.datasets["digits"].options == SyntheticOptions(num_train=128, num_test=96)
     assert parsed.settings.datasets["digits"].adapter == "digits"
 
 
@@ -109,13 +109,17 @@ def test_keeps_head() -> None:
     )
     parsed = study(changes)
     keeps = {(run.dataset, run.backbone) for run in parsed.runs() if parsed.keeps_head(run)}
-    assert keeps == {("digits", "vit_nano"), ("more", "vit_nano")}
+    assert keeps == {(name, "vit_nano") for name in ("digits", "scenes", "more")}
+    alone = study(at("settings.backbones.vit_nano.pretrained_on", "digits"))
+    assert {run.dataset for run in alone.runs() if run.backbone == "vit_nano" and alone.keeps_head(run)} == {
+        "digits"
+    }
 
 
 def test_recipes_of_backbones() -> None:
     parsed = study({"pretraining": {"lr": 0.5, "backbones": {"vit_micro": {"lr": 0.25, "steps": 20000}}}})
     nano, micro = parsed.pretraining_for("vit_nano"), parsed.pretraining_for("vit_micro")
-    assert (nano.lr, nano.steps, micro.lr, micro.steps) == (0.5, 16000, 0.25, 20000)
+    assert (nano.lr, nano.steps, micro.lr, micro.steps) == (0.5, 10000, 0.25, 20000)
     assert nano.guided_from == micro.guided_from == 3
     assert parsed.pretraining_run("vit_nano") == Run("pretraining", "vit_nano", "none", "1.00", 0)
 
@@ -130,7 +134,7 @@ def test_view() -> None:
     assert view.keep_rates == ("0.25", "0.50", "0.70")
     assert view.seeds == (0, 4)
     assert view.locations == (3, 6, 9)
-    assert view.grid == (8, 8)
+    assert view.grid == (10, 10)
 
 
 @pytest.mark.parametrize(
@@ -154,4 +158,4 @@ def test_relative_roots_lie_below_data(
     parsed = study(overlaid({"data": data}, at("settings.datasets.imagenet", described)))
     options = parsed.options_of(parsed.settings.datasets["imagenet"])
     assert options == {"root": expected, "store": "pack"}
-    assert parsed.options_of(parsed.settings.datasets["digits"]) == {"num_train": 640, "num_test": 1000}
+    assert parsed.options_of(parsed.settings.datasets["digits"]) == {"num_train": 384, "num_test": 1000}

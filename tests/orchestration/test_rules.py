@@ -174,7 +174,7 @@ def test_changed_published_numbers_count_where_they_are_read(copy: Path, changes
     ("file", "before", "after"),
     [
         ("names.py", "unknown {kind}", "no such {kind}"),
-        ("tables/schemas.py", '"""Every table that', '"""All tables that'),
+        ("tables/schemas.py", '"""Schemas of all tables', '"""Schemas of the tables'),
         ("tables/patterns.py", '"""Reduction patterns', '"""Patterns'),
         ("run.py", "expected a decimal number in (0, 1]", "no decimal number"),
         ("settings/training.py", 'description="', 'description="that is, '),

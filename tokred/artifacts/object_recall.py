@@ -22,8 +22,8 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
     """One row per metric, one column per keep rate, one line per method over the stages.
 
     All values are means over the data sets with object masks and over the backbones. The last column shows
-    the values after the last stage against the change in performance by reduction, with one line per method
-    through its keep rates.
+    the values after the last stage against the change in performance by reduction (in points), with one line
+    per method through its keep rates.
 
     Args:
         tables: "object_recall" and "scores".
@@ -53,7 +53,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
         axes.set_title(f"$r$ = {style.percent(rate)} %")
     panels[0][-1].set_title(f"after stage {stages[-1]}")
     style.shared_xlabel(panels[:, :-1], "stage")
-    panels[-1][-1].set_xlabel("change in performance (points)")
+    panels[-1][-1].set_xlabel("change in performance")
     style.method_legend(fig, rows["method"].unique(), chance="chance level")
     return fig
 

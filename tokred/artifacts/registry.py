@@ -265,7 +265,7 @@ _OBJECTS = [
         "Does a method keep the object? Object recall: share of the object's tokens that are kept. Object "
         "purity, for methods that merge: share of the object in the cluster of an object's token, mean "
         "over these tokens. Short lines: chance level, the value for random patterns of the same sizes. "
-        "Right: the values after the last stage against the change in performance by reduction, with one "
+        "Right: the values after the last stage against the change in performance (in points), with one "
         "line per method through its keep rates.",
         ("object_recall", "scores"),
         "object_recall:draw",

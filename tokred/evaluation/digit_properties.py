@@ -15,7 +15,7 @@ from tokred.settings import Backbone
 from tokred.statistics.intervals import NORMAL
 
 #: Numbers of test images for the accuracy, and for the properties of blocks.
-IMAGES, BLOCK_IMAGES = 2000, 500
+IMAGES, BLOCK_IMAGES = 6000, 500
 _BATCH = 100
 
 

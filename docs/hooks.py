@@ -96,7 +96,7 @@ def configuration(schema: Mapping[str, Any]) -> str:
         _keys("Study", schema, []),
     ]
     for name, places in _places(schema).items():
-        parts.append(_keys(name, schema["$defs"][name], places))
+        parts.append(_keys(_title(name), schema["$defs"][name], places))
     return "\n".join(parts)
 
 
@@ -126,8 +126,12 @@ def _places(schema: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def _model(field: Mapping[str, Any]) -> str:
     """Name of the model that a field refers to."""
-    # A study's own `training` has the same keys, of which it may set some.
-    return field["$ref"].rpartition("/")[2].replace("PartialTraining", "Training")
+    return field["$ref"].rpartition("/")[2]
+
+
+def _title(model: str) -> str:
+    """The section of a model: what a study leaves out of a training has its default elsewhere."""
+    return model.replace("PartialTraining", "Training")
 
 
 def _keys(title: str, model: Mapping[str, Any], places: list[str]) -> str:
@@ -168,7 +172,8 @@ def _default(field: Mapping[str, Any]) -> str:
 def _type(field: Mapping[str, Any]) -> str:
     """What values a field takes, in words, with links to the sections of other models."""
     if "$ref" in field:
-        return f"[{_model(field)}](#{_model(field).lower()})"
+        title = _title(_model(field))
+        return f"[{title}](#{title.lower()})"
     for either in ("anyOf", "oneOf"):
         if either in field:
             return " or ".join(dict.fromkeys(map(_type, field[either])))

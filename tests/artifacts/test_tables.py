@@ -152,7 +152,7 @@ def test_differences_name_the_largest() -> None:
     values = found.values.to_numpy()[found.bold.to_numpy()]
     assert sorted(values.round(6)) == [-7.0, 5.0, 9.0]
     assert found.values.shape == (3 * 14, 4 * 5)
-    assert "less the paper, in points of performance" in found.note
+    assert "minus the paper, in points of performance" in found.note
 
 
 def test_differences_without_shared_cells_compare_methods() -> None:

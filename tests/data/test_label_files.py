@@ -86,7 +86,10 @@ def changed(key: str, field: str, value: object) -> Callable[[dict[str, Any]], N
         (changed("images", "id", [1]), r"images\[1\]: expected .* 'id'"),
         (changed("images", "file_name", None), r"images\[1\]: expected .* 'file_name'"),
         (changed("annotations", "category_id", None), r"annotations\[1\]: expected .* 'category_id'"),
-        (changed("annotations", "category_id", "1"), r"annotation 1 has category_id '1', found no such"),
+        (
+            changed("annotations", "category_id", "1"),
+            r"annotation 1 has category_id '1', which does not",
+        ),
         (changed("categories", "id", "1"), "expected category ids of one type, found int and str"),
         (changed("categories", "id", 90), "3 categories, but only 2 category ids"),
         (lambda x: x["images"].append("a.jpg"), r"images\[5\]: expected an object .*, found 'a\.jpg'"),
@@ -180,7 +183,7 @@ def test_metadata_of_shards(tmp_path: Path, metadata: bytes) -> None:
     path = tmp_path / "hf/train.parquet"
     shard(path, 0, [0, 1])
     pq.write_table(pq.read_table(path).replace_schema_metadata({"huggingface": metadata}), path)
-    with pytest.raises(ValueError, match=r"train\.parquet: its metadata 'huggingface' do not say what"):
+    with pytest.raises(ValueError, match=r"train\.parquet: its metadata 'huggingface' do not describe"):
         table_of("huggingface", tmp_path / "hf")
 
 

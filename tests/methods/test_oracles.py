@@ -33,7 +33,7 @@ class Attention:
     def __init__(
         self, received: Tensor | None = None, scores: Tensor | None = None, values: Tensor | None = None
     ):
-        self.received = lambda: received
+        self.attention_received = lambda: received
         self.cls_scores = lambda: scores
         self.values = values
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.search.studies import SMALL, Scores, searching, setting, write_search
-from tests.study.studies import ROOT, default, overlaid, study
+from tests.study.studies import ROOT, at, default, overlaid, study
 from tokred import published
 from tokred.comparison.settings import grid_rows
 from tokred.run import Run
@@ -123,8 +123,11 @@ def test_trials_are_a_tidy_table(tmp_path: Path) -> None:
 
 
 def test_backbones_without_a_classifier_for_the_first_data_set(tmp_path: Path) -> None:
-    _, file = searched(tmp_path, {"datasets": ["scenes", "digits"]})
-    tuned = study({**TUNED, "datasets": ["scenes", "digits"], "hyperparameters": str(file)})
+    digits_alone = overlaid(
+        at("settings.backbones.vit_nano.pretrained_on", "digits"), {"datasets": ["scenes", "digits"]}
+    )
+    _, file = searched(tmp_path, digits_alone)
+    tuned = study(overlaid(overlaid(TUNED, digits_alone), {"hyperparameters": str(file)}))
     assert tuned.training_for(Run("scenes", "vit_nano", "none", "1.00", 0)).lr == 0.01
 
 

@@ -22,7 +22,7 @@ from tokred.training.fit import describe, fit_batch_size
 from tokred.training.job import train
 
 KWARGS = {"embed_dim": 48, "num_heads": 3, "weight_init": "jax"}
-BACKBONE = {"model": "vit_tiny_patch16_224", "image_size": 32, "patch_size": 4, "kwargs": KWARGS}
+BACKBONE = {"model": "vit_tiny_patch16_224", "image_size": 30, "patch_size": 3, "kwargs": KWARGS}
 MODEL = {"backbone": BACKBONE, "options": {}, "locations": [3, 6, 9]}
 RUN = {"dataset": "mine", "backbone": "vit_nano", "method": "topk", "keep_rate": "0.50", "seed": 0}
 STREAM = {"source": "stream"}
@@ -106,7 +106,7 @@ def test_fewer_images_than_a_batch_train(
     with caplog.at_level(logging.INFO):
         checkpoint = trained(tmp_path, pets["train"])
     assert "batch_size 32 exceeds the 3 training images: using batches of 3" in caplog.text
-    assert "3 images streamed from files and resized to 32 x 32; 1 epochs in batches of 3" in caplog.text
+    assert "3 images streamed from files and resized to 30 x 30; 1 epochs in batches of 3" in caplog.text
     with safe_open(checkpoint, "pt") as file:
         facts = json.loads(file.metadata()["tokred"])
     assert (facts["classes"], facts["training"]["batch_size"]) == (["cat", "dog"], 32)

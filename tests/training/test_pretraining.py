@@ -201,7 +201,7 @@ def test_job(tmp_path: Path) -> None:
     # What the network is normalized to, on the pictures on which it was measured.
     batch = pictures("train", 0, 32, (5, 5))
     found = measure(vit, [(normalize(batch.pixels, backbone), batch.objects)], range(12))
-    assert np.mean([found[i].squared_distance for i in (3, 6, 9)]) == pytest.approx(0.01, rel=0.01)
+    assert np.mean([found[i].squared_distance for i in (3, 6, 9)]) == pytest.approx(0.05, rel=0.01)
     assert [block.key_offset for block in found.values()] == pytest.approx([1.6] * 12, rel=0.01)
 
 

@@ -77,7 +77,7 @@ def test_the_asymmetric_loss_s_micro_batch_weighs_the_method_s_loss(several: str
     for images in (None, 2, 256):
         learner = trainer(several, "dynamicvit", asl_micro_batch=images, clip_grad=None)
         torch.manual_seed(0)
-        steps = learner.train_images.steps(learner.training, learner.share, 0)
+        steps = learner.train_images.steps(learner.training, learner.shard, 0)
         stepper = learner.stepper
         totals[images] = stepper.step(next(steps), learner.parts, learner._inputs, None).tolist()
         gradients[images] = torch.cat([p.grad.flatten() for p in learner.model.parameters()])

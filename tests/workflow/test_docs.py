@@ -47,7 +47,7 @@ def test_agreement(run) -> None:
 
 def test_right_and_wrong(run, capsys: pytest.CaptureFixture) -> None:
     names = run(2)
-    assert names["grid"].shape == (96, 8, 8)
+    assert names["grid"].shape == (96, 10, 10)
     score = tokred.load("smoke").table(
         "scores", dataset="digits", backbone="vit_micro", method="topk", keep_rate=0.5
     )

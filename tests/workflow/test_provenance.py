@@ -90,8 +90,8 @@ def test_a_changed_formula_of_a_metric_has_all_that_shows_it_made_anew(finished:
 @pytest.mark.parametrize(
     ("file", "before", "after"),
     [
-        ("tokred/names.py", '"""Names that users', '"""Names which users'),
-        ("tokred/tables/schemas.py", '"""Every table', '"""Each table'),
+        ("tokred/names.py", '"""Lookup of names', '"""Search for names'),
+        ("tokred/tables/schemas.py", '"""Schemas of all tables', '"""Schemas of the tables'),
         (
             "tokred/models/vision_transformer.py",
             "from __future__ import annotations\n",

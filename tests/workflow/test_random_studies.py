@@ -104,7 +104,7 @@ def test_accepted_searches_have_a_graph_or_say_why(folder: Path) -> None:
         ),
         (
             overlaid(at("settings.backbones.vit_nano.patch_size", 8), ONE),
-            "settings.backbones.vit_nano.patch_size: found 8, expected 4 as in its weights (",
+            "settings.backbones.vit_nano.patch_size: found 8, expected 3 as in its weights (",
         ),
         (
             overlaid(at("settings.datasets." + "ab" * 20, {"adapter": "digits"}), {"datasets": ["ab" * 20]}),

@@ -54,7 +54,7 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str, str]] = {
     "wrong search": (
         {"methods": ["l1", "topk"], "search": {"methods": ["nix"]}},
         "search",
-        "search.methods: the study has no 'nix'; it has: l1, topk",
+        "search.methods: 'nix' is not in the study; known: l1, topk",
     ),
     "no run": (
         {},

@@ -139,7 +139,7 @@ def test_the_paper_s_search(tmp_path: Path) -> None:
     ("changes", "target", "message"),
     [
         ({"search": None}, "search", "study 'tiny' has no key `search`"),
-        (at("search.backbone", "vit_micro"), "search", "search.backbone: the study has no 'vit_micro'"),
+        (at("search.backbone", "vit_micro"), "search", "search.backbone: 'vit_micro' is not in the study"),
         (
             {},
             "results/tiny/search/history/digits/vit_nano/topk/0.50/0.3_32_0_1_0.parquet",

@@ -121,3 +121,22 @@ def test_a_training_starts_with_a_new_classifier(keep_head: bool, values: str, t
         assert found["head.weight"].abs().max() <= 1 / math.sqrt(24)
         assert found["head.weight"].std().item() == pytest.approx(1 / math.sqrt(3 * 24), rel=0.2)
         assert found["head.bias"].all()
+
+
+@pytest.mark.parametrize("keep_head", [True, False])
+def test_only_a_new_classifier_learns_while_the_backbone_is_frozen(keep_head: bool, tmp_path: Path) -> None:
+    path = table(tmp_path / "train.parquet", 10)
+    run = {"dataset": "pictures", "backbone": "b", "method": "none", "keep_rate": "1.00", "seed": 0}
+    vit = build_model(Run(**run), SMALL, {}, (1, 2), 5)
+    save_weights(vit, tmp_path / "vit.safetensors", {})
+    model = {"backbone": SMALL.model_dump(mode="json"), "options": {}, "locations": [1, 2]}
+    training = {**PLAIN, "epochs": 1, "warmup_epochs": 0, "backbone_freeze_epochs": 1, "full_lr": []}
+    training["classifier_init"] = "zeros"
+    files = {"train_table": path, "weights": str(tmp_path / "w"), "history": str(tmp_path / "h")}
+    start = {"pretrained": str(tmp_path / "vit.safetensors"), "keep_head": keep_head}
+    images = {"source": "stream"}
+    train({"run": run, "model": model, "training": training, "images": images, **start, **files})
+    found = load_file(tmp_path / "w")
+    moved = {name for name, value in vit.state_dict().items() if not torch.equal(found[name], value)}
+    assert moved == (set() if keep_head else {"head.weight", "head.bias"})
+    assert keep_head or found["head.weight"].any()

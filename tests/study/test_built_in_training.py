@@ -21,7 +21,8 @@ from tokred.study.study import Study
 BUILT_IN = {
     "epochs": 2,
     "batch_size": 32,
-    "backbone_lr_scale": 0.1,
+    "backbone_lr_scale": 0.01,
+    "full_lr": [],
     "lr_normalizer": 32,
     "warmup_epochs": 0.3,
     "drop_path": 0.0,

@@ -12,7 +12,7 @@ import torch
 import tokred
 from tests.training.vits import tiny_vit
 from tokred.settings import Training
-from tokred.training.optimizer import Schedule, make_optimizer, parameter_groups
+from tokred.training.optimizer import Schedule, make_optimizer, parameter_groups, with_new_classifier
 
 PER_EPOCH = 10
 #: peak 0.2 * 64 / 128 = 0.1
@@ -148,3 +148,22 @@ def test_groups_partition_the_parameters() -> None:
         assert found[name][1] == (0.3 if decays else 0.0), name
         is_new = name.split(".")[0] in ("head", "pos_embed", "patch_embed", "reducers")
         assert found[name][0] == ("new" if is_new else "backbone"), name
+
+
+def roles(training: Training) -> dict[str, str]:
+    """Role of each parameter."""
+    model = reduced()
+    groups = parameter_groups(model, training)
+    of = {id(parameter): group["role"] for group in groups for parameter in group["params"]}
+    return {name: of[id(parameter)] for name, parameter in model.named_parameters()}
+
+
+def test_everything_pretrained_can_be_slowed_down() -> None:
+    training = TRAINING.model_copy(update={"full_lr": []})
+    found = roles(training)
+    assert {name for name, role in found.items() if role == "new"} == {
+        name for name in found if name.startswith("reducers.")
+    }
+    new = {name for name, role in roles(with_new_classifier(training)).items() if role == "new"}
+    assert new == {name for name in found if name.startswith(("reducers.", "head."))}
+    assert with_new_classifier(TRAINING).full_lr == sorted(TRAINING.full_lr)

@@ -15,9 +15,9 @@ class Training(Augmentation):
     """How one model is trained. Every field can be set per study, data set, method and keep rate.
 
     The learning rate rises linearly from `warmup_lr` to its peak, `lr * batch_size / lr_normalizer`, and
-    falls along a cosine to `min_lr`. "Backbone" parameters (all but head, embeddings and the method's own)
-    have `backbone_lr_scale` times that peak, but the same `warmup_lr` and `min_lr`, and are frozen during the
-    first `backbone_freeze_epochs`.
+    falls along a cosine to `min_lr`. "Backbone" parameters (all but those of `full_lr`, the method's own and a
+    new classifier) have `backbone_lr_scale` times that peak, but the same `warmup_lr` and `min_lr`, and are
+    frozen during the first `backbone_freeze_epochs`.
 
     `batch_size` is the effective batch size, over all processes and micro-batches (`Hardware`). With 0
     epochs the pretrained weights are the result.
@@ -40,6 +40,12 @@ class Training(Augmentation):
     )
     backbone_freeze_epochs: NonNegativeInt = Field(
         0, description="number of first epochs in which the backbone is frozen"
+    )
+    full_lr: list[str] = Field(
+        ["head.", "pos_embed", "patch_embed."],
+        description="first characters of the names of pretrained parameters that are neither slowed down nor "
+        "frozen (as published: classifier and embeddings); a method's own parameters and a new classifier "
+        "never are",
     )
     weight_decay: NonNegativeFloat = Field(
         0.05, description="weight decay of AdamW; none on biases, norms, position embedding and CLS"

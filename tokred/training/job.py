@@ -24,6 +24,7 @@ from tokred.settings.jobs import TrainJob, takes
 from tokred.tables import schemas
 from tokred.training.fit import describe, fit_batch_size
 from tokred.training.loop import Trainer
+from tokred.training.optimizer import with_new_classifier
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ def train(job: TrainJob) -> None:
     source = _start_from(network, backbone, job.pretrained, job.keep_head)
     if not job.keep_head:
         reset_classifier(network, run, settings.classifier_init)
+        settings = with_new_classifier(settings)
     facts = _facts(job) | {"training": settings.model_dump(mode="json")}
     facts["classes"] = list(train_images.classes)
     if job.test_table is not None:

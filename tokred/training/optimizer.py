@@ -11,8 +11,10 @@ from torch import nn
 
 from tokred.settings import Training
 
-#: Parameters that are never frozen or slowed down; "reducers." are those of the method.
-_NEW = ("head.", "pos_embed", "patch_embed.", "reducers.")
+#: Parameters of the method, which are never frozen or slowed down.
+_METHOD = "reducers."
+#: The classifier.
+_HEAD = "head."
 #: Parameters without weight decay, in addition to all one-dimensional ones.
 _NO_DECAY = ("pos_embed", "cls_token", "reg_token")
 
@@ -25,7 +27,7 @@ def parameter_groups(model: nn.Module, training: Training) -> list[dict[str, obj
     """
     groups: dict[tuple[str, float], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
-        role = "new" if name.startswith(_NEW) else "backbone"
+        role = "new" if name.startswith((_METHOD, *training.full_lr)) else "backbone"
         decays = parameter.ndim > 1 and name not in _NO_DECAY
         decay = training.weight_decay if decays else 0.0
         scale = 1.0 if role == "new" else training.backbone_lr_scale
@@ -34,6 +36,11 @@ def parameter_groups(model: nn.Module, training: Training) -> list[dict[str, obj
         )
         group["params"].append(parameter)
     return list(groups.values())
+
+
+def with_new_classifier(training: Training) -> Training:
+    """The settings with which a classifier without pretrained weights learns: at the full rate."""
+    return training.model_copy(update={"full_lr": sorted({_HEAD, *training.full_lr})})
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from tokred.methods.budget import token_budget
+from tokred.schedules.budget import token_budget
 
 #: Side of the grid, and stages.
 SIDE, STAGES = 14, 3

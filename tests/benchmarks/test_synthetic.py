@@ -11,8 +11,8 @@ import pytest
 from benchmarks import study
 from benchmarks.synthetic import TOKENS, clusters, survivors
 from tokred.comparison.runs import open_runs
-from tokred.methods.budget import token_budget
 from tokred.methods.registry import METHODS
+from tokred.schedules.budget import token_budget
 from tokred.tables import patterns
 
 

@@ -18,9 +18,9 @@ from benchmarks.study import facts, lists, write_features
 from benchmarks.synthetic import STAGES, TOKENS
 from tokred.claims import TABLES as CLAIMED
 from tokred.comparison.job import make
-from tokred.methods.budget import token_budget
 from tokred.methods.registry import METHODS, Family
 from tokred.run import RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
+from tokred.schedules.budget import token_budget
 from tokred.study.view import View
 from tokred.tables import batch_writer, schemas
 from tokred.tables.patterns import numbered_clusters, pattern_schema

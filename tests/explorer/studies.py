@@ -16,10 +16,10 @@ from PIL import Image
 
 from tokred.data.info import Row, TableInfo
 from tokred.data.writing import write
-from tokred.methods.budget import token_budget
 from tokred.methods.registry import METHODS, Family
 from tokred.metrics.depth import block_counts, count_levels
 from tokred.run import Run
+from tokred.schedules.budget import token_budget
 from tokred.study.view import View
 from tokred.tables import batch_writer, parquet, patterns, schemas
 

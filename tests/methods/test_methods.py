@@ -11,10 +11,10 @@ import torch.nn.functional as F
 import tokred
 from tests.small_models import METHOD_RATES, RATES, REDUCING, images, small_vit
 from tokred.methods.base import Context
-from tokred.methods.budget import token_budget
 from tokred.methods.registry import METHODS, Family
 from tokred.methods.soft import merge
 from tokred.models.trace import Trace
+from tokred.schedules.budget import token_budget
 
 
 def traced(method: str, rate: str, count: int = 4, **shape: object) -> tuple[torch.Tensor, Trace]:

@@ -12,19 +12,18 @@ from tests.formulations import stages
 from tests.small_models import images, small_vit
 from tokred.methods.ats import ATS
 from tokred.methods.base import Context, Stage
-from tokred.methods.budget import token_budget
 from tokred.methods.dpcknn import DPCKNN
 from tokred.methods.evit import EViT
 from tokred.methods.kmedoids import KMedoids
-from tokred.methods.options import DPCKNNOptions, KMedoidsOptions, NoOptions
+from tokred.methods.options import DPCKNNOptions, KMedoidsOptions, NoOptions, ToMeOptions
 from tokred.methods.sinkhorn import transport
 from tokred.methods.tome import ToMe
+from tokred.schedules.budget import token_budget
 
 
 def stage(budget: int, tokens: int = 30, width: int = 8) -> Stage:
-    return Stage(
-        index=1, num_stages=3, budget=budget, keep_rate=budget / tokens, grid=(5, 6), embed_dim=width
-    )
+    share = budget / tokens
+    return Stage(1, 3, budget, share, grid=(5, 6), embed_dim=width, block=3, depth=12, budgets=(budget, 2, 1))
 
 
 class Attention:
@@ -138,9 +137,9 @@ def test_tome_counts_sizes_over_stages() -> None:
     x, keys = torch.randn(2, 30, 8), torch.randn(2, 3, 30, 4)
     attention = Attention()
     attention.keys = keys
-    first = ToMe(stage(20), NoOptions())(x, Context(attention))
+    first = ToMe(stage(20), ToMeOptions())(x, Context(attention))
     attention.keys = keys[:, :, :20]
-    second = ToMe(stage(12), NoOptions())(first.tokens, Context(attention, weight=first.weight))
+    second = ToMe(stage(12), ToMeOptions())(first.tokens, Context(attention, size=first.size))
     assert second.tokens.shape == (2, 12, 8)
     assert second.weight.sum(dim=1).tolist() == [30, 30]
     weighted = (second.tokens * second.weight.unsqueeze(-1)).sum(dim=1) / 30

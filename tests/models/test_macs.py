@@ -6,7 +6,7 @@ import timm
 import torch
 
 from tests.models.counting import counted
-from tokred.models.macs import BlockTokens, Macs, Shape, forward_macs
+from tokred.schedules.macs import BlockTokens, Macs, Shape, forward_macs
 
 
 def meta(name: str, **options: object) -> torch.nn.Module:

@@ -103,7 +103,7 @@ def test_large_and_dead_features_in_half_precision(method: str) -> None:
 def test_dpcknn_weights_beyond_the_range_of_floats() -> None:
     """exp(100) is no number of single precision; the weighted means are."""
     x = torch.randn(2, 30, 8, generator=torch.Generator().manual_seed(0))
-    stage = Stage(index=1, num_stages=3, budget=6, keep_rate=0.2, grid=(5, 6), embed_dim=8)
+    stage = Stage(1, 3, budget=6, share=0.2, grid=(5, 6), embed_dim=8, block=3, depth=12, budgets=(6, 1, 1))
     reducer = DPCKNN(stage, DPCKNNOptions())
     for scale in (40.0, -40.0, 1.0):
         reducer.score.weight.fill_(scale)

@@ -17,8 +17,9 @@ from torch.utils.checkpoint import checkpoint
 
 import tokred
 from tests.small_models import REDUCING, images, small_vit
-from tokred.methods.base import Context, Site
+from tokred.methods.base import Context
 from tokred.models.vision_transformer import ReducedVisionTransformer
+from tokred.schedules.macs import Site
 
 
 def reduced(method: str, keep_rate: float = 0.5, **shape: object) -> ReducedVisionTransformer:
@@ -96,9 +97,9 @@ def test_hooks_see_what_goes_in_and_out(method: str) -> None:
     with torch.no_grad():
         model(images())
         counts = [1 + stage.anchor.shape[1] for stage in model.trace(images())[1].stages]
-    before = counts[0] if model.reducers[0].site is Site.BEFORE else 65
+    before = counts[0] if model.spec.site is Site.BEFORE else 65
     assert sizes["blocks.3"] == (before, counts[0])
-    assert sizes["blocks.3.attn"] == (before, counts[0] if model.reducers[0].site is Site.WITHIN else before)
+    assert sizes["blocks.3.attn"] == (before, counts[0] if model.spec.site is Site.WITHIN else before)
     for index, (given, out) in enumerate(sizes[f"blocks.{i}"] for i in range(12)):
         if index > 0:
             assert out == (65, *counts)[sum(index >= location for location in (3, 6, 9))]

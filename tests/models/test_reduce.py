@@ -13,9 +13,9 @@ from torch import nn
 import tokred
 from tests.small_models import small_vit
 from tokred.methods import registry
-from tokred.methods.budget import token_budget
 from tokred.methods.registry import METHODS, Family
 from tokred.run import Run, canonical_rate
+from tokred.schedules.budget import token_budget
 
 
 @pytest.mark.parametrize(

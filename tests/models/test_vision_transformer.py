@@ -12,7 +12,7 @@ from torch import nn
 import tokred
 from tests.small_models import REDUCING, images, small_vit
 from tokred.methods.attention import BlockAttention
-from tokred.methods.base import Site
+from tokred.schedules.macs import Site
 
 VARIANTS = {
     "plain": {},
@@ -128,7 +128,7 @@ def test_last_block_updates_cls_alone(method: str, locations: tuple[int, ...], t
         logits.square().sum().backward()
         results.append([logits.detach(), model.blocks[0].attn.qkv.weight.grad.clone()])
     torch.testing.assert_close(*results, atol=1e-5, rtol=1e-4)
-    stage_at_the_end = locations[-1] == 11 and model.reducers[-1].site is not Site.BEFORE
+    stage_at_the_end = locations[-1] == 11 and model.spec.site is not Site.BEFORE
     assert stage_at_the_end or (seen[0] == 1 < seen[1])
 
 

@@ -13,9 +13,9 @@ import yaml
 from tests.models.counting import counted
 from tests.workflow.conftest import ROOT
 from tokred.models.factory import build_vit
-from tokred.models.macs import BlockTokens, Shape, forward_macs
 from tokred.models.reduce import reduce
 from tokred.orchestration.cost import Network, block_tokens, cost_table, pattern_bytes, run_costs
+from tokred.schedules.macs import BlockTokens, Shape, forward_macs
 from tokred.settings import Backbone, parse
 from tokred.study.study import Study
 from tokred.tables import batch_writer

@@ -13,8 +13,8 @@ import torch
 
 from tests.study.studies import study
 from tokred.models.factory import build_vit
-from tokred.models.macs import Shape
 from tokred.orchestration import resources
+from tokred.schedules.macs import Shape
 from tokred.settings import Backbone, Hardware
 
 SMALL = Backbone(model="vit_small_patch16_224", image_size=224, patch_size=16)

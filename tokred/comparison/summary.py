@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from tokred.comparison.pairs import TableRow
 from tokred.comparison.runs import Files, RunFile, groups, open_runs, statistics
-from tokred.methods.budget import token_budget
 from tokred.metrics.depth import block_counts, count_levels
 from tokred.run import RUN_COLUMNS
+from tokred.schedules.budget import token_budget
 from tokred.tables import patterns
 from tokred.tables.patterns import count_clusters
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tokred.methods.base import Context, Reducer, Reduction, Site
+from tokred.methods.base import Context, Reducer, Reduction
 from tokred.methods.tokens import at_least_float32
 
 
@@ -16,7 +16,6 @@ class ATS(Reducer):
     has key weight 0, so that results of an image do not depend on the others.
     """
 
-    site = Site.WITHIN
     has_key_weights = True
     pads_slots = True
 

@@ -34,15 +34,29 @@ class BlockAttention:
         bias: (B, 1, 1, M) bias that is added to the attention logits, see `key_bias`, or None.
         policy: (B, N) DynamicViT's differentiable decisions, which mask spatial tokens as keys, or None.
         num_prefix: number of prefix tokens (CLS, registers).
+        with_values: whether values are computed; without them there is no `output`.
+
+    Attributes:
+        probabilities: (B, H, M, M) attention probabilities for `output`, in place of its own; None for those.
     """
 
+    v_BHMd: Tensor
+
     def __init__(
-        self, attn: Attention, x: Tensor, bias: Tensor | None, policy: Tensor | None, num_prefix: int
+        self,
+        attn: Attention,
+        x: Tensor,
+        bias: Tensor | None,
+        policy: Tensor | None,
+        num_prefix: int,
+        with_values: bool = True,
     ) -> None:
-        batch, length, _ = x.shape
-        qkv = attn.qkv(x).reshape(batch, length, 3, attn.num_heads, attn.head_dim)
-        q, k, self.v_BHMd = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        if with_values:
+            q, k, self.v_BHMd = _project_in(attn, x, slice(3))
+        else:
+            q, k = _project_in(attn, x, slice(2))
         self.q_BHMd, self.k_BHMd = attn.q_norm(q), attn.k_norm(k)
+        self.probabilities: Tensor | None = None
         self.bias = None if bias is None else bias.to(self.q_BHMd.dtype)
         self.attn, self.x, self.policy, self.num_prefix = attn, x, policy, num_prefix
 
@@ -68,10 +82,16 @@ class BlockAttention:
         """(B, N) attention received: column sums of the attention matrix, over all queries and heads."""
         return self._scores(self.q_BHMd).softmax(dim=-1).sum(dim=(1, 2))[:, self.num_prefix :]
 
+    def all_probabilities(self) -> Tensor:
+        """(B, H, M, M) softmax attention of all queries to all keys, prefix tokens included."""
+        return self._scores(self.q_BHMd).softmax(dim=-1)
+
     def output(self, rows: Tensor | None = None) -> Tensor:
         """(B, R, D) output of the layer at (B, R) query rows, all rows by default."""
         attn, q = self.attn, _select_rows(self.q_BHMd, rows)
-        if self.policy is not None:
+        if self.probabilities is not None:
+            out = _select_rows(self.probabilities, rows).to(self.v_BHMd.dtype) @ self.v_BHMd
+        elif self.policy is not None:
             out = self._softmax_with_policy(self.policy, rows)
         else:
             dropout = attn.attn_drop.p if attn.training else 0.0
@@ -125,6 +145,29 @@ class BlockAttention:
         keys = self.k_BHMd.gather(2, top.indices.expand(-1, -1, -1, q.shape[-1]))
         logit = (q * self.attn.scale * keys).sum(dim=-1, keepdim=True)
         return top.values + (logit - logit.detach())
+
+
+def attend_with(attn: Attention, probabilities: Tensor, x: Tensor) -> Tensor:
+    """(B, R, D) output of the layer for (B, R, D) normalized tokens with given (B, H, R, R) probabilities."""
+    (values,) = _project_in(attn, x, slice(2, 3))
+    return project(attn, attn.attn_drop(probabilities).to(values.dtype) @ values, x)
+
+
+def _project_in(attn: Attention, x: Tensor, parts: slice) -> tuple[Tensor, ...]:
+    """The (B, H, M, d) parts of queries, keys and values that a slice selects.
+
+    All three come from the layer itself, which may have hooks or adapters; fewer from its weights.
+    """
+    batch, length, dim = x.shape
+    first, last = parts.start or 0, parts.stop
+    if last - first == 3:
+        projected = attn.qkv(x)
+    else:
+        rows = slice(first * dim, last * dim)
+        bias = attn.qkv.bias
+        projected = F.linear(x, attn.qkv.weight[rows], None if bias is None else bias[rows])
+    heads = projected.reshape(batch, length, last - first, attn.num_heads, attn.head_dim)
+    return heads.permute(2, 0, 3, 1, 4).unbind(0)
 
 
 def _select_rows(x_BHMd: Tensor, rows: Tensor | None) -> Tensor:

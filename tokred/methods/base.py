@@ -8,7 +8,6 @@ computes, H heads, D width, d = D / H width of a head. Reducers get spatial toke
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import ClassVar
 
 import torch
@@ -16,19 +15,6 @@ from torch import Tensor, nn
 
 from tokred.methods.attention import BlockAttention
 from tokred.validation import Strict
-
-
-class Site(Enum):
-    """Position of a stage in its block.
-
-    BEFORE: before the block. WITHIN: tokens are chosen by the block's attention scores, and the attention's
-    output is computed for the chosen query rows only. AFTER: after the attention and its residual, before the
-    MLP.
-    """
-
-    BEFORE = "before"
-    WITHIN = "within"
-    AFTER = "after"
 
 
 @dataclass(frozen=True)
@@ -39,17 +25,26 @@ class Stage:
         index: s, counted from 1.
         num_stages: number of stages of the model.
         budget: K_s, number of tokens to keep.
-        keep_rate: r.
+        share: K_s as a fraction of the tokens of the input grid; exactly r**s in the paper's stages.
         grid: (rows, columns) of the input grid.
         embed_dim: width D.
+        block: index of the block in which the stage acts.
+        depth: number of blocks of the model.
+        budgets: budgets of all stages of the model, in order.
+        pruned_to: number of tokens after pruning, of which merging leaves `budget`; None where the schedule
+            has one number per stage.
     """
 
     index: int
     num_stages: int
     budget: int
-    keep_rate: float
+    share: float
     grid: tuple[int, int]
     embed_dim: int
+    block: int
+    depth: int
+    budgets: tuple[int, ...]
+    pruned_to: int | None = None
 
 
 @dataclass
@@ -57,16 +52,22 @@ class Context:
     """Inputs of a reducer besides the tokens.
 
     Attributes:
-        attn: attention of the stage's own block (WITHIN, AFTER) or of the previous block (BEFORE, if the
-            method is registered with `needs_attention`), else None.
+        attn: attention of the stage's own block (WITHIN, REUSE, AFTER) or of the previous block (BEFORE, if
+            the method is registered with `needs_attention`), else None.
         weight: (B, N) key weight of each token, None for all ones.
+        size: (B, N) size of each token, None for all ones.
         policy: (B, N) decisions of an earlier stage in training, None if no token is masked.
+        state: `Reduction.state` of the stage before; for the first stage the result of `Reducer.begin`.
+        num_prefix: number of prefix tokens (CLS, registers), which precede the spatial tokens in `attn`.
         trace: whether `assign` and `margin` will be used.
     """
 
     attn: BlockAttention | None = None
     weight: Tensor | None = None
+    size: Tensor | None = None
     policy: Tensor | None = None
+    state: object = None
+    num_prefix: int = 1
     trace: bool = False
 
     @property
@@ -88,37 +89,44 @@ class Reduction:
             in place.
         assign: (B, N) slot that input token n is assigned to, -1 if it was dropped; None if it is the slot
             that the token represents.
-        weight: (B, K) key weight of slot k: its size (ToMe), 0 for padding. Later blocks add log(weight) to
-            their attention logits. None for all ones.
+        weight: (B, K) key weight of slot k, 0 for padding. Later blocks add log(weight) to their attention
+            logits. None for all ones.
+        size: (B, K) number of input tokens that slot k stands for, by which later stages and the pooling
+            weigh it. Attention depends on `weight` alone, which is the size in proportional attention. None
+            where `weight` serves for both.
         policy: (B, N) straight-through decisions that mask keys in training.
         loss: auxiliary loss, a scalar.
         margin: (B, N) difference of the two largest assignment weights of a token (soft merging).
+        attention: (B, H, prefix + K, prefix + K) attention probabilities of the reduced tokens, of a `REUSE`
+            stage.
+        state: passed on to the next stage.
     """
 
     tokens: Tensor | None = None
     anchor: Tensor | None = None
     assign: Tensor | None = None
     weight: Tensor | None = None
+    size: Tensor | None = None
     policy: Tensor | None = None
     loss: Tensor | None = None
     margin: Tensor | None = None
+    attention: Tensor | None = None
+    state: object = None
 
 
 class Reducer(nn.Module):
-    """One stage of a method. Subclasses set `site` and implement `forward`.
+    """One stage of a method. Subclasses implement `forward`; the registry says where in its block it acts.
 
     `self.options` has the method's options (its model in `tokred.methods.options`). `tokred.reduce` calls
     `init_weights` after the stage is built.
 
     Attributes:
-        site: position of the stage in its block.
         parameters_per_slot: whether shapes of parameters depend on the token budget, which then cannot
             change.
-        has_key_weights: whether slots may have different weights (`Reduction.weight`, `Reduction.policy`).
+        has_key_weights: whether slots may have different weights (`Reduction.weight`, `size`, `policy`).
         pads_slots: whether the number of kept tokens may vary among images, so that some slots are padding.
     """
 
-    site: ClassVar[Site] = Site.BEFORE
     parameters_per_slot: ClassVar[bool] = False
     has_key_weights: ClassVar[bool] = False
     pads_slots: ClassVar[bool] = False
@@ -149,9 +157,22 @@ class Reducer(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
+    def begin(self, x: Tensor) -> object:
+        """State of the first stage, from the (B, P, D) tokens before the first block; None for none."""
+        return None
+
+    def attend(self, attention: BlockAttention) -> Tensor | None:
+        """(B, H, M, M) probabilities with which an AFTER stage's block attends; None for the block's own."""
+        return None
+
     def forward(self, x: Tensor, context: Context) -> Reduction:
         """Reduce (B, N, D) spatial tokens; WITHIN reducers must return `anchor` and no `tokens`."""
         raise NotImplementedError
+
+
+def ones_like_tokens(x: Tensor) -> Tensor:
+    """(B, N) sizes of (B, N, D) tokens of which none is merged. Half precision cannot represent all sizes."""
+    return torch.ones_like(x[..., 0], dtype=torch.promote_types(x.dtype, torch.float32))
 
 
 def no_representative(x: Tensor, num_slots: int) -> Tensor:

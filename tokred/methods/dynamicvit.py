@@ -57,6 +57,5 @@ class DynamicViT(Reducer):
         decision = F.gumbel_softmax(log_probability, tau=1.0, hard=True)[..., 0]
         if context.policy is not None:
             decision = decision * context.policy
-        target = self.stage.keep_rate**self.stage.index
-        excess = (decision.mean(dim=1) - target).square().mean()
+        excess = (decision.mean(dim=1) - self.stage.share).square().mean()
         return Reduction(policy=decision, loss=self.options.ratio_weight / self.stage.num_stages * excess)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tokred.methods.base import Context, Reducer, Reduction, Site
+from tokred.methods.base import Context, Reducer, Reduction
 from tokred.methods.tokens import gather_tokens
 
 
@@ -15,8 +15,6 @@ class EViT(Reducer):
     The fused token is the sum over the pruned tokens of (score x token). At the next stage it is treated like
     any other token. If no token is pruned, none is appended.
     """
-
-    site = Site.AFTER
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
         scores = context.attention.cls_scores().mean(dim=1)

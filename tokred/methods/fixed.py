@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from tokred.methods.base import Context, Reducer, Reduction, Stage
-from tokred.methods.budget import token_budget
 from tokred.validation import Strict
 
 
@@ -40,9 +39,9 @@ class FixedPattern(Reducer):
         columns = (2 * torch.arange(width) - (width - 1)).abs()
         distance = self.distance(rows[:, None], columns[None, :]).flatten()
         kept = torch.ones_like(distance, dtype=torch.bool)
-        for index in range(1, stage.index + 1):
+        for budget in stage.budgets[: stage.index]:
             before = kept
-            kept = _within(distance, token_budget(height * width, stage.keep_rate, index))
+            kept = _within(distance, budget)
         return kept[before].nonzero().squeeze(1)
 
     def forward(self, x: Tensor, context: Context) -> Reduction:

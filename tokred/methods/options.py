@@ -5,7 +5,7 @@ They are separate from the methods' code, since configurations are checked witho
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
@@ -14,6 +14,24 @@ from tokred.validation import Strict
 
 class NoOptions(Strict):
     """A method without options."""
+
+
+Proportional = Literal["log", "none"]
+
+
+def proportional(default: Proportional) -> Any:
+    """The option of a merging method that says whether attention depends on sizes."""
+    return Field(
+        default,
+        description="attention of later blocks to a merged token: 'log' adds the logarithm of its size to "
+        "the logits (proportional attention); 'none' treats it as any other token",
+    )
+
+
+class ToMeOptions(Strict):
+    """Options of ToMe."""
+
+    proportional: Proportional = proportional("log")
 
 
 class DynamicViTOptions(Strict):

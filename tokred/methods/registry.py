@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -16,6 +16,8 @@ from fractions import Fraction
 from tokred.methods import options as opt
 from tokred.names import lookup
 from tokred.run import UNREDUCED
+from tokred.schedules.base import Limits
+from tokred.schedules.macs import Site
 from tokred.validation import Strict, parse
 
 
@@ -44,7 +46,9 @@ class Method:
         clusters: whether slots merge several input tokens.
         dynamic: whether the number of kept tokens varies from image to image.
         needs_attention: whether a stage uses the attention of the previous block.
-        min_keep_rate: smallest supported keep rate, as exact decimal text.
+        site: position of its stages in their blocks.
+        min_keep_rate: smallest fraction of its tokens that a stage can keep, as exact decimal text.
+        prunes_and_merges: whether a stage can take two numbers of tokens, see `tokred.schedules.DiffRate`.
         options: model of its options, with defaults.
     """
 
@@ -58,7 +62,9 @@ class Method:
     clusters: bool = False
     dynamic: bool = False
     needs_attention: bool = False
+    site: Site = Site.BEFORE
     min_keep_rate: str = "0"
+    prunes_and_merges: bool = False
     options: type[Strict] = opt.NoOptions
 
     @property
@@ -85,25 +91,16 @@ class Method:
         """Whether the method supports a keep rate."""
         return Fraction(str(keep_rate)) >= Fraction(self.min_keep_rate)
 
-    def check_rate(self, keep_rate: float | str) -> None:
-        """Raise ValueError for a keep rate that the method does not support."""
-        if not self.can_keep(keep_rate):
-            raise ValueError(
-                f"method {self.name!r} cannot keep less than {self.min_keep_rate} of the tokens, "
-                f"got keep_rate {keep_rate}"
-            )
-
-    def check_locations(self, locations: Sequence[int], depth: int) -> None:
-        """Raise ValueError for stages that do not fit into `depth` blocks."""
-        first = 1 if self.needs_attention else 0
-        if not locations or list(locations) != sorted(set(locations)):
-            raise ValueError(f"locations {list(locations)}: expected rising, different block numbers")
-        for location in locations:
-            if not first <= location < depth:
-                raise ValueError(
-                    f"location {location} of method {self.name!r}: "
-                    f"expected a block from {first} to {depth - 1}"
-                )
+    @property
+    def limits(self) -> Limits:
+        """The schedules that the method can follow."""
+        return Limits(
+            method=self.name,
+            site=self.site,
+            min_keep_rate=Fraction(self.min_keep_rate),
+            first_block=1 if self.needs_attention else 0,
+            prunes_and_merges=self.prunes_and_merges,
+        )
 
 
 _PKG = "tokred.methods"
@@ -112,8 +109,8 @@ _ALL = [
     Method("l1", r"$\ell_1$", Family.FIXED, "#999999", "<", f"{_PKG}.fixed:L1", kept=True),
     Method("l2", r"$\ell_2$", Family.FIXED, "#777777", ">", f"{_PKG}.fixed:L2", kept=True),
     Method("linf", r"$\ell_\infty$", Family.FIXED, "#555555", "h", f"{_PKG}.fixed:Linf", kept=True),
-    Method("topk", "Top-K", Family.STATIC, "#0072B2", "o", f"{_PKG}.topk:TopK", kept=True),
-    Method("evit", "EViT", Family.STATIC, "#56B4E9", "D", f"{_PKG}.evit:EViT", kept=True),
+    Method("topk", "Top-K", Family.STATIC, "#0072B2", "o", f"{_PKG}.topk:TopK", kept=True, site=Site.WITHIN),
+    Method("evit", "EViT", Family.STATIC, "#56B4E9", "D", f"{_PKG}.evit:EViT", kept=True, site=Site.AFTER),
     Method(
         "dynamicvit",
         "DynamicViT",
@@ -124,9 +121,28 @@ _ALL = [
         kept=True,
         options=opt.DynamicViTOptions,
     ),
-    Method("ats", "ATS", Family.DYNAMIC, "#CC79A7", "X", f"{_PKG}.ats:ATS", kept=True, dynamic=True),
     Method(
-        "tome", "ToMe", Family.HARD, "#D55E00", "o", f"{_PKG}.tome:ToMe", clusters=True, min_keep_rate="0.5"
+        "ats",
+        "ATS",
+        Family.DYNAMIC,
+        "#CC79A7",
+        "X",
+        f"{_PKG}.ats:ATS",
+        kept=True,
+        dynamic=True,
+        site=Site.WITHIN,
+    ),
+    Method(
+        "tome",
+        "ToMe",
+        Family.HARD,
+        "#D55E00",
+        "o",
+        f"{_PKG}.tome:ToMe",
+        clusters=True,
+        site=Site.AFTER,
+        min_keep_rate="0.5",
+        options=opt.ToMeOptions,
     ),
     Method(
         "kmedoids",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tokred.methods.base import Context, Reducer, Reduction, Site
+from tokred.methods.base import Context, Reducer, Reduction
 
 
 class TopK(Reducer):
@@ -13,8 +13,6 @@ class TopK(Reducer):
 
     Scores are computed before the attention's output, so that only the kept rows of the output are computed.
     """
-
-    site = Site.WITHIN
 
     @torch.no_grad()
     def forward(self, x: Tensor, context: Context) -> Reduction:

@@ -6,7 +6,7 @@ exactly their budget: ATS may keep less and fall below.
 
 from __future__ import annotations
 
-from tokred.methods.budget import token_budget
+from tokred.schedules.budget import token_budget
 
 
 def ioa_lower_bound(num_tokens: int, r1: str, r2: str, stage: int) -> float:

@@ -14,7 +14,7 @@ from timm.layers import Attention
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from tokred.methods.attention import BlockAttention
+from tokred.methods.attention import BlockAttention, attend_with
 from tokred.methods.tokens import gather_tokens
 
 
@@ -28,7 +28,10 @@ class Inside:
         choose_rows: called with the block's (B, M, D) input and its attention, before the attention's output
             is computed; returns the (B, R) indices of the tokens to keep, None for all.
         before_mlp: called with the tokens after the attention and its residual; returns the reduced tokens.
-        x: the block's input.
+        merge: called with the block's input and its attention, without values; returns the (B, R, D) merged
+            tokens, which replace the input, and their (B, H, R, R) attention probabilities.
+        x: the block's input, after `merge`.
+        norm: the block's first norm, where `merge` is set.
         rows: result of `choose_rows`.
     """
 
@@ -36,6 +39,8 @@ class Inside:
     policy: Tensor | None = None
     choose_rows: Callable[[Tensor, BlockAttention], Tensor | None] | None = None
     before_mlp: Callable[[Tensor], Tensor] | None = None
+    merge: Callable[[Tensor, BlockAttention], tuple[Tensor, Tensor]] | None = None
+    norm: nn.Module | None = None
     x: Tensor | None = None
     rows: Tensor | None = None
 
@@ -54,11 +59,27 @@ class ReducedAttention(Attention):
         """(B, M, D) output of (B, M, D) tokens; (B, R, D) where `inside` chooses rows."""
         if inside is None:
             return super().forward(x, **mask_arguments(attn_mask, is_causal))
+        if inside.merge is not None:
+            return self._merged(x, attn_mask, inside, inside.merge)
         attention = BlockAttention(self, x, attn_mask, inside.policy, inside.num_prefix)
         if inside.choose_rows is not None:
             assert inside.x is not None, "set by the block"
             inside.rows = inside.choose_rows(inside.x, attention)
         return attention.output(inside.rows)
+
+    def _merged(
+        self,
+        x: Tensor,
+        attn_mask: Tensor | None,
+        inside: Inside,
+        merge: Callable[[Tensor, BlockAttention], tuple[Tensor, Tensor]],
+    ) -> Tensor:
+        """(B, R, D) output of tokens that are merged with their attention probabilities."""
+        assert inside.x is not None, "set by the block"
+        assert inside.norm is not None, "set by the block"
+        attention = BlockAttention(self, x, attn_mask, inside.policy, inside.num_prefix, with_values=False)
+        inside.x, probabilities = merge(inside.x, attention)
+        return attend_with(self, probabilities, inside.norm(inside.x))
 
 
 class ReducedBlock(Block):
@@ -75,9 +96,9 @@ class ReducedBlock(Block):
         """(B, M', D) tokens of (B, M, D) tokens; M' = M where no stage acts."""
         if inside is None:
             return super().forward(x, **mask_arguments(attn_mask, is_causal))
-        inside.x = x
+        inside.x, inside.norm = x, self.norm1
         attended = self.drop_path1(self.ls1(self.attn(self.norm1(x), attn_mask=attn_mask, inside=inside)))
-        x = attended + (x if inside.rows is None else gather_tokens(x, inside.rows))
+        x = attended + (inside.x if inside.rows is None else gather_tokens(inside.x, inside.rows))
         if inside.before_mlp is not None:
             x = inside.before_mlp(x)
         return x + self.drop_path2(self.ls2(self.mlp(self.norm2(x))))

@@ -52,7 +52,7 @@ def build_model(
     """The reduced model of a run, with random parameters drawn from the run's seed."""
     torch.manual_seed(run.seed_for("init"))
     vit = build_vit(backbone, num_classes, drop_path)
-    return reduce(vit, run.method, run.keep_rate, locations, **options)
+    return reduce(vit, run.method, run.keep_rate, locations, schedule=None, **options)
 
 
 def reset_classifier(model: VisionTransformer, run: Run, values: str = "linear") -> None:

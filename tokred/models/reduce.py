@@ -12,9 +12,7 @@ from torch import nn
 from tokred.methods import registry
 from tokred.models.vision_transformer import ReducedVisionTransformer, as_reduced
 from tokred.run import canonical_rate
-
-#: Blocks in which the paper's three stages act, counted from 0.
-LOCATIONS = (3, 6, 9)
+from tokred.schedules import LOCATIONS, Schedule, Stages
 
 
 def reduce(
@@ -22,6 +20,7 @@ def reduce(
     method: str,
     keep_rate: float | str = 1.0,
     locations: Sequence[int] = LOCATIONS,
+    schedule: Schedule | None = None,
     **options: object,
 ) -> ReducedVisionTransformer:
     """A model that reduces its tokens, built on a timm ViT.
@@ -35,37 +34,31 @@ def reduce(
         method: a name from `tokred.list_methods()`; "none" is the unreduced model.
         keep_rate: r in (0, 1]; stage s leaves `floor(P * r**s)` of the P tokens of the input grid.
         locations: blocks in which the stages act, counted from 0, increasing; a list, an array or a tensor.
+        schedule: number of tokens that each block leaves, in place of `keep_rate` and `locations`; see
+            `tokred.schedules`. It can be changed afterwards (`model.schedule = ...`).
         options: the method's own options, see `tokred.methods.options`.
 
     Raises:
-        ValueError: an unknown method or option, a keep rate that the method does not support, a stage that
-            would leave no token, a location that is no block, or a model that cannot be reduced.
+        ValueError: an unknown method or option, a keep rate or schedule that the method does not support, a
+            stage that would leave no token, a location that is no block, or a model that cannot be reduced.
 
     >>> import timm
     >>> vit = timm.create_model("deit_tiny_patch16_224", pretrained=False)
     >>> model = reduce(vit, "topk", keep_rate=0.7)
+    >>> model = reduce(vit, "tome", schedule=Constant(13))
     """
     spec = registry.get(method)
     checked = spec.check_options(options)
-    rate = canonical_rate(keep_rate)
-    spec.check_rate(rate)
+    if schedule is None:
+        schedule = Stages(keep_rate=canonical_rate(keep_rate), locations=_whole_numbers(locations))
+    elif keep_rate != 1.0 or tuple(locations) != LOCATIONS:
+        raise ValueError("expected either schedule, or keep_rate and locations")
     check_vit(vit)
-    blocks = _whole_numbers(locations)
-    spec.check_locations(blocks, len(vit.blocks))
     model = as_reduced(vit)
-    model.method, model.keep_rate, model.locations = spec.name, rate, blocks
-    model.needs_attention = spec.needs_attention
-    model.extra_loss = None
-    model.reducers = nn.ModuleList()
-    if spec.target:
-        reducer = spec.load()
-        for stage in model.make_stages(vit.patch_embed.grid_size):
-            built = reducer(stage, checked)
-            built.init_weights()
-            model.reducers.append(built)
+    model.spec, model.options, model.extra_loss = spec, checked, None
+    model.reducers, model.locations = nn.ModuleList(), ()
+    model.schedule = schedule
     model.check_pool(vit.global_pool)
-    parameter = next(vit.parameters())
-    model.reducers.to(device=parameter.device, dtype=parameter.dtype).train(vit.training)
     return model
 
 

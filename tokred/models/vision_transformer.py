@@ -7,7 +7,7 @@ key weights and the policy of the `Reduction` on to later blocks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -17,9 +17,9 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from tokred.methods import registry
 from tokred.methods.attention import BlockAttention, key_bias
-from tokred.methods.base import Context, Reducer, Reduction, Site, Stage
-from tokred.methods.budget import token_budget
+from tokred.methods.base import Context, Reducer, Reduction, Stage
 from tokred.methods.tokens import gather_tokens
 from tokred.models.blocks import (
     BlockSequence,
@@ -32,6 +32,9 @@ from tokred.models.blocks import (
 from tokred.models.pooling import attach_weight, attached_weight, check_weighted_pool, weighted_pool
 from tokred.models.sharing import share_parameters
 from tokred.models.trace import Trace, Tracer
+from tokred.schedules import Schedule
+from tokred.schedules.macs import Shape, Site
+from tokred.validation import Strict
 
 
 @dataclass
@@ -40,7 +43,8 @@ class ForwardState:
 
     Attributes:
         stages: the stages, by the index of the block in which they act.
-        weight, policy: see `Reduction`; of the spatial tokens, None for all ones.
+        weight, size, policy: see `Reduction`; of the spatial tokens, None for all ones.
+        carried: `Reduction.state` for the next stage.
         attn: attention of the previous block, if the method needs it.
         loss: sum of the stages' auxiliary losses.
         tracer: collects the patterns; None without tracing.
@@ -52,7 +56,9 @@ class ForwardState:
 
     stages: dict[int, Reducer]
     weight: Tensor | None = None
+    size: Tensor | None = None
     policy: Tensor | None = None
+    carried: object = None
     attn: BlockAttention | None = None
     loss: Tensor | None = None
     tracer: Tracer | None = None
@@ -64,9 +70,10 @@ class ForwardState:
     @property
     def token_weight(self) -> Tensor | None:
         """(B, N) weight of each spatial token in pooling, None for all ones."""
-        if self.weight is None or self.policy is None:
-            return self.policy if self.weight is None else self.weight
-        return self.weight * self.policy
+        size = self.weight if self.size is None else self.size
+        if size is None or self.policy is None:
+            return self.policy if size is None else size
+        return size * self.policy
 
 
 class ReducedVisionTransformer(VisionTransformer):
@@ -76,21 +83,64 @@ class ReducedVisionTransformer(VisionTransformer):
     behaves exactly as timm's.
 
     Attributes:
-        method: name of the method.
-        keep_rate: canonical text of r.
+        spec: the method's facts.
+        options: the method's options.
         locations: block in which each stage acts.
         reducers: one `Reducer` per stage; empty for the unreduced model.
-        needs_attention: whether stages use the attention of the previous block.
         extra_loss: the method's auxiliary loss of the last forward pass (a scalar, to be added to the
             task's loss in training), None if the method has none. It is not copied with the model.
     """
 
-    method: str
-    keep_rate: str
+    spec: registry.Method
+    options: Strict
     locations: tuple[int, ...]
     reducers: nn.ModuleList
-    needs_attention: bool
     extra_loss: Tensor | None
+    _schedule: Schedule
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        return self.spec.name
+
+    @property
+    def schedule(self) -> Schedule:
+        """The number of tokens that each stage leaves; see `tokred.schedules`.
+
+        Setting it changes the stages. A method with parameters of its own must keep its stages' blocks, and
+        one with parameters for each output token its numbers of tokens too.
+
+        Raises ValueError for a schedule that the model or the method cannot follow; nothing changes then.
+        """
+        return self._schedule
+
+    @schedule.setter
+    def schedule(self, schedule: Schedule) -> None:
+        stages = self.make_stages(self._grid, schedule)
+        if self._stages() and next(self.reducers.parameters(), None) is not None:
+            blocks = tuple(stage.block for stage in stages)
+            if blocks != self.locations:
+                raise ValueError(
+                    f"method {self.method!r} has parameters in its stages, which act in blocks "
+                    f"{list(self.locations)}, and the schedule acts in blocks {list(blocks)}: reduce the ViT "
+                    "with it instead"
+                )
+            self._check_stages(stages)
+            for reducer, stage in zip(self._stages(), stages, strict=True):
+                reducer.set_stage(stage)
+        else:
+            self._build(stages)
+        self._schedule = schedule
+
+    def _build(self, stages: Sequence[Stage]) -> None:
+        """Replace the reducers by new ones."""
+        parameter = next(self.parameters())
+        reducers = [self.spec.load()(stage, self.options) for stage in stages] if self.spec.target else []
+        for reducer in reducers:
+            reducer.init_weights()
+        self.reducers = nn.ModuleList(reducers)
+        self.reducers.to(device=parameter.device, dtype=parameter.dtype).train(self.training)
+        self.locations = tuple(stage.block for stage in stages)
 
     def forward_features(self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False) -> Tensor:
         """(B, prefix + K, D) normalized tokens after all blocks; padding is 0.
@@ -200,6 +250,11 @@ class ReducedVisionTransformer(VisionTransformer):
         resized = share_parameters(self.patch_embed)
         resized.set_input_size(img_size=img_size, patch_size=patch_size)
         stages = self.make_stages(resized.grid_size)
+        if [stage.block for stage in stages] != list(self.locations):
+            raise ValueError(
+                f"the schedule acts in other blocks with {resized.num_patches} tokens: "
+                "reduce a ViT of the new size instead"
+            )
         self._check_stages(stages)
         super().set_input_size(img_size=_pair(img_size), patch_size=_pair(patch_size))
         for reducer, stage in zip(self._stages(), stages, strict=False):
@@ -232,22 +287,27 @@ class ReducedVisionTransformer(VisionTransformer):
             fresh.init_weights()
             reducer.load_state_dict(fresh.state_dict())
 
-    def make_stages(self, grid: tuple[int, int]) -> list[Stage]:
-        """The description of each stage for a grid of input tokens.
+    def make_stages(self, grid: tuple[int, int], schedule: Schedule | None = None) -> list[Stage]:
+        """The description of each stage for a grid of input tokens, of the model's schedule by default.
 
-        Raises ValueError for a stage that would leave no token.
+        Raises ValueError for a schedule that the model or the method cannot follow.
         """
-        count = len(self.locations)
+        shape = replace(Shape.of(self), num_tokens=grid[0] * grid[1])
+        budgets = (self.schedule if schedule is None else schedule).budgets(shape, self.spec.limits)
         return [
             Stage(
                 index=index,
-                num_stages=count,
-                budget=token_budget(grid[0] * grid[1], self.keep_rate, index),
-                keep_rate=float(self.keep_rate),
+                num_stages=len(budgets),
+                budget=budget.kept,
+                share=budget.share,
                 grid=(grid[0], grid[1]),
                 embed_dim=self.embed_dim,
+                block=budget.block,
+                depth=len(self.blocks),
+                budgets=tuple(each.kept for each in budgets),
+                pruned_to=budget.pruned_to,
             )
-            for index in range(1, count + 1)
+            for index, budget in enumerate(budgets, 1)
         ]
 
     def check_pool(self, global_pool: str) -> None:
@@ -260,6 +320,12 @@ class ReducedVisionTransformer(VisionTransformer):
         """For copies and pickles, which cannot hold an autograd graph."""
         state: dict[str, object] = super().__getstate__()  # type: ignore[no-untyped-call]  # torch: no types
         return state | {"extra_loss": None}
+
+    @property
+    def _grid(self) -> tuple[int, int]:
+        """(rows, columns) of the tokens of an image."""
+        rows, columns = self.patch_embed.grid_size
+        return rows, columns
 
     def _stages(self) -> list[Reducer]:
         """`reducers`, typed: PyTorch's `ModuleList` holds modules of any class."""
@@ -306,6 +372,8 @@ class ReducedVisionTransformer(VisionTransformer):
         x = self.norm_pre(self.patch_drop(self._pos_embed(self.patch_embed(x))))
         if state.tracer is not None:
             state.tracer.start(self._spatial(x))
+        if self.reducers:
+            state.carried = self._stages()[0].begin(self._spatial(x))
         x = self.blocks(x, run=partial(self._run_block, state))
         self.extra_loss = state.loss
         return self.norm(x)
@@ -317,7 +385,7 @@ class ReducedVisionTransformer(VisionTransformer):
 
     def _check_grid(self, x: Tensor) -> None:
         """Raise ValueError for images whose token grid differs from the stages'."""
-        grid, expected = tuple(self.patch_embed.grid_size), self._stages()[0].stage.grid
+        grid, expected = self._grid, self._stages()[0].stage.grid
         if self.dynamic_img_size:  # otherwise timm checks the size of images
             grid = tuple(self.patch_embed.dynamic_feat_size((x.shape[2], x.shape[3])))
         if grid != expected:
@@ -334,10 +402,12 @@ class ReducedVisionTransformer(VisionTransformer):
         reducer = state.stages.get(index)
         if reducer is None:
             x = self._no_stage(state, index, block, x)
-        elif reducer.site is Site.BEFORE:
+        elif self.spec.site is Site.BEFORE:
             x = self._stage_before(state, index, block, x, reducer)
-        elif reducer.site is Site.WITHIN:
+        elif self.spec.site is Site.WITHIN:
             x = self._stage_within(state, block, x, reducer)
+        elif self.spec.site is Site.REUSE:
+            x = self._stage_reuse(state, block, x, reducer)
         else:
             x = self._stage_after(state, block, x, reducer)
         if state.tracer is not None:
@@ -353,7 +423,7 @@ class ReducedVisionTransformer(VisionTransformer):
 
         If only the CLS token of the last block is used, the other tokens serve as keys and values only.
         """
-        keep_attention = self.needs_attention and index + 1 in state.stages
+        keep_attention = self.spec.needs_attention and index + 1 in state.stages
         only_cls = state.only_cls and index == len(self.blocks) - 1
         inside = None
         if keep_attention:
@@ -384,19 +454,42 @@ class ReducedVisionTransformer(VisionTransformer):
         inside = Inside(self.num_prefix_tokens, state.policy, choose_rows=choose)
         return block(x, attn_mask=self._bias(state, x), inside=inside)
 
+    def _stage_reuse(self, state: ForwardState, block: ReducedBlock, x: Tensor, reducer: Reducer) -> Tensor:
+        def merge(x: Tensor, attn: BlockAttention) -> tuple[Tensor, Tensor]:
+            state.attn = attn
+            reduction = self._reduce(reducer, x, state)
+            assert reduction.attention is not None, "a stage that reuses attention returns it"
+            return self._replace(x, reduction), reduction.attention
+
+        inside = Inside(self.num_prefix_tokens, state.policy, merge=merge)
+        return block(x, attn_mask=self._bias(state, x), inside=inside)
+
     def _stage_after(self, state: ForwardState, block: ReducedBlock, x: Tensor, reducer: Reducer) -> Tensor:
-        def replace(x: Tensor) -> Tensor:
+        def attend(x: Tensor, attn: BlockAttention) -> None:
+            state.attn = attn
+            attn.probabilities = reducer.attend(attn)
+
+        def reduce_tokens(x: Tensor) -> Tensor:
             return self._replace(x, self._reduce(reducer, x, state))
 
-        inside = Inside(self.num_prefix_tokens, state.policy, partial(_keep_attention, state), replace)
+        inside = Inside(self.num_prefix_tokens, state.policy, attend, reduce_tokens)
         return block(x, attn_mask=self._bias(state, x), inside=inside)
 
     def _reduce(self, reducer: Reducer, x: Tensor, state: ForwardState) -> Reduction:
         """Run a stage, and record its key weights, policy and loss for later blocks."""
         tokens = self._spatial(x)
-        context = Context(state.attn, state.weight, state.policy, trace=state.tracer is not None)
+        context = Context(
+            attn=state.attn,
+            weight=state.weight,
+            size=state.size,
+            policy=state.policy,
+            state=state.carried,
+            num_prefix=self.num_prefix_tokens,
+            trace=state.tracer is not None,
+        )
         reduction = reducer(tokens, context)
         state.attn, state.weight, state.policy = None, reduction.weight, reduction.policy
+        state.size, state.carried = reduction.size, reduction.state
         if reduction.loss is not None:
             state.loss = reduction.loss if state.loss is None else state.loss + reduction.loss
         if state.tracer is not None:
@@ -435,7 +528,7 @@ class ReducedVisionTransformer(VisionTransformer):
                 f"expected output_fmt='NLC', or blocks before {self.locations[0]}"
             )
         tokens = gather_tokens(self._spatial(x), slots)
-        return tokens.transpose(1, 2).unflatten(2, tuple(self.patch_embed.grid_size)).contiguous()
+        return tokens.transpose(1, 2).unflatten(2, self._grid).contiguous()
 
     def _pools_by_weight(self, global_pool: str) -> bool:
         """Whether the pooling averages over tokens whose weights may differ."""

@@ -1,6 +1,6 @@
 """Estimated cost of a study before it runs: multiply-accumulates, GPU hours, bytes.
 
-Multiply-accumulates are those of `tokred.models.macs`, counted as in publications: without the operations of
+Multiply-accumulates are those of `tokred.schedules.macs`, counted as in publications: without those of
 the reduction itself, and without two further savings of a reduced model (attention for fewer queries where
 tokens are dropped within a block; no tokens but CLS after the last block's attention). A training step counts
 as three forward passes. Bytes are those of the stored files before compression.
@@ -19,13 +19,13 @@ import torch
 from tokred.data import registry as datasets
 from tokred.data.options import CountOptions, FileOptions
 from tokred.files import atomic_path
-from tokred.methods.base import Reducer, Site
-from tokred.methods.budget import token_budget
 from tokred.methods.registry import METHODS
 from tokred.models.factory import build_vit
-from tokred.models.macs import BlockTokens, Shape, forward_macs
 from tokred.presentation.table import Table
 from tokred.run import UNREDUCED
+from tokred.schedules import Stages
+from tokred.schedules.budget import token_budget
+from tokred.schedules.macs import BlockTokens, Shape, forward_macs, reduced_blocks
 from tokred.settings import Backbone, parse
 from tokred.settings.training import Training
 from tokred.study.study import Study
@@ -54,24 +54,12 @@ class Network:
 
 
 def block_tokens(shape: Shape, locations: Sequence[int], method: str, keep_rate: str) -> list[BlockTokens]:
-    """Numbers of tokens in every block of a reduced model, counted as in publications.
-
-    Attention counts for all tokens that enter it, including the queries that a method drops within the block.
-    """
+    """Numbers of tokens in every block of a reduced model, counted as in publications."""
     if method == UNREDUCED:
         return shape.unreduced()
-    reducer: type[Reducer] = METHODS[method].load()
-    before = reducer.site is Site.BEFORE
-    blocks, tokens = [], shape.num_prefix + shape.num_tokens
-    for block in range(shape.depth):
-        remaining = tokens
-        if block in locations:
-            stage = locations.index(block) + 1
-            remaining = shape.num_prefix + token_budget(shape.num_tokens, keep_rate, stage)
-        attended = remaining if before else tokens
-        blocks.append(BlockTokens(attended, attended, remaining))
-        tokens = remaining
-    return blocks
+    spec = METHODS[method]
+    budgets = Stages(keep_rate=keep_rate, locations=tuple(locations)).budgets(shape, spec.limits)
+    return reduced_blocks(shape, spec.site, {budget.block: budget.kept for budget in budgets})
 
 
 def pattern_bytes(num_tokens: int, method: str, keep_rate: str, stages: int) -> float:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from tokred.models.macs import Shape, forward_macs
+from tokred.schedules.macs import Shape, forward_macs
 from tokred.settings import Backbone, Hardware
 
 #: Maximum time of a request, in minutes.

@@ -13,9 +13,10 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_
 
 from tokred.data import registry as datasets
 from tokred.methods import registry as methods
-from tokred.methods.budget import token_budget
 from tokred.names import nearest
 from tokred.run import PRETRAINING, RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
+from tokred.schedules.base import check_blocks
+from tokred.schedules.budget import token_budget
 from tokred.settings.base import Name, Rate
 from tokred.settings.hardware import Hardware
 from tokred.settings.images import ImageAccess
@@ -199,7 +200,7 @@ class Study(Strict):
             for stage in range(1, len(self.locations) + 1):
                 token_budget(rows * columns, rate, stage)
         for method in self.methods:
-            methods.get(method).check_locations(self.locations, backbone.depth)
+            check_blocks(self.locations, backbone.depth, methods.get(method).limits)
         if backbone.weights == "pretrain" and self.pretraining is None:
             raise ValueError(f"settings.backbones.{name}.weights: 'pretrain' needs the key `pretraining`")
 

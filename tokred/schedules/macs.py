@@ -7,13 +7,29 @@ be alike. This module does not import torch, so that the process that plans a st
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from timm.models.vision_transformer import Block, VisionTransformer
     from torch import nn
+
+
+class Site(Enum):
+    """Position of a stage in its block.
+
+    BEFORE: before the block. WITHIN: tokens are chosen by the block's attention scores, and the attention's
+    output is computed for the chosen query rows only. REUSE: tokens are merged by the block's attention
+    scores together with rows and columns of the attention matrix, and values and the attention's output are
+    computed from the merged ones. AFTER: after the attention and its residual, before the MLP.
+    """
+
+    BEFORE = "before"
+    WITHIN = "within"
+    REUSE = "reuse"
+    AFTER = "after"
 
 
 @dataclass(frozen=True)
@@ -65,16 +81,40 @@ class BlockTokens:
         keys: tokens that enter the block; queries, keys and values are computed for all of them.
         queries: tokens whose attention output is computed.
         mlp: tokens that pass through the MLP.
+        reuse: whether attention scores are computed for all `keys`, and values and the attention's output
+            for the `queries` only (`Site.REUSE`).
     """
 
     keys: int
     queries: int
     mlp: int
+    reuse: bool = False
 
     @classmethod
     def all(cls, tokens: int) -> BlockTokens:
         """A block in which no token is dropped."""
         return cls(tokens, tokens, tokens)
+
+
+def reduced_blocks(shape: Shape, site: Site, kept: Mapping[int, int]) -> list[BlockTokens]:
+    """Numbers of tokens in every block of a reduced model, counted as in publications.
+
+    Attention counts for all tokens that enter it, including the queries that a method drops within the block.
+
+    Args:
+        site: position of the stages in their blocks.
+        kept: spatial tokens that a stage leaves, by block.
+    """
+    blocks, tokens = [], shape.num_prefix + shape.num_tokens
+    for block in range(shape.depth):
+        remaining = shape.num_prefix + kept[block] if block in kept else tokens
+        if block in kept and site is Site.REUSE:
+            blocks.append(BlockTokens(tokens, remaining, remaining, reuse=True))
+        else:
+            attended = remaining if site is Site.BEFORE else tokens
+            blocks.append(BlockTokens(attended, attended, remaining))
+        tokens = remaining
+    return blocks
 
 
 @dataclass(frozen=True)
@@ -112,7 +152,12 @@ def forward_macs(shape: Shape, blocks: Iterable[BlockTokens]) -> Macs:
     """
     dim, attention, mlp = shape.embed_dim, 0, 0
     for block in blocks:
-        projections = 3 * block.keys + block.queries
-        attention += projections * dim**2 + 2 * block.queries * block.keys * dim
+        if block.reuse:
+            projections = 2 * (block.keys + block.queries)
+            products = block.keys**2 + block.queries**2
+        else:
+            projections = 3 * block.keys + block.queries
+            products = 2 * block.queries * block.keys
+        attention += projections * dim**2 + products * dim
         mlp += 2 * block.mlp * dim * shape.mlp_dim
     return Macs(shape.num_tokens * shape.patch_dim * dim, attention, mlp, dim * shape.num_classes)

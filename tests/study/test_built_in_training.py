@@ -24,6 +24,7 @@ BUILT_IN = {
     "backbone_lr_scale": 0.01,
     "full_lr": [],
     "lr_normalizer": 32,
+    "min_lr": 0.0,
     "warmup_epochs": 0.3,
     "drop_path": 0.0,
     "ema_decay": None,

@@ -15,8 +15,8 @@ class Training(Augmentation):
     """How one model is trained. Every field can be set per study, data set, method and keep rate.
 
     The learning rate rises linearly from `warmup_lr` to its peak, `lr * batch_size / lr_normalizer`, and
-    falls along a cosine to `min_lr`. "Backbone" parameters (all but those of `full_lr`, the method's own and a
-    new classifier) have `backbone_lr_scale` times that peak, but the same `warmup_lr` and `min_lr`, and are
+    falls along a cosine to `min_lr`. "Backbone" parameters (all but those of `full_lr`, the method's own and
+    a new classifier) have `backbone_lr_scale` times that peak, but the same `warmup_lr` and `min_lr`, and are
     frozen during the first `backbone_freeze_epochs`.
 
     `batch_size` is the effective batch size, over all processes and micro-batches (`Hardware`). With 0

@@ -317,6 +317,31 @@ def check_differences(table: Table, tables: Tables, view: View) -> None:
     assert table.values.notna().to_numpy().sum() == len(both)
 
 
+def check_orders(table: Table, tables: Tables, view: View) -> None:
+    """Every number again with pandas' own ranks."""
+    here, there = tables["scores"], tables["reference"]
+    shown = table.values.astype(float)
+    pairs = there[["dataset", "backbone"]].drop_duplicates().itertuples(index=False)
+    expected = {f"{pair.backbone}, {pair.dataset}": pair for pair in pairs}
+    assert list(shown.index) == [*expected, "average over all"]
+    for label, pair in expected.items():
+        rows = there[(there["dataset"] == pair.dataset) & (there["backbone"] == pair.backbone)]
+        ranks = pd.DataFrame({"here": _average_ranks(here, rows), "there": _average_ranks(rows, here)})
+        correlation = ranks["here"].corr(ranks["there"], method="spearman")
+        found, low, high = shown.loc[label]
+        np.testing.assert_allclose(found, correlation)
+        assert np.isnan(found) or low <= found <= high
+
+
+def _average_ranks(scores: pd.DataFrame, other: pd.DataFrame) -> pd.Series:
+    """Average rank of each method that both have, at the keep rates that both have."""
+    reduced = scores[scores["method"] != "none"]
+    both = reduced["method"].isin(other["method"]) & reduced["keep_rate"].isin(other["keep_rate"])
+    reduced = reduced[both]
+    settings = reduced.groupby(["dataset", "backbone", "keep_rate", "seed"])["score"]
+    return settings.rank(ascending=False, method="min").groupby(reduced["method"]).mean()
+
+
 def check_grid(table: Table, tables: Tables, view: View) -> None:
     assert table.values.iloc[:, 0].tolist() == [f"{name}1, {name}2" for name in SEARCHED]
 
@@ -399,6 +424,7 @@ CHECKS: dict[str, Callable[..., None]] = {
     "examples:draw_patterns": check_patterns,
     "performance_table:make": check_performance,
     "differences:make": check_differences,
+    "orders:make": check_orders,
     "settings_tables:searched_grid": check_grid,
     "settings_tables:of_datasets": check_datasets,
     "settings_tables:of_methods": check_methods,

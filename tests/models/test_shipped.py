@@ -54,6 +54,33 @@ def test_properties(name: str) -> None:
         assert block["squared_distance"] < 0.1
 
 
+#: Rows of the documented table: the property, its value in parentheses, and decimals.
+DOCUMENTED = {
+    "AUC of CLS attention": ("attention_auc", None, 2),
+    "cosine of keys": ("key_cosine", "mean_key_cosine", 2),
+    "squared distance": ("squared_distance", None, 4),
+    "effective rank": ("effective_rank", None, 0),
+    "key offset": ("key_offset", "mean_key_offset", 2),
+}
+
+
+def test_documented_properties() -> None:
+    """The table of docs/built-in-study.md shows the manifest's values."""
+    lines = (ROOT / "docs/built-in-study.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
+    found = {(row[0], row[1]): row[3:] for row in rows if len(row) == 5}
+    properties = [shipped.manifest()[name]["properties"] for name in ("vit_nano", "vit_micro")]
+    for label, (key, second, decimals) in DOCUMENTED.items():
+        for index in properties[0]["blocks"]:
+            expected = []
+            for block in (measured["blocks"][index] for measured in properties):
+                more = f" ({block[second]:.{decimals}f})" if second else ""
+                expected.append(f"{block[key]:.{decimals}f}{more}")
+            assert found[label, index] == expected, (label, index)
+    top1 = [f"{measured['top1']:.1f} ± {measured['top1_interval']:.1f}" for measured in properties]
+    assert found["top-1 on `digits`, %", ""] == top1
+
+
 def test_the_larger_backbone_is_better() -> None:
     nano, micro = (shipped.manifest()[name]["properties"] for name in ("vit_nano", "vit_micro"))
     error = (nano["top1_interval"] ** 2 + micro["top1_interval"] ** 2) ** 0.5

@@ -51,7 +51,7 @@ def test_examples_of_the_documentation(tmp_path: Path) -> None:
     parsed = study({**tuned, "hyperparameters": str(file)})
     found = parsed.training_for(Run("scenes", "vit_nano", "tome", "0.70", 0))
     assert (found.epochs, found.lr, found.lr_normalizer, found.warmup_epochs) == (5, 0.001, 32, 0.5)
-    assert (found.max_shift, found.backbone_lr_scale, found.selection) == (2, 1, "last")
+    assert (found.clip_grad, found.backbone_lr_scale, found.selection) == (1.0, 1, "last")
 
 
 def test_a_study_trains_with_what_was_found(tmp_path: Path) -> None:

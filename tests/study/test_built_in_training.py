@@ -24,10 +24,10 @@ BUILT_IN = {
     "backbone_lr_scale": 0.01,
     "full_lr": [],
     "lr_normalizer": 32,
+    "min_lr": 0.0,
     "warmup_epochs": 0.3,
     "drop_path": 0.0,
     "ema_decay": None,
-    "max_shift": 2,
     "clip_grad": 1.0,
     "selection": "last",
 }
@@ -86,7 +86,7 @@ def test_a_studys_own_settings_are_above_both() -> None:
         parsed.training_for(Run(name, "vit_nano", "topk", "0.50", 0)) for name in ("pets", "digits")
     )
     assert (pets.epochs, pets.lr, pets.warmup_epochs, pets.flip) == (5, 0.01, 0.5, 0.5)
-    assert (digits.epochs, digits.lr, digits.warmup_epochs, digits.max_shift) == (5, 0.01, 0.3, 2)
+    assert (digits.epochs, digits.lr, digits.warmup_epochs, digits.clip_grad) == (5, 0.01, 0.3, 1.0)
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 100])

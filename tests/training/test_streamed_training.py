@@ -193,7 +193,7 @@ def test_settings_that_do_not_fit(
 
 
 def test_pairs_of_several_labels_are_not_mixed(several: str) -> None:
-    with pytest.raises(ValueError, match="mixup and cutmix are for single-label data sets, set them to 0"):
+    with pytest.raises(ValueError, match="mixup and cutmix need a single-label data set; set both to 0"):
         trainer(several, mixup=0.8)
 
 

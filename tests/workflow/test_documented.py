@@ -49,7 +49,7 @@ TEXTS = {
 }
 #: Python that is no program by itself, by what it contains, and the test that runs it.
 OTHER_PYTHON = {
-    "tokred.reduce(vit": "test_readme.py::test_the_package_by_itself",
+    "trains and evaluates like the ViT": "test_readme.py::test_the_package_by_itself",
     "class Evenly": "test_readme.py::test_adding_a_method",
     'Method("evenly"': "test_readme.py::test_adding_a_method",
 }

@@ -45,7 +45,7 @@ def test_adding_a_method(tmp_path: Path) -> None:
     table = pd.read_csv(tmp_path / "results/mine/tables/table1.csv", index_col=0)
     assert list(table.index) == ["Unreduced", "Top-K", "Evenly"]
     patterns = pd.read_parquet(tmp_path / "results/mine/patterns/digits/vit_nano/evenly/0.50/0.parquet")
-    assert (patterns["survived"][0] >= 1).sum() == 32
+    assert (patterns["survived"][0] >= 1).sum() == 50
 
 
 def test_reading_tables(smoke: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_reading_tables(smoke: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     exec(code, names)
     assert len(names["study"]["scores"]) == 60
     assert set(names["pairs"]["metric"]) == {"ioa", "homogeneity", "completeness"}
-    assert (names["patterns"].survived[0] >= 1).sum() == 32
+    assert (names["patterns"].survived[0] >= 1).sum() == 50
 
 
 def test_the_package_by_itself() -> None:

@@ -207,6 +207,15 @@ _PERFORMANCE = [
         ("scores", "reference"),
         "differences:make",
     ),
+    Artifact(
+        "orders",
+        "table",
+        "Order of the methods in another study",
+        "Correlation of the average ranks of the methods with those of the paper or another study, by its "
+        "backbones and data sets.",
+        ("scores", "reference"),
+        "orders:make",
+    ),
 ]
 
 _PATTERNS = [

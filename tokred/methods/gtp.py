@@ -61,7 +61,7 @@ class GTP(Reducer):
             anchor=kept,
             weight=merged_scale if self.options.proportional == "log" else None,
             # Tokens are sums, which need no weight in a mean.
-            size=ones_like_tokens(kept),
+            size=torch.ones_like(merged_scale),
             state=_columns(rows, kept),
         )
 

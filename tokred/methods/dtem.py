@@ -31,7 +31,8 @@ class DTEM(Reducer):
 
     In training all tokens stay. Merging is soft, so that the layer learns from the task's loss: tokens give
     parts of their weight away, and those of least weight take no part in later stages. The layer's input is
-    detached; to train nothing else, freeze the backbone (`training.backbone_freeze_epochs`).
+    detached. To train nothing else, as published, freeze the backbone in all epochs
+    (`training.backbone_freeze_epochs`), with its classifier and embeddings (`training.full_lr: []`).
     """
 
     options: DTEMOptions

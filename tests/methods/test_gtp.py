@@ -186,3 +186,10 @@ def test_published_number_of_tokens() -> None:
     """8 tokens in each of 12 blocks leave 101 of 197 (Xu et al. 2024)."""
     model = tokred.reduce(small_vit(img_size=56), "gtp", schedule=tokred.schedules.Constant(8))
     assert [reducer.stage.budget for reducer in model.reducers] == list(range(188, 99, -8))
+
+
+def test_attention_dropout_acts_in_training() -> None:
+    model = tokred.reduce(small_vit(attn_drop_rate=0.5), "gtp", schedule=tokred.schedules.Constant(4))
+    assert torch.equal(model(images()), model(images()))
+    model.train()
+    assert not torch.allclose(model(images()), model(images()), atol=1e-3)

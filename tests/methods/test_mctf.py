@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 import timm
 import torch
+from timm.layers import Attention
 from torch import Tensor, nn
 
 import tokred
@@ -235,6 +236,21 @@ def test_hooks_on_the_projection_take_part(method: str) -> None:
             block.attn.qkv.bias.mul_(2)
         torch.testing.assert_close(hooked, model(images()), atol=1e-5, rtol=1e-5)
     assert not torch.allclose(hooked, plain, atol=1e-3)
+
+
+def test_heads_of_another_width() -> None:
+    """Heads that are together narrower than a token; a hook that does nothing has the whole layer called."""
+    vit = small_vit()
+    torch.manual_seed(0)
+    for block in vit.blocks:
+        block.attn = Attention(24, num_heads=3, attn_head_dim=4, qkv_bias=True)
+        torch.nn.init.normal_(block.attn.qkv.weight, std=0.3)
+    model = tokred.reduce(vit.eval(), "mctf", schedule=GROWING)
+    with torch.no_grad():
+        in_parts = model(images())
+        for block in model.blocks:
+            block.attn.qkv.register_forward_hook(lambda m, given, out: None)
+        torch.testing.assert_close(in_parts, model(images()), atol=1e-5, rtol=1e-5)
 
 
 def test_a_gate_and_layer_scale_act_on_merged_tokens() -> None:

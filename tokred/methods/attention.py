@@ -9,12 +9,14 @@ query rows that are computed (M, or fewer), D width, d = D / H width of a head.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from timm.layers import Attention
-from torch import Tensor
+from torch import Tensor, nn
 
-from tokred.methods.tokens import at_least_float32, gather_tokens
+from tokred.methods.tokens import at_least_float32, gather_tokens, sum_by_slot
 
 
 def key_bias(weight: Tensor | None, num_prefix: int, dtype: torch.dtype) -> Tensor | None:
@@ -90,7 +92,8 @@ class BlockAttention:
         """(B, R, D) output of the layer at (B, R) query rows, all rows by default."""
         attn, q = self.attn, _select_rows(self.q_BHMd, rows)
         if self.probabilities is not None:
-            out = _select_rows(self.probabilities, rows).to(self.v_BHMd.dtype) @ self.v_BHMd
+            probabilities = attn.attn_drop(_select_rows(self.probabilities, rows))
+            out = probabilities.to(self.v_BHMd.dtype) @ self.v_BHMd
         elif self.policy is not None:
             out = self._softmax_with_policy(self.policy, rows)
         else:
@@ -147,27 +150,66 @@ class BlockAttention:
         return top.values + (logit - logit.detach())
 
 
-def attend_with(attn: Attention, probabilities: Tensor, x: Tensor) -> Tensor:
-    """(B, R, D) output of the layer for (B, R, D) normalized tokens with given (B, H, R, R) probabilities."""
-    (values,) = _project_in(attn, x, slice(2, 3))
-    return project(attn, attn.attn_drop(probabilities).to(values.dtype) @ values, x)
+@dataclass(frozen=True)
+class MergedAttention:
+    """Attention of R merged tokens, in terms of the M tokens of which they are made.
+
+    As a key, a merged token has the sum of its tokens' columns of the attention matrix; as a query, it has a
+    weighted mean of their rows.
+
+    Attributes:
+        probabilities: (B, H, M, M) attention of all tokens, prefix tokens included.
+        assign: (B, M) merged token that each token is part of.
+        share: (B, M) weight of each token in the mean; the sum is 1 for each merged token.
+    """
+
+    probabilities: Tensor
+    assign: Tensor
+    share: Tensor
+
+    def output(self, attn: Attention, x: Tensor) -> Tensor:
+        """(B, R, D) output of an attention layer for (B, R, D) merged tokens, after the block's norm.
+
+        The matrix itself is not merged. Its tokens get the value of their merged token instead, which sums
+        columns, and their outputs are averaged, which averages rows: both have few numbers in comparison.
+        """
+        (values,) = _project_in(attn, x, slice(2, 3))
+        out = attn.attn_drop(self.probabilities).to(values.dtype) @ _select_rows(values, self.assign)
+        parts = out.transpose(1, 2).flatten(2) * self.share.unsqueeze(-1)
+        merged = sum_by_slot(parts, self.assign, x.shape[1]).to(values.dtype)
+        return project(attn, merged.unflatten(2, (attn.num_heads, attn.head_dim)).transpose(1, 2), x)
 
 
 def _project_in(attn: Attention, x: Tensor, parts: slice) -> tuple[Tensor, ...]:
     """The (B, H, M, d) parts of queries, keys and values that a slice selects.
 
-    All three come from the layer itself, which may have hooks or adapters; fewer from its weights.
+    Where fewer than three are selected, the others are not computed, unless the layer has to be called: if it
+    is an adapter (LoRA, quantized weights) or has hooks.
     """
-    batch, length, dim = x.shape
+    shape = (attn.num_heads, attn.head_dim)
     first, last = parts.start or 0, parts.stop
-    if last - first == 3:
-        projected = attn.qkv(x)
+    if last - first == 3 or not _is_plain(attn.qkv):
+        heads = attn.qkv(x).unflatten(2, (3, *shape))[:, :, first:last]
     else:
-        rows = slice(first * dim, last * dim)
+        width = attn.num_heads * attn.head_dim
+        rows = slice(first * width, last * width)
         bias = attn.qkv.bias
         projected = F.linear(x, attn.qkv.weight[rows], None if bias is None else bias[rows])
-    heads = projected.reshape(batch, length, last - first, attn.num_heads, attn.head_dim)
+        heads = projected.unflatten(2, (last - first, *shape))
     return heads.permute(2, 0, 3, 1, 4).unbind(0)
+
+
+def _is_plain(layer: nn.Module) -> bool:
+    """Whether a layer is what its weights say: a linear layer without hooks, adapters or another forward."""
+    return type(layer) is nn.Linear and "forward" not in vars(layer) and not have_hooks(layer)
+
+
+def have_hooks(*modules: nn.Module) -> bool:
+    """Whether hooks are registered on any of these modules."""
+    return any(
+        m._forward_hooks or m._forward_pre_hooks or m._backward_hooks or m._backward_pre_hooks
+        for m in modules
+    )
 
 
 def _select_rows(x_BHMd: Tensor, rows: Tensor | None) -> Tensor:

@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from tokred.methods.attention import BlockAttention
+from tokred.methods.attention import BlockAttention, MergedAttention
 from tokred.validation import Strict
 
 
@@ -33,6 +33,7 @@ class Stage:
         budgets: budgets of all stages of the model, in order.
         pruned_to: number of tokens after pruning, of which merging leaves `budget`; None where the schedule
             has one number per stage.
+        num_heads: H, attention heads of the block.
     """
 
     index: int
@@ -45,6 +46,7 @@ class Stage:
     depth: int
     budgets: tuple[int, ...]
     pruned_to: int | None = None
+    num_heads: int = 1
 
 
 @dataclass
@@ -97,8 +99,7 @@ class Reduction:
         policy: (B, N) straight-through decisions that mask keys in training.
         loss: auxiliary loss, a scalar.
         margin: (B, N) difference of the two largest assignment weights of a token (soft merging).
-        attention: (B, H, prefix + K, prefix + K) attention probabilities of the reduced tokens, of a `REUSE`
-            stage.
+        attention: attention of the merged tokens, of a `REUSE` stage; None if it is computed from them.
         state: passed on to the next stage.
     """
 
@@ -110,7 +111,7 @@ class Reduction:
     policy: Tensor | None = None
     loss: Tensor | None = None
     margin: Tensor | None = None
-    attention: Tensor | None = None
+    attention: MergedAttention | None = None
     state: object = None
 
 

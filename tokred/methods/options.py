@@ -65,3 +65,61 @@ class SinkhornOptions(Strict):
 
     iterations: PositiveInt = Field(3, description="of the normalization")
     eps: PositiveFloat = Field(1.0, description="entropy regularization")
+
+
+class MCTFOptions(Strict):
+    """Options of MCTF."""
+
+    tau_sim: PositiveFloat = Field(1.0, description="temperature of similarity: the criterion is x**(1/tau)")
+    tau_info: PositiveFloat = Field(20.0, description="temperature of attention received")
+    tau_size: PositiveFloat = Field(40.0, description="temperature of size")
+    bidirectional: bool = Field(
+        True, description="whether half of the tokens merge from B into A; otherwise all merge from A into B"
+    )
+    pooling: Literal["attention", "size", "mean", "max"] = Field(
+        "attention",
+        description="how tokens are merged: mean weighted by attention received times size, by size, or not "
+        "at all; or the largest value of each feature (and attention averaged as for 'attention')",
+    )
+    attention: Literal["reuse", "recompute"] = Field(
+        "reuse",
+        description="attention of merged tokens: 'reuse' merges that of their tokens; 'recompute' computes "
+        "it from them, with their sizes, at a cost that no count of multiply-accumulates here includes",
+    )
+    proportional: Proportional = proportional("log")
+
+
+class GTPOptions(Strict):
+    """Options of GTP."""
+
+    neighbors: PositiveInt = Field(8, description="edges of each token in the semantic graph")
+    graph: Literal["mixed", "semantic", "spatial"] = Field(
+        "mixed",
+        description="edges between similar tokens (semantic), between tokens that touch on the grid "
+        "(spatial), or both",
+    )
+    theta: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="fraction of the attention probabilities of each head that are used; the smallest are "
+        "set to 0",
+    )
+    alpha: NonNegativeFloat = Field(
+        0.1, description="strength with which removed tokens are added to their neighbors"
+    )
+    proportional: Proportional = proportional("log")
+
+
+class DTEMOptions(Strict):
+    """Options of DTEM."""
+
+    width: PositiveInt | None = Field(
+        None,
+        description="width of the embedding; null: that of an attention head, twice that if tokens have 1024 "
+        "values or more",
+    )
+    k2: PositiveInt = Field(3, description="in training, partners of a token that are candidates")
+    tau1: PositiveFloat = Field(0.1, description="in training, temperature of similarities")
+    tau2: PositiveFloat = Field(0.1, description="in training, temperature of the choice of pairs")
+    proportional: Proportional = proportional("log")

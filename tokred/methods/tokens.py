@@ -21,6 +21,11 @@ def sum_by_slot(x: Tensor, assign: Tensor, num_slots: int) -> Tensor:
     return x.new_zeros(x.shape[0], num_slots, *x.shape[2:]).scatter_add(1, index, x)
 
 
+def no_autocast(x: Tensor) -> torch.autocast:
+    """A context in which matrix products have the precision of their factors, on the tensor's device."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
 def at_least_float32(x: Tensor) -> Tensor:
     """The tensor in single precision, or unchanged if its precision is higher."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

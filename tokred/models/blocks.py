@@ -14,8 +14,11 @@ from timm.layers import Attention
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from tokred.methods.attention import BlockAttention, attend_with
+from tokred.methods.attention import BlockAttention
 from tokred.methods.tokens import gather_tokens
+
+#: See `Inside.merge`.
+Merge = Callable[[Tensor, BlockAttention], tuple[Tensor, Callable[[Attention, Tensor], Tensor]]]
 
 
 @dataclass
@@ -29,7 +32,8 @@ class Inside:
             is computed; returns the (B, R) indices of the tokens to keep, None for all.
         before_mlp: called with the tokens after the attention and its residual; returns the reduced tokens.
         merge: called with the block's input and its attention, without values; returns the (B, R, D) merged
-            tokens, which replace the input, and their (B, H, R, R) attention probabilities.
+            tokens, which replace the input, and a function of the attention layer and the normalized merged
+            tokens, which gives the attention's output.
         x: the block's input, after `merge`.
         norm: the block's first norm, where `merge` is set.
         rows: result of `choose_rows`.
@@ -39,7 +43,7 @@ class Inside:
     policy: Tensor | None = None
     choose_rows: Callable[[Tensor, BlockAttention], Tensor | None] | None = None
     before_mlp: Callable[[Tensor], Tensor] | None = None
-    merge: Callable[[Tensor, BlockAttention], tuple[Tensor, Tensor]] | None = None
+    merge: Merge | None = None
     norm: nn.Module | None = None
     x: Tensor | None = None
     rows: Tensor | None = None
@@ -67,19 +71,13 @@ class ReducedAttention(Attention):
             inside.rows = inside.choose_rows(inside.x, attention)
         return attention.output(inside.rows)
 
-    def _merged(
-        self,
-        x: Tensor,
-        attn_mask: Tensor | None,
-        inside: Inside,
-        merge: Callable[[Tensor, BlockAttention], tuple[Tensor, Tensor]],
-    ) -> Tensor:
+    def _merged(self, x: Tensor, attn_mask: Tensor | None, inside: Inside, merge: Merge) -> Tensor:
         """(B, R, D) output of tokens that are merged with their attention probabilities."""
         assert inside.x is not None, "set by the block"
         assert inside.norm is not None, "set by the block"
         attention = BlockAttention(self, x, attn_mask, inside.policy, inside.num_prefix, with_values=False)
-        inside.x, probabilities = merge(inside.x, attention)
-        return attend_with(self, probabilities, inside.norm(inside.x))
+        inside.x, attend = merge(inside.x, attention)
+        return attend(self, inside.norm(inside.x))
 
 
 class ReducedBlock(Block):
@@ -112,14 +110,6 @@ class BlockSequence(nn.Sequential):
         for index, block in enumerate(self):
             x = block(x) if run is None else run(index, block, x)
         return x
-
-
-def have_hooks(*modules: nn.Module) -> bool:
-    """Whether hooks are registered on any of these modules."""
-    return any(
-        m._forward_hooks or m._forward_pre_hooks or m._backward_hooks or m._backward_pre_hooks
-        for m in modules
-    )
 
 
 class MaskArguments(TypedDict, total=False):

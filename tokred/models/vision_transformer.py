@@ -6,19 +6,20 @@ key weights and the policy of the `Reduction` on to later blocks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import torch
+from timm.layers import Attention
 from timm.models._features import feature_take_indices
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from tokred.methods import registry
-from tokred.methods.attention import BlockAttention, key_bias
+from tokred.methods.attention import BlockAttention, have_hooks, key_bias
 from tokred.methods.base import Context, Reducer, Reduction, Stage
 from tokred.methods.tokens import gather_tokens
 from tokred.models.blocks import (
@@ -26,7 +27,6 @@ from tokred.models.blocks import (
     Inside,
     ReducedAttention,
     ReducedBlock,
-    have_hooks,
     mask_arguments,
 )
 from tokred.models.pooling import attach_weight, attached_weight, check_weighted_pool, weighted_pool
@@ -306,6 +306,7 @@ class ReducedVisionTransformer(VisionTransformer):
                 depth=len(self.blocks),
                 budgets=tuple(each.kept for each in budgets),
                 pruned_to=budget.pruned_to,
+                num_heads=self._num_heads,
             )
             for index, budget in enumerate(budgets, 1)
         ]
@@ -326,6 +327,13 @@ class ReducedVisionTransformer(VisionTransformer):
         """(rows, columns) of the tokens of an image."""
         rows, columns = self.patch_embed.grid_size
         return rows, columns
+
+    @property
+    def _num_heads(self) -> int:
+        """Attention heads of a block."""
+        attn = self.blocks[0].attn
+        assert isinstance(attn, Attention)
+        return int(attn.num_heads)
 
     def _stages(self) -> list[Reducer]:
         """`reducers`, typed: PyTorch's `ModuleList` holds modules of any class."""
@@ -455,11 +463,15 @@ class ReducedVisionTransformer(VisionTransformer):
         return block(x, attn_mask=self._bias(state, x), inside=inside)
 
     def _stage_reuse(self, state: ForwardState, block: ReducedBlock, x: Tensor, reducer: Reducer) -> Tensor:
-        def merge(x: Tensor, attn: BlockAttention) -> tuple[Tensor, Tensor]:
+        def attend(attn: Attention, x: Tensor) -> Tensor:
+            bias = self._bias(state, x)
+            return BlockAttention(attn, x, bias, state.policy, self.num_prefix_tokens).output()
+
+        def merge(x: Tensor, attn: BlockAttention) -> tuple[Tensor, Callable[[Attention, Tensor], Tensor]]:
             state.attn = attn
             reduction = self._reduce(reducer, x, state)
-            assert reduction.attention is not None, "a stage that reuses attention returns it"
-            return self._replace(x, reduction), reduction.attention
+            merged = reduction.attention
+            return self._replace(x, reduction), attend if merged is None else merged.output
 
         inside = Inside(self.num_prefix_tokens, state.policy, merge=merge)
         return block(x, attn_mask=self._bias(state, x), inside=inside)

@@ -22,7 +22,7 @@ from tokred.validation import Strict, parse
 
 
 class Family(StrEnum):
-    """Paradigm of a method (paper section 3.1)."""
+    """Paradigm of a method (paper section 3.1; the paper has no method that both prunes and merges)."""
 
     NONE = "unreduced"
     FIXED = "fixed pruning"
@@ -30,6 +30,7 @@ class Family(StrEnum):
     DYNAMIC = "dynamic pruning"
     HARD = "hard merging"
     SOFT = "soft merging"
+    COMBINED = "pruning and merging"
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,44 @@ _ALL = [
         f"{_PKG}.sinkhorn:Sinkhorn",
         clusters=True,
         options=opt.SinkhornOptions,
+    ),
+    Method(
+        "pitome",
+        "PiToMe",
+        Family.HARD,
+        "#A6761D",
+        "p",
+        f"{_PKG}.pitome:PiToMe",
+        clusters=True,
+        site=Site.AFTER,
+        min_keep_rate="0.5",
+        options=opt.PiToMeOptions,
+    ),
+    Method(
+        "tofu",
+        "ToFu",
+        Family.COMBINED,
+        "#9E8AC7",
+        "H",
+        f"{_PKG}.tofu:ToFu",
+        kept=True,
+        clusters=True,
+        site=Site.AFTER,
+        min_keep_rate="0.5",
+        options=opt.ToFuOptions,
+    ),
+    Method(
+        "diffrate",
+        "DiffRate",
+        Family.COMBINED,
+        "#5E3C99",
+        "d",
+        f"{_PKG}.diffrate:DiffRate",
+        kept=True,
+        clusters=True,
+        site=Site.AFTER,
+        prunes_and_merges=True,
+        options=opt.DiffRateOptions,
     ),
 ]
 

@@ -44,7 +44,7 @@ def kept_by(model: ReducedVisionTransformer) -> dict[int, int]:
 def compare(model: ReducedVisionTransformer, rule: Rule, shape: dict) -> None:
     """Logits, groups after every block, and the order of slots after every stage are those of the rule."""
     size = shape.get("img_size", 32)
-    pictures, vit = images(3, (size, size)).double(), small_vit(**shape)
+    pictures, vit = images(2, (size, size)).double(), small_vit(**shape)
     with torch.no_grad():
         logits, trace = model.trace(pictures)
     for index, picture in enumerate(pictures):
@@ -108,8 +108,9 @@ HALVES = {
 
 
 @pytest.mark.parametrize("form", HALVES)
-@pytest.mark.parametrize("keep", [0.9, 0.95, 0.75])
-@pytest.mark.parametrize("shape", SHAPES, ids=SHAPE_NAMES)
+@pytest.mark.parametrize(
+    ("keep", "shape"), [(0.9, {}), (0.95, {}), (0.75, {}), (0.9, SHAPES[1]), (0.95, SHAPES[2])]
+)
 def test_pitome(form: str, keep: float, shape: dict) -> None:
     """Until the last blocks of small grids, which remove no token any more."""
     model = model_of("pitome", schedules.Ratio(keep), shape, form=form)

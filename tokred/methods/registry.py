@@ -258,7 +258,7 @@ def list_methods(
     >>> list_methods("*vit")
     ['evit', 'dynamicvit']
     >>> list_methods(kept=True, clusters=True)
-    ['kmedoids', 'dpcknn']
+    ['kmedoids', 'dpcknn', 'tofu', 'diffrate']
     """
     selected = None if family is None else lookup("family", str(family), {f.value: f for f in Family})
     return [

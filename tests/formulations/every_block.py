@@ -38,9 +38,9 @@ def _mlerp(form: str) -> Callable[[list[Token]], Token]:
         if len(group) == 1:
             return group[0]
         token = merged(group, [1.0] * len(group))
-        largest = max(math.sqrt(sum(value**2 for value in each.x.tolist())) for each in group)
+        longest = max(group, key=lambda each: each.x.norm().item()).x
         divisor = token.x if form == "paper" else group[0].x
-        token.x = token.x / math.sqrt(sum(value**2 for value in divisor.tolist())) * largest
+        token.x = token.x / divisor.norm() * longest.norm()
         return token
 
     return merge
@@ -148,4 +148,4 @@ def _elu(value: float) -> float:
 
 
 def _cosine(one: Token, other: Token) -> float:
-    return float(one.x @ other.x / (one.x.norm() * other.x.norm()))
+    return (one.x @ other.x / (one.x.norm() * other.x.norm())).item()

@@ -49,7 +49,7 @@ def compare(model: ReducedVisionTransformer, rule: Rule, shape: dict) -> None:
         logits, trace = model.trace(pictures)
     for index, picture in enumerate(pictures):
         expected = slow_vit.run(vit, picture, rule)
-        torch.testing.assert_close(logits[index], expected.logits, atol=1e-9, rtol=1e-9)
+        torch.testing.assert_close(logits[index], expected.logits.detach(), atol=1e-9, rtol=1e-9)
         stages = {b: s.assign[index].tolist() for b, s in zip(model.locations, trace.stages, strict=True)}
         found = list(range(model.patch_embed.num_patches))
         for block, slots in enumerate(expected.slots):
@@ -257,6 +257,32 @@ def test_global_pooling_weighs_by_size(method: str, counted: float | None) -> No
         weight = features.token_weight.unsqueeze(2) / counted
         pooled = (features[:, 1:] * weight).sum(dim=1)
         torch.testing.assert_close(model.forward_head(features), vit.head(vit.fc_norm(pooled)))
+
+
+GRADIENTS = {
+    "tome": lambda kept: every_block.tome(kept),
+    "pitome": lambda kept: every_block.pitome(kept, HALVES["deit"]),
+    "tofu": lambda kept: every_block.tofu(kept, 6),
+    "diffrate": lambda kept: every_block.diffrate(
+        [number + 4 for number in kept.values()], [number + 1 for number in kept.values()]
+    ),  # of five tokens, two are pruned
+}
+
+
+@pytest.mark.parametrize("method", GRADIENTS)
+def test_gradients_in_training(method: str) -> None:
+    """Sizes have none."""
+    vit, picture = small_vit().double(), images(1).double()
+    model = tokred.reduce(vit, method, schedule=schedules.Constant(5)).train()
+    rule = GRADIENTS[method](kept_by(model))
+    parameters = dict(vit.named_parameters())
+    found = torch.autograd.grad(model(picture).square().sum(), list(parameters.values()))
+    expected = slow_vit.run(vit, picture[0], rule).logits.square().sum()
+    for name, one, other in zip(
+        parameters, found, torch.autograd.grad(expected, list(parameters.values())), strict=True
+    ):
+        torch.testing.assert_close(one, other, atol=1e-9, rtol=1e-7, msg=lambda text, n=name: f"{n}: {text}")
+        assert one.any(), name
 
 
 class Attention:

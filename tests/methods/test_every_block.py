@@ -107,6 +107,7 @@ HALVES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", HALVES)
 @pytest.mark.parametrize(
     ("keep", "shape"), [(0.9, {}), (0.95, {}), (0.75, {}), (0.9, SHAPES[1]), (0.95, SHAPES[2])]
@@ -156,6 +157,7 @@ def test_at_most_half_of_the_tokens_merge(method: str) -> None:
     assert torch.isfinite(model(images())).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mlerp", ["paper", "reimplementation"])
 @pytest.mark.parametrize("last_pruning", [None, -1, 2, 11])
 def test_tofu(mlerp: str, last_pruning: int | None) -> None:
@@ -165,6 +167,7 @@ def test_tofu(mlerp: str, last_pruning: int | None) -> None:
     compare(model, every_block.tofu(kept_by(model), 6 if last_pruning is None else last_pruning, mlerp), {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shape", [*SHAPES[1:], *PREFIXES], ids=[*SHAPE_NAMES[1:], "1 register", "4 registers"]
 )
@@ -194,6 +197,7 @@ def test_mlerp_has_the_largest_norm_and_none_where_there_is_no_direction() -> No
     assert found.assign[0, [1, 2, 3, 4]].tolist() == [3, 3, 4, 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lists", [FALLING, UNEVEN], ids=["falling", "uneven"])
 @pytest.mark.parametrize("merge", ["unweighted", "weighted"])
 @pytest.mark.parametrize("size", ["similarity", "count"])
@@ -203,6 +207,7 @@ def test_diffrate(lists: tuple[tuple[int, ...], tuple[int, ...]], merge: str, si
     compare(model, every_block.diffrate(prune, then, merge == "weighted", size == "similarity"), {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shape", [*SHAPES[1:], *PREFIXES], ids=[*SHAPE_NAMES[1:], "1 register", "4 registers"]
 )
@@ -213,6 +218,7 @@ def test_diffrate_with_other_numbers_of_tokens(shape: dict) -> None:
     compare(model, every_block.diffrate(prune, merge), shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prune_share", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("proportional", ["log", "none"])
 def test_diffrate_with_one_number_per_block(prune_share: float, proportional: str) -> None:
@@ -269,6 +275,7 @@ GRADIENTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", GRADIENTS)
 def test_gradients_in_training(method: str) -> None:
     """Sizes have none."""

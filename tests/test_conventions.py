@@ -22,6 +22,10 @@ NAMING = {
     "tokred/artifacts/registry.py": "the paper's figures, of which some show one method",
     "tokred/comparison/anchors.py": "the methods that the paper compares all others with",
     **dict.fromkeys(
+        (f"tokred/schedules/{name}.py" for name in ("__init__", "matched", "shapes")),
+        "a schedule has the name of the method whose lists it takes",
+    ),
+    **dict.fromkeys(
         (
             f"tokred/claims/{name}.py"
             for name in (

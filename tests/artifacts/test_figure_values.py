@@ -214,7 +214,16 @@ def test_clusters_keep_their_color() -> None:
     tokens = np.arange(18, dtype=float).reshape(2, 3, 3)
     early, late = examples.cluster_colors(np.stack([first, second]), tokens)
     np.testing.assert_allclose(early[0], tokens[0, :2].mean(axis=0))
-    np.testing.assert_allclose(late, early[[0, 2]])
+    np.testing.assert_allclose(late[:2], early[[0, 2]])
+
+
+def test_dropped_tokens_are_white_beside_clusters() -> None:
+    clusters = np.array([[[0, 0, 1], [2, 2, -1]], [[0, 0, -1], [1, 1, -1]]])
+    tokens = np.arange(18, dtype=float).reshape(2, 3, 3)
+    early, late = examples.cluster_colors(clusters, tokens)
+    np.testing.assert_allclose(early[2], tokens[1, :2].mean(axis=0))
+    np.testing.assert_allclose(late[:2], early[[0, 2]])
+    assert early[-1].tolist() == late[-1].tolist() == [1, 1, 1]
 
 
 def test_intervals_are_over_seeds_where_there_are_several() -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
+from sklearn.metrics import normalized_mutual_info_score
 
 from benchmarks.study import lists, write_features
 from tokred.comparison.job import make
@@ -93,6 +94,21 @@ def test_clusterings_have_the_chance_level_of_permuted_tokens(
     assert adjusted["0.90", "0.70"] == pytest.approx(1)
     assert abs(adjusted["0.90", "0.50"]) < 0.06
     assert rows.loc[("0.90", "0.50"), "chance"] > 0.4, "far from zero, as with few tokens in a cluster"
+
+
+def test_dropped_tokens_are_one_more_cluster(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Of a method that prunes and merges."""
+    merged, combined = rng.integers(0, 9, (2, IMAGES, TOKENS))
+    combined[:, rng.permutation(TOKENS)[:8]] = -1
+    kept = rng.integers(0, 2, (IMAGES, TOKENS))
+    files = [
+        write(tmp_path, Run("d", "b", "kmedoids", "0.50", 0), kept, [merged]),
+        write(tmp_path, Run("d", "b", "diffrate", "0.50", 0), kept, [combined]),
+    ]
+    (row,) = pairs("methods", files).query("metric == 'nmi'").to_dict("records")
+    expected = [normalized_mutual_info_score(*both) for both in zip(merged, combined, strict=True)]
+    assert row["mean"] == pytest.approx(np.mean(expected))
+    assert 0 < row["chance"] < 1
 
 
 @pytest.mark.parametrize(("collapsed", "flag"), [(50, True), (26, True), (25, False), (0, False)])

@@ -49,7 +49,9 @@ def test_trace_is_consistent(method: str, rate: str) -> None:
             kept_before[image] = False
             kept_before[image][anchors] = True
         assert spec.kept == bool((stage.anchor >= 0).any())
-        if spec.family is not Family.FIXED:  # whose radius may reach around all tokens of a small grid
+        if spec.family is Family.COMBINED:
+            assert (stage.assign < 0).any()
+        elif spec.family is not Family.FIXED:  # whose radius may reach around all tokens of a small grid
             assert spec.clusters == bool((stage.assign >= 0).all())
         if before is not None:
             assert (stage.assign[before == -1] == -1).all(), "a dropped token came back"
@@ -71,7 +73,7 @@ def test_number_of_slots(method: str, rate: str) -> None:
             assert abs(slots - budget) <= 16
         elif family is Family.DYNAMIC:
             assert 1 <= slots <= budget
-        elif method == "tome":  # at most half of the tokens can merge
+        elif METHODS[method].min_keep_rate == "0.5":  # at most half of the tokens can merge
             assert slots == max(budget, entering - entering // 2)
         else:
             assert slots == budget + (method == "evit")
@@ -155,7 +157,8 @@ def test_keeping_everything(method: str) -> None:
     model = tokred.reduce(vit, method, 1.0)
     with torch.no_grad():
         logits, trace = model.trace(images())
-        if METHODS[method].family in (Family.FIXED, Family.STATIC, Family.HARD) and method != "dpcknn":
+        exact = (Family.FIXED, Family.STATIC, Family.HARD, Family.COMBINED)
+        if METHODS[method].family in exact and method != "dpcknn":
             torch.testing.assert_close(logits, vit(images()), atol=1e-5, rtol=1e-5)
     assert torch.isfinite(logits).all()
     if not METHODS[method].dynamic:
@@ -183,8 +186,10 @@ def test_autocast(method: str) -> None:
 
 def test_rates_cover_all_methods() -> None:
     assert {name for name, _ in METHOD_RATES} == set(REDUCING)
-    assert ("tome", "0.25") not in METHOD_RATES
-    assert len(METHOD_RATES) == len(REDUCING) * len(RATES) - 1
+    pairing = {name for name in REDUCING if (name, "0.25") not in METHOD_RATES}
+    assert {"tome", "pitome", "tofu"} <= pairing
+    assert {METHODS[name].min_keep_rate for name in pairing} == {"0.5"}
+    assert len(METHOD_RATES) == len(REDUCING) * len(RATES) - len(pairing)
 
 
 def test_subnormal_weights_change_no_sum_and_still_assign() -> None:

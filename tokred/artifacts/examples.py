@@ -138,16 +138,18 @@ def _draw_clusters(panels: NDArray[Any], image: NDArray[Any], clusters: NDArray[
 
 
 def cluster_colors(clusters: NDArray[Any], tokens: NDArray[Any]) -> list[NDArray[Any]]:
-    """Colors (clusters, 3) of each stage: a cluster has the color of its largest part in the stage before.
+    """(clusters + 1, 3) colors of each stage: a cluster has that of its largest part in the stage before.
+
+    The last color is white, for dropped tokens.
 
     Args:
-        clusters: (stages, rows, columns) cluster of each token.
+        clusters: (stages, rows, columns) cluster of each token, -1 if it is dropped.
         tokens: (rows, columns, 3) color of each token; clusters of the first stage have the means of these.
     """
     colors: list[NDArray[Any]] = []
     for stage, labels in enumerate(clusters):
-        chosen = np.zeros((labels.max() + 1, 3))
-        for label in np.unique(labels):
+        chosen = np.ones((labels.max() + 2, 3))
+        for label in np.unique(labels[labels >= 0]):
             inside = labels == label
             if stage == 0:
                 chosen[label] = tokens[inside].mean(axis=0)

@@ -36,14 +36,14 @@ def compare_kept(
 def compare_clusters(first: RunFile, second: RunFile, *metrics: str) -> Iterator[TableRow]:
     """Metrics of clusters and their chance levels: one row per stage and metric.
 
-    The first run has the finer clusters; its tokens are permuted for the chance level. The entropies are
-    computed once for all metrics.
+    The first run has the finer clusters; its tokens are permuted for the chance level. Dropped tokens are one
+    more cluster. The entropies are computed once for all metrics.
     """
     same_images(first, second)
     for index in range(first.num_stages):
-        finer, coarser = first.clusters[index], second.clusters[index]
+        finer, coarser = first.partitions[index], second.partitions[index]
         observed = entropies(finer, coarser)
-        by_chance = observed.by_chance(first.permuted_clusters[index], coarser)
+        by_chance = observed.by_chance(first.permuted_partitions[index], coarser)
         for metric in metrics:
             value = METRICS[metric].load()
             values = statistics(value(observed)) | chance_columns(value(by_chance), observed.degenerate)

@@ -63,14 +63,19 @@ class RunFile:
             raise ValueError(f"{self.path}: has no clusters")
         return self.patterns.clusters
 
+    @property
+    def partitions(self) -> list[NDArray[Any]]:
+        """(n, P) clusters at each stage, where the dropped tokens of an image are one more cluster."""
+        return [patterns.with_dropped(labels) for labels in self.clusters]
+
     @cached_property
-    def permuted_clusters(self) -> list[NDArray[Any]]:
-        """Clusters at each stage with the tokens of every image permuted at random.
+    def permuted_partitions(self) -> list[NDArray[Any]]:
+        """Partitions at each stage with the tokens of every image permuted at random.
 
         The permutation depends only on the run and the id of the image.
         """
         seeds = image_seeds(self.run.seed_for("chance level"), self.image_ids.to_pylist())
-        return permute_tokens(self.clusters, seeds)
+        return permute_tokens(self.partitions, seeds)
 
     @cached_property
     def image_ids(self) -> pa.ChunkedArray:

@@ -5,7 +5,7 @@ They are separate from the methods' code, since configurations are checked witho
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
@@ -31,6 +31,64 @@ def proportional(default: Proportional) -> Any:
 class ToMeOptions(Strict):
     """Options of ToMe."""
 
+    proportional: Proportional = proportional("log")
+
+
+class PiToMeOptions(Strict):
+    """Options of PiToMe."""
+
+    form: Literal["deit", "paper", "mae"] = Field(
+        "deit",
+        description="blocks in which the tokens of low energy are protected, and all others of even rank "
+        "merge; elsewhere the strongest edges among all tokens merge. 'paper': all blocks; 'deit', as the "
+        "published code for DeiT: the second half; 'mae', as the published code for MAE: the first half",
+    )
+    margin: float = Field(
+        0.75,
+        ge=-1,
+        le=1,
+        description="similarity from which tokens count as alike, in the first block; it falls linearly to "
+        "0. The published code has 0.75 for DeiT and MAE and 0.9 for AugReg",
+    )
+    proportional: Proportional = proportional("none")
+
+
+class ToFuOptions(Strict):
+    """Options of ToFu."""
+
+    last_pruning: Annotated[int, Field(ge=-1)] | None = Field(
+        None,
+        description="last block in which similar tokens are dropped; they are merged in later blocks. "
+        "-1: merged in all blocks; null: half of the number of blocks, rounded down",
+    )
+    mlerp: Literal["paper", "reimplementation"] = Field(
+        "paper",
+        description="norm of a merged token. 'paper': the largest norm of its members; 'reimplementation', "
+        "as in the public code, which is not the authors': that norm times the norm of the members' mean, "
+        "over the norm of the token that the others merge into",
+    )
+
+
+class DiffRateOptions(Strict):
+    """Options of DiffRate."""
+
+    prune_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="where a schedule has one number of tokens per block: the share of the removed tokens "
+        "that are pruned, rounded down to whole tokens; the others are merged",
+    )
+    merge: Literal["unweighted", "weighted"] = Field(
+        "unweighted",
+        description="a merged token is the mean of its members: 'unweighted' as in the published code, or "
+        "'weighted' by size as in the paper",
+    )
+    size: Literal["similarity", "count"] = Field(
+        "similarity",
+        description="what a token adds to the size of the one that it merges into. 'similarity', as in the "
+        "published code: its size times the cosine of the two; 'count': its size",
+    )
     proportional: Proportional = proportional("log")
 
 

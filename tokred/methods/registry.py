@@ -22,7 +22,7 @@ from tokred.validation import Strict, parse
 
 
 class Family(StrEnum):
-    """Paradigm of a method (paper section 3.1)."""
+    """Paradigm of a method (paper section 3.1; the paper has no method that both prunes and merges)."""
 
     NONE = "unreduced"
     FIXED = "fixed pruning"
@@ -30,6 +30,7 @@ class Family(StrEnum):
     DYNAMIC = "dynamic pruning"
     HARD = "hard merging"
     SOFT = "soft merging"
+    COMBINED = "pruning and merging"
 
 
 @dataclass(frozen=True)
@@ -222,6 +223,44 @@ _ALL = [
         min_keep_rate="0.5",
         options=opt.DTEMOptions,
     ),
+    Method(
+        "pitome",
+        "PiToMe",
+        Family.HARD,
+        "#A6761D",
+        "p",
+        f"{_PKG}.pitome:PiToMe",
+        clusters=True,
+        site=Site.AFTER,
+        min_keep_rate="0.5",
+        options=opt.PiToMeOptions,
+    ),
+    Method(
+        "tofu",
+        "ToFu",
+        Family.COMBINED,
+        "#9E8AC7",
+        "H",
+        f"{_PKG}.tofu:ToFu",
+        kept=True,
+        clusters=True,
+        site=Site.AFTER,
+        min_keep_rate="0.5",
+        options=opt.ToFuOptions,
+    ),
+    Method(
+        "diffrate",
+        "DiffRate",
+        Family.COMBINED,
+        "#5E3C99",
+        "d",
+        f"{_PKG}.diffrate:DiffRate",
+        kept=True,
+        clusters=True,
+        site=Site.AFTER,
+        prunes_and_merges=True,
+        options=opt.DiffRateOptions,
+    ),
 ]
 
 #: Every method by name, the unreduced model first, in the paper's order.
@@ -254,7 +293,7 @@ def list_methods(
     >>> list_methods("*vit")
     ['evit', 'dynamicvit']
     >>> list_methods(kept=True, clusters=True)
-    ['kmedoids', 'dpcknn']
+    ['kmedoids', 'dpcknn', 'tofu', 'diffrate']
     """
     selected = None if family is None else lookup("family", str(family), {f.value: f for f in Family})
     return [

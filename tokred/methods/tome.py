@@ -5,9 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from tokred.methods.base import Context, Reducer, Reduction, no_representative, ones_like_tokens
-from tokred.methods.matching import match, mean_keys
+from tokred.methods.matching import match, mean_keys, num_mergeable
 from tokred.methods.options import ToMeOptions
-from tokred.methods.tokens import sum_by_slot
 
 
 class ToMe(Reducer):
@@ -22,12 +21,11 @@ class ToMe(Reducer):
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
         size = ones_like_tokens(x) if context.size is None else context.size
-        num_merged = min(max(x.shape[1] - self.stage.budget, 0), x.shape[1] // 2)
+        num_merged = num_mergeable(x.shape[1], self.stage.budget)
         matching = match(mean_keys(context.attention.keys), num_merged, context.num_prefix)
-        weighted = sum_by_slot(x * size.unsqueeze(-1), matching.assign, matching.num_slots)
-        merged_size = sum_by_slot(size, matching.assign, matching.num_slots)
+        tokens, merged_size = matching.mean(x, size)
         return Reduction(
-            tokens=(weighted / merged_size.unsqueeze(-1)).to(x.dtype),
+            tokens=tokens,
             anchor=no_representative(x, matching.num_slots),
             assign=matching.assign,
             weight=merged_size if self.options.proportional == "log" else None,

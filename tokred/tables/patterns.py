@@ -102,6 +102,20 @@ def count_clusters(clusters: NDArray[Any]) -> NDArray[Any]:
     return clusters.max(axis=1).astype(np.int64) + 1
 
 
+def with_dropped(clusters: NDArray[Any]) -> NDArray[Any]:
+    """(n, P) cluster indices, from stored ones, where the dropped tokens of an image are one more cluster.
+
+    It has the number P - 1, which no other has where a token is dropped.
+
+    >>> with_dropped(np.array([[0, 1, 0, -1, 1, -1]], dtype=np.int8))
+    array([[0, 1, 0, 5, 1, 5]], dtype=int8)
+    """
+    dropped = clusters < 0
+    if not dropped.any():
+        return clusters
+    return np.where(dropped, clusters.dtype.type(clusters.shape[1] - 1), clusters)
+
+
 def read(path: str | Path, columns: Sequence[str] = PARTS) -> Patterns:
     """The patterns of one run.
 

@@ -326,14 +326,14 @@ def check_orders(table: Table, tables: Tables, view: View) -> None:
     assert list(shown.index) == [*expected, "average over all"]
     for label, pair in expected.items():
         rows = there[(there["dataset"] == pair.dataset) & (there["backbone"] == pair.backbone)]
-        ranks = pd.DataFrame({"here": _average_ranks(here, rows), "there": _average_ranks(rows, here)})
+        ranks = pd.DataFrame({"here": _shared_ranks(here, rows), "there": _shared_ranks(rows, here)})
         correlation = ranks["here"].corr(ranks["there"], method="spearman")
         found, low, high = shown.loc[label]
         np.testing.assert_allclose(found, correlation)
         assert np.isnan(found) or low <= found <= high
 
 
-def _average_ranks(scores: pd.DataFrame, other: pd.DataFrame) -> pd.Series:
+def _shared_ranks(scores: pd.DataFrame, other: pd.DataFrame) -> pd.Series:
     """Average rank of each method that both have, at the keep rates that both have."""
     reduced = scores[scores["method"] != "none"]
     both = reduced["method"].isin(other["method"]) & reduced["keep_rate"].isin(other["keep_rate"])

@@ -158,4 +158,4 @@ def test_relative_roots_lie_below_data(
     parsed = study(overlaid({"data": data}, at("settings.datasets.imagenet", described)))
     options = parsed.options_of(parsed.settings.datasets["imagenet"])
     assert options == {"root": expected, "store": "pack"}
-    assert parsed.options_of(parsed.settings.datasets["digits"]) == {"num_train": 384, "num_test": 1000}
+    assert parsed.options_of(parsed.settings.datasets["digits"]) == {"num_train": 256, "num_test": 1000}

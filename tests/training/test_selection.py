@@ -54,7 +54,7 @@ def test_moving_average_follows_every_optimizer_step(tmp_path: Path) -> None:
     path = table(tmp_path / "train.parquet", 24)
     learner = trainer(path, hardware=Hardware(micro_batch_size=2, device="cpu"), ema_decay=0.9)
     expected = {name: value.clone() for name, value in learner.model.state_dict().items()}
-    for index, parts in enumerate(learner.train_images.steps(learner.training, learner.share, 0)):
+    for index, parts in enumerate(learner.train_images.steps(learner.training, learner.shard, 0)):
         learner.schedule.apply(learner.stepper.optimizer, index)
         learner.stepper.step(parts, learner.parts, learner._inputs, None)
         for name, value in learner.model.state_dict().items():

@@ -104,7 +104,7 @@ class Method:
 
 
 _PKG = "tokred.methods"
-_ALL = [
+_PAPER = [
     Method(UNREDUCED, "Unreduced", Family.NONE, "#000000", "*"),
     Method("l1", r"$\ell_1$", Family.FIXED, "#999999", "<", f"{_PKG}.fixed:L1", kept=True),
     Method("l2", r"$\ell_2$", Family.FIXED, "#777777", ">", f"{_PKG}.fixed:L2", kept=True),
@@ -188,9 +188,14 @@ _ALL = [
         options=opt.SinkhornOptions,
     ),
 ]
+_ALL = [
+    *_PAPER,
+]
 
-#: Every method by name, the unreduced model first, in the paper's order.
+#: Every method by name, the unreduced model first, then the paper's in its order, then all others.
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
+#: Names of the paper's thirteen methods, in its order.
+PAPER: tuple[str, ...] = tuple(method.name for method in _PAPER if method.target)
 
 
 def get(name: str) -> Method:
@@ -205,7 +210,7 @@ def list_methods(
     kept: bool | None = None,
     clusters: bool | None = None,
 ) -> list[str]:
-    """Names of the methods that `tokred.reduce` takes, in the paper's order; arguments select among them.
+    """Names of the methods that `tokred.reduce` takes, in `METHODS`' order; arguments select among them.
 
     Args:
         pattern: shell-style, as for timm's `list_models`.

@@ -22,7 +22,7 @@ from tokred.validation import Strict, parse
 
 
 class Family(StrEnum):
-    """Paradigm of a method (paper section 3.1)."""
+    """Paradigm of a method (paper section 3.1); fixed pruning does not regard what an image shows."""
 
     NONE = "unreduced"
     FIXED = "fixed pruning"
@@ -190,6 +190,28 @@ _PAPER = [
 ]
 _ALL = [
     *_PAPER,
+    Method(
+        "atc",
+        "ATC",
+        Family.HARD,
+        "#F0B07A",
+        "p",
+        f"{_PKG}.atc:ATC",
+        clusters=True,
+        site=Site.AFTER,
+        options=opt.ATCOptions,
+    ),
+    Method(
+        "random",
+        "Random",
+        Family.FIXED,
+        "#BBBBBB",
+        "8",
+        f"{_PKG}.random_tokens:RandomTokens",
+        kept=True,
+        options=opt.RandomOptions,
+    ),
+    Method("uniform", "Uniform", Family.FIXED, "#333333", "s", f"{_PKG}.uniform:UniformGrid", kept=True),
 ]
 
 #: Every method by name, the unreduced model first, then the paper's in its order, then all others.

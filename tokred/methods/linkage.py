@@ -109,7 +109,8 @@ def _finite(distance: Tensor) -> Tensor:
 
 def _roots(parent: Tensor) -> Tensor:
     """(B, N) root of every node, from (B, N) parents; a root is its own parent."""
-    for _ in range(parent.shape[1].bit_length()):  # each time twice as far up
+    num_nodes = int(parent.shape[1])  # which torch.jit.trace gives as a tensor
+    for _ in range(num_nodes.bit_length()):  # each time twice as far up
         parent = parent.gather(1, parent)
     return parent
 

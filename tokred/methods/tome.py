@@ -7,7 +7,7 @@ from torch import Tensor
 from tokred.methods.base import Context, Reducer, Reduction, no_representative, ones_like_tokens
 from tokred.methods.matching import match, mean_keys
 from tokred.methods.options import ToMeOptions
-from tokred.methods.tokens import weighted_means
+from tokred.methods.tokens import sum_by_slot
 
 
 class ToMe(Reducer):
@@ -24,9 +24,10 @@ class ToMe(Reducer):
         size = ones_like_tokens(x) if context.size is None else context.size
         num_merged = min(max(x.shape[1] - self.stage.budget, 0), x.shape[1] // 2)
         matching = match(mean_keys(context.attention.keys), num_merged, context.num_prefix)
-        tokens, merged_size = weighted_means(x, size, matching.assign, matching.num_slots)
+        weighted = sum_by_slot(x * size.unsqueeze(-1), matching.assign, matching.num_slots)
+        merged_size = sum_by_slot(size, matching.assign, matching.num_slots)
         return Reduction(
-            tokens=tokens,
+            tokens=(weighted / merged_size.unsqueeze(-1)).to(x.dtype),
             anchor=no_representative(x, matching.num_slots),
             assign=matching.assign,
             weight=merged_size if self.options.proportional == "log" else None,

@@ -77,14 +77,14 @@ def batched(distance: Tensor, num_clusters: int, linkage: Linkage) -> Tensor:
     upper = _finite(distance).triu(1)
     between = upper + upper.transpose(1, 2)
     between.diagonal(dim1=1, dim2=2).fill_(torch.inf)
-    image = torch.arange(num_images, device=distance.device).unsqueeze(1)
     parent = torch.arange(num_tokens, device=distance.device).repeat(num_images, 1)
     size = torch.ones_like(between[:, 0])
     for _ in range(num_tokens - num_clusters):
         nearest = between.flatten(1).argmin(dim=1, keepdim=True)
         # The first of the two equal entries of a pair, so that the lower token comes first.
         pair = torch.cat([nearest // num_tokens, nearest % num_tokens], dim=1)
-        rows = between[image, pair]
+        index = pair.unsqueeze(2).expand(-1, -1, num_tokens)
+        rows = between.gather(1, index)
         if linkage == "single":
             merged = rows.amin(dim=1)
         elif linkage == "complete":
@@ -97,8 +97,8 @@ def batched(distance: Tensor, num_clusters: int, linkage: Linkage) -> Tensor:
         # The cluster takes the place of its lower token, and that of the other is as far as can be from all.
         merged = merged.scatter(1, pair, torch.inf)
         replaced = torch.stack([merged, torch.full_like(merged, torch.inf)], dim=1)
-        between[image, pair] = replaced
-        between.transpose(1, 2)[image, pair] = replaced
+        between.scatter_(1, index, replaced)
+        between.transpose(1, 2).scatter_(1, index, replaced)
         parent = parent.scatter(1, pair[:, 1:], pair[:, :1])
     return _numbered(_roots(parent))
 

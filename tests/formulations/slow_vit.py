@@ -78,9 +78,8 @@ class Outcome:
     sizes: list[list[float]]
 
 
-@torch.no_grad()
 def run(vit: VisionTransformer, image: Tensor, rule: Rule) -> Outcome:
-    """Classify one (3, height, width) image.
+    """Classify one (3, height, width) image; the logits have gradients.
 
     Args:
         vit: an unreduced ViT that pools CLS; it is not changed.
@@ -138,7 +137,7 @@ def _attend(block: Block, sequence: Sequence) -> None:
 
 def cosines(rows: Tensor) -> list[list[float]]:
     """Cosine of every pair of (N, d) rows."""
-    unit = rows / rows.norm(dim=1, keepdim=True)
+    unit = rows.detach() / rows.detach().norm(dim=1, keepdim=True)
     return (unit @ unit.T).tolist()
 
 

@@ -86,6 +86,22 @@ def test_against_loops_with_registers_and_an_oblong_grid() -> None:
     compare(reduced(SCHEDULES["stages"], vit), vit, "average")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_gradients_against_loops(schedule: str) -> None:
+    """In training mode, of all parameters."""
+    model, vit = reduced(SCHEDULES[schedule]).train(), small_vit().double()
+    kept = {reducer.stage.block: reducer.stage.budget for reducer in model.reducers}
+    pictures = images(2).double()
+    model(pictures).square().sum().backward()
+    logits = [slow_vit.run(vit, picture, rule(kept, "average")).logits for picture in pictures]
+    torch.stack(logits).square().sum().backward()
+    found = {name: parameter.grad for name, parameter in model.named_parameters()}
+    for name, parameter in vit.named_parameters():
+        torch.testing.assert_close(found[name], parameter.grad, atol=1e-9, rtol=1e-7)
+        assert parameter.grad.abs().sum() > 0
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @torch.no_grad()
 def test_batched_tensors_give_the_same(schedule: str, monkeypatch: pytest.MonkeyPatch) -> None:

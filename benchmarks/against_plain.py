@@ -22,9 +22,8 @@ def plain(setting: Setting, method: str, images: Tensor) -> tuple[Callable[[], T
     model = setting.reduced(method, "0.70")
     if METHODS[method].family is Family.FIXED:
         with torch.inference_mode():
-            _, trace = model.trace(images[:1])
-        tokens = model.patch_embed.num_patches
-        kept = [torch.isin(torch.arange(tokens), stage.anchor[0]) for stage in trace.stages]
+            _, trace = model.trace(images)
+        kept = [stage.assign >= 0 for stage in trace.stages]
         vit = setting.unreduced()
         return (lambda: masked(vit, images, kept, LOCATIONS)), "masks, attention by hand"
     if method == "kmedoids":

@@ -9,6 +9,7 @@ from unittest import mock
 import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
+from torch.nn.functional import pad
 
 import tokred.models.vision_transformer
 from tokred.methods import attention, dpcknn, evit, kmedoids
@@ -101,7 +102,7 @@ def masked(
 
     Args:
         vit: unreduced.
-        kept: (P,) booleans of each stage, the same tokens for all images.
+        kept: (B, P) booleans of each stage.
         locations: block from which on each stage holds.
     """
     x = vit.norm_pre(vit._pos_embed(vit.patch_embed(images)))
@@ -109,9 +110,8 @@ def masked(
     with by_hand():
         for index, block in enumerate(vit.blocks):
             if index in locations:
-                prefix = torch.ones(vit.num_prefix_tokens, dtype=torch.bool)
-                seen = torch.cat([prefix, kept[list(locations).index(index)]])
-                bias = torch.zeros(len(seen)).masked_fill(~seen, -torch.inf)[None, None, None]
+                seen = pad(kept[list(locations).index(index)], (vit.num_prefix_tokens, 0), value=True)
+                bias = torch.zeros(seen.shape).masked_fill(~seen, -torch.inf)[:, None, None]
             x = block(x, attn_mask=bias)
     return vit.forward_head(vit.norm(x))
 

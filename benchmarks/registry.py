@@ -37,6 +37,7 @@ _ALL = [
     Benchmark("training_step", "Training steps against their multiply-accumulates", threads=2),
     Benchmark("tracing", "Tracing on top of inference", threads=2),
     Benchmark("precision", "bfloat16 against float32", threads=2),
+    Benchmark("linkage", "Agglomerative clustering of tokens as a share of a forward pass", threads=2),
     Benchmark("clusterings", "Homogeneity, Completeness and NMI against scikit-learn"),
     Benchmark("kept_sets", "IoA and IoU against Python sets"),
     Benchmark("summary", "Depth maps and actual keep rates in one pass"),

@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from benchmarks.synthetic import SIDE, STAGES, TOKENS, clusters, survivors
-from tokred.methods.registry import METHODS, Family
+from tokred.methods.registry import METHODS, PAPER, Family
 from tokred.run import RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
 from tokred.tables import batch_writer, parquet, schemas
 from tokred.tables.patterns import pattern_schema
@@ -26,8 +26,8 @@ _BATCH = 4096
 
 
 def runs(rates: tuple[str, ...] = RATES) -> list[Run]:
-    """All methods and keep rates of one data set and backbone."""
-    pairs = [(m.name, rate) for m in METHODS.values() if m.target for rate in rates if m.can_keep(rate)]
+    """The paper's methods and keep rates, with one data set and backbone."""
+    pairs = [(name, rate) for name in PAPER for rate in rates if METHODS[name].can_keep(rate)]
     return [Run("imagenet", "deit_small", *pair, 0) for pair in [(UNREDUCED, UNREDUCED_RATE), *pairs]]
 
 

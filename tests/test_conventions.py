@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[1]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 #: Calls that make, or reset, a source of random numbers.
 GENERATORS = {"default_rng", "Generator", "RandomState", "Random", "manual_seed", "seed"}
+#: Methods whose names are words that mean other things, too: only their classes count.
+WORDS = {"random", "uniform"}
 #: Files of the core that may name a method, each with the reason.
 NAMING = {
     "tokred/artifacts/registry.py": "the paper's figures, of which some show one method",
@@ -129,7 +131,9 @@ def named_by(text: str) -> set[str]:
     return {
         name
         for name, method in METHODS.items()
-        if words & {name, method.plain_label, method.target.partition(":")[2]} and name != UNREDUCED
+        if words
+        & {method.target.partition(":")[2], *({name, method.plain_label} if name not in WORDS else {})}
+        and name != UNREDUCED
     }
 
 

@@ -1,4 +1,4 @@
-"""Made-up tables for studies of three shapes, with the columns that the workflow writes."""
+"""Made-up tables for studies of four shapes, with the columns that the workflow writes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from tokred.methods.registry import METHODS
+from tokred.methods.registry import METHODS, PAPER, Family
 from tokred.study.view import View
 
 #: Settings that are searched, and those that all reduced models of a data set share.
@@ -21,7 +21,7 @@ SHARED += ("color_jitter",)
 ALL = tuple(name for name in METHODS if name != "none")
 
 
-def view(datasets: int, backbones: int, rates: tuple[str, ...], methods: tuple[str, ...] = ALL) -> View:
+def view(datasets: int, backbones: int, rates: tuple[str, ...], methods: tuple[str, ...] = PAPER) -> View:
     names = ("imagenet", "nabirds", "coco", "nuswide")[:datasets]
     sizes = ("deit_tiny", "deit_small", "deit_base")[:backbones]
     labels = {name: name.title() for name in names}
@@ -36,6 +36,7 @@ VIEWS = {
     "paper": view(4, 3, ("0.25", "0.50", "0.70", "0.90")),
     "default": view(2, 2, ("0.25", "0.50", "0.70")),
     "smallest": view(1, 1, ("0.50",)),
+    "all methods": view(1, 2, ("0.50", "0.70"), ALL),
 }
 
 
@@ -92,8 +93,9 @@ def made_up(view: View) -> dict[str, pd.DataFrame]:
     tables["fixed"] = [
         pair(run, {**run, "method": fixed}, stage, "iou")
         for run in reduced
-        if METHODS[run["method"]].kept and run["method"] not in ("l1", "l2", "linf")
-        for fixed in ("l1", "l2", "linf")
+        if METHODS[run["method"]].kept and METHODS[run["method"]].family is not Family.FIXED
+        for fixed in view.methods
+        if METHODS[fixed].family is Family.FIXED
         for stage in stages
     ]
     distances = ("procrustes", "cka", "pwcca")

@@ -34,10 +34,10 @@ from tokred.study.view import View
 
 CLAIMS: dict[str, Claim] = {claim.name: claim for claims in GROUPS.values() for claim in claims}
 PAPER = VIEWS["paper"]
-STATIC = [name for name, method in METHODS.items() if method.family is Family.STATIC]
-HARD = [name for name, method in METHODS.items() if method.family is Family.HARD]
+STATIC = [name for name in PAPER.methods if METHODS[name].family is Family.STATIC]
+HARD = [name for name in PAPER.methods if METHODS[name].family is Family.HARD]
 LOOSE = ["ats", "kmedoids", "dpcknn"]
-SOFT = [name for name, method in METHODS.items() if method.family is Family.SOFT]
+SOFT = [name for name in PAPER.methods if METHODS[name].family is Family.SOFT]
 #: One of the paper's 48 settings.
 ONE_SETTING = {"dataset": "coco", "backbone": "deit_tiny", "keep_rate": "0.90"}
 Tables = dict[str, pd.DataFrame]

@@ -17,6 +17,7 @@ from torch import Tensor
 
 import tokred
 from tests.small_models import REDUCING, images, small_vit
+from tokred.methods.fixed import RadialPattern
 from tokred.methods.registry import METHODS, Family
 from tokred.models.vision_transformer import ReducedVisionTransformer
 
@@ -117,12 +118,12 @@ def test_set_input_size_leaves_the_vit_alone() -> None:
 
 @pytest.mark.parametrize("method", REDUCING)
 def test_another_grid_with_as_many_tokens(method: str) -> None:
-    """Fixed patterns follow the grid; no parameter depends on it."""
+    """Radial patterns follow the grid; no parameter depends on it."""
     model = reduced(method)
     model.set_input_size(img_size=(16, 64))
     with torch.no_grad():
         _, trace = model.trace(images(1, (16, 64)))
-    if METHODS[method].family is Family.FIXED:
+    if issubclass(METHODS[method].load(), RadialPattern):
         kept = (trace.stages[0].assign[0] >= 0).reshape(4, 16)
         assert kept.equal(kept.flip(0))
         assert kept.equal(kept.flip(1))

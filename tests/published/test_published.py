@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokred import published
-from tokred.methods.registry import METHODS
+from tokred.methods.registry import PAPER
 from tokred.tables import schemas
 
 
@@ -12,7 +12,7 @@ def test_scores_are_complete() -> None:
     assert list(scores.columns) == schemas.SCORES.names
     assert len(scores) == 12 * (1 + 13 * 4 - 1)  # ToMe cannot keep 25 %
     assert not scores.duplicated(schemas.SCORES.names[:5]).any()
-    assert set(scores["method"]) == set(METHODS)
+    assert set(scores["method"]) == {"none", *PAPER}
     assert scores["score"].between(0, 100).all()
     row = scores.query("backbone == 'deit_small' and dataset == 'imagenet' and method == 'none'").squeeze()
     assert (row["keep_rate"], row["metric"]) == ("1.00", "top1")
@@ -20,6 +20,5 @@ def test_scores_are_complete() -> None:
 
 def test_hyperparameters_have_every_method_and_data_set() -> None:
     found = published.hyperparameters()
-    reduced = [name for name in METHODS if name != "none"]
-    assert list(found["imagenet_selected"]) == list(found["selected_source"]) == reduced
+    assert list(found["imagenet_selected"]) == list(found["selected_source"]) == list(PAPER)
     assert list(found["datasets"]) == ["imagenet", "nabirds", "coco", "nuswide"]

@@ -1,4 +1,4 @@
-"""Training mode: loss, logits and all gradients of every method against a slow formulation of it.
+"""Training mode: loss, logits and all gradients of the paper's methods against a slow formulation of them.
 
 In double precision, so that nothing but a different formula can differ. `tests/methods/test_oracles.py` and
 `tests/methods/test_golden.py` do this for evaluation.
@@ -13,7 +13,8 @@ from torch import Tensor
 import tokred
 from tests.formulations.losses import asymmetric, cross_entropy
 from tests.formulations.training import Shape, SlowViT, ratio_loss
-from tests.small_models import METHOD_RATES, REDUCING, images, small_vit
+from tests.small_models import METHOD_RATES, images, small_vit
+from tokred.methods.registry import PAPER
 from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.settings import Training
 from tokred.training.losses import task_loss
@@ -54,7 +55,7 @@ def slow(
         if model.method == "sinkhorn" and name.endswith("queries"):
             value /= value.square().sum(dim=1, keepdim=True).sqrt()
         parameters[name] = value.requires_grad_()
-    formulation = SlowViT(parameters, SHAPE, model.method, float(model.keep_rate))
+    formulation = SlowViT(parameters, SHAPE, model.method, float(model.schedule.keep_rate))
     passes = [
         formulation.forward(image, [stage[index] for stage in noise]) for index, image in enumerate(pixels)
     ]
@@ -64,14 +65,15 @@ def slow(
     else:
         loss = asymmetric(logits, LABELS["multi"], gamma_neg=4.0, gamma_pos=1.0, clip=0.05, images=256)
     if model.method == "dynamicvit":
-        loss = loss + ratio_loss([keep for _, keep in passes], float(model.keep_rate))
+        loss = loss + ratio_loss([keep for _, keep in passes], float(model.schedule.keep_rate))
     loss.backward()
     return loss.detach(), logits.detach(), {name: leaf.grad for name, leaf in parameters.items()}
 
 
 @pytest.mark.parametrize(
     ("method", "rate", "task"),
-    [(*case, "single") for case in METHOD_RATES] + [(name, "0.50", "multi") for name in REDUCING],
+    [(name, rate, "single") for name, rate in METHOD_RATES if name in PAPER]
+    + [(name, "0.50", "multi") for name in PAPER],
 )
 def test_loss_logits_and_gradients(method: str, rate: str, task: str) -> None:
     model, pixels = model_of(method, rate), images(COUNT).double()

@@ -13,6 +13,7 @@ from snakemake.settings.enums import Quietness
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
 from tests.study.studies import default, overlaid
+from tokred.methods.registry import PAPER
 from tokred.orchestration.snakefile import StudyError
 
 ROOT = Path(__file__).parents[2]
@@ -44,8 +45,7 @@ NAMES += [
     "vit_nano",
 ]
 NAMES += ["metrics", "datasets", "a_" * 15, "a" * 30, "a/b", "00"]
-METHODS = ["l1", "l2", "linf", "topk", "evit", "dynamicvit", "ats", "tome", "kmedoids", "dpcknn"]
-METHODS += ["sit", "patchmerger", "sinkhorn"]
+METHODS = list(PAPER)
 ARTIFACT_KEYS = {"compare_with": [None, "published", "mine", "other"], "table_intervals": [True, False]}
 
 

@@ -15,11 +15,11 @@ from tokred.validation import Strict
 
 
 class FixedPattern(Reducer):
-    """Pruning by distance to the center; the kept set is the same for every image."""
+    """Pruning by position on the grid; the kept set is the same for every image."""
 
-    @staticmethod
-    def distance(rows: Tensor, columns: Tensor) -> Tensor:
-        """Integers that increase with the norm of the doubled offsets from the center."""
+    @classmethod
+    def pattern(cls, grid: tuple[int, int], budget: int) -> Tensor:
+        """(P,) mask of the tokens that a stage keeps; a smaller budget keeps some of these."""
         raise NotImplementedError
 
     kept: Tensor
@@ -34,27 +34,36 @@ class FixedPattern(Reducer):
 
     def _kept(self, stage: Stage) -> Tensor:
         """Indices of the kept tokens among those that the previous stage kept, in raster order."""
-        height, width = stage.grid
-        rows = (2 * torch.arange(height) - (height - 1)).abs()
-        columns = (2 * torch.arange(width) - (width - 1)).abs()
-        distance = self.distance(rows[:, None], columns[None, :]).flatten()
-        kept = torch.ones_like(distance, dtype=torch.bool)
+        kept = torch.ones(stage.grid[0] * stage.grid[1], dtype=torch.bool)
         for budget in stage.budgets[: stage.index]:
             before = kept
-            kept = _within(distance, budget)
+            kept = self.pattern(stage.grid, budget)
         return kept[before].nonzero().squeeze(1)
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
         return Reduction(anchor=self.kept.expand(x.shape[0], -1))
 
 
-def _within(distance: Tensor, budget: int) -> Tensor:
-    """(P,) mask of the tokens within the radius for which their number is closest to the budget."""
-    radii, counts = distance.unique(sorted=True, return_counts=True)
-    return distance <= radii[(counts.cumsum(0) - budget).abs().argmin()]
+class RadialPattern(FixedPattern):
+    """Pruning by distance to the center."""
+
+    @staticmethod
+    def distance(rows: Tensor, columns: Tensor) -> Tensor:
+        """Integers that increase with the norm of the doubled offsets from the center."""
+        raise NotImplementedError
+
+    @classmethod
+    def pattern(cls, grid: tuple[int, int], budget: int) -> Tensor:
+        """(P,) mask of the tokens within the radius for which their number is closest to the budget."""
+        height, width = grid
+        rows = (2 * torch.arange(height) - (height - 1)).abs()
+        columns = (2 * torch.arange(width) - (width - 1)).abs()
+        distance = cls.distance(rows[:, None], columns[None, :]).flatten()
+        radii, counts = distance.unique(sorted=True, return_counts=True)
+        return distance <= radii[(counts.cumsum(0) - budget).abs().argmin()]
 
 
-class L1(FixedPattern):
+class L1(RadialPattern):
     """Keeps a diamond."""
 
     @staticmethod
@@ -62,7 +71,7 @@ class L1(FixedPattern):
         return rows + columns
 
 
-class L2(FixedPattern):
+class L2(RadialPattern):
     """Keeps a disc."""
 
     @staticmethod
@@ -70,7 +79,7 @@ class L2(FixedPattern):
         return rows**2 + columns**2
 
 
-class Linf(FixedPattern):
+class Linf(RadialPattern):
     """Keeps a square."""
 
     @staticmethod

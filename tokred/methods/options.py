@@ -34,6 +34,27 @@ class ToMeOptions(Strict):
     proportional: Proportional = proportional("log")
 
 
+class ATCOptions(Strict):
+    """Options of ATC."""
+
+    linkage: Literal["single", "complete", "average"] = Field(
+        "average",
+        description="distance of two clusters: the smallest, largest or mean distance of their tokens",
+    )
+    proportional: Proportional = Field(
+        "log",
+        description="attention of later blocks to a merged token: 'log' adds the logarithm of its size to "
+        "the logits (proportional attention); 'none' treats it as any other token and, as published, forgets "
+        "its size: means of later stages are not weighted",
+    )
+
+
+class RandomOptions(Strict):
+    """Options of random pruning."""
+
+    seed: int = Field(0, ge=0, lt=2**32, description="another seed chooses other tokens")
+
+
 class PiToMeOptions(Strict):
     """Options of PiToMe."""
 

@@ -22,7 +22,10 @@ from tokred.validation import Strict, parse
 
 
 class Family(StrEnum):
-    """Paradigm of a method (paper section 3.1; the paper has no method that both prunes and merges)."""
+    """Paradigm of a method (paper section 3.1; the paper has no method that both prunes and merges).
+
+    Fixed pruning does not regard what an image shows.
+    """
 
     NONE = "unreduced"
     FIXED = "fixed pruning"
@@ -105,7 +108,7 @@ class Method:
 
 
 _PKG = "tokred.methods"
-_ALL = [
+_PAPER = [
     Method(UNREDUCED, "Unreduced", Family.NONE, "#000000", "*"),
     Method("l1", r"$\ell_1$", Family.FIXED, "#999999", "<", f"{_PKG}.fixed:L1", kept=True),
     Method("l2", r"$\ell_2$", Family.FIXED, "#777777", ">", f"{_PKG}.fixed:L2", kept=True),
@@ -188,6 +191,20 @@ _ALL = [
         clusters=True,
         options=opt.SinkhornOptions,
     ),
+]
+_ALL = [
+    *_PAPER,
+    Method(
+        "atc",
+        "ATC",
+        Family.HARD,
+        "#F0B07A",
+        "p",
+        f"{_PKG}.atc:ATC",
+        clusters=True,
+        site=Site.AFTER,
+        options=opt.ATCOptions,
+    ),
     Method(
         "mctf",
         "MCTF",
@@ -261,10 +278,23 @@ _ALL = [
         prunes_and_merges=True,
         options=opt.DiffRateOptions,
     ),
+    Method(
+        "random",
+        "Random",
+        Family.FIXED,
+        "#BBBBBB",
+        "8",
+        f"{_PKG}.random_tokens:RandomTokens",
+        kept=True,
+        options=opt.RandomOptions,
+    ),
+    Method("uniform", "Uniform", Family.FIXED, "#333333", "s", f"{_PKG}.uniform:UniformGrid", kept=True),
 ]
 
-#: Every method by name, the unreduced model first, in the paper's order.
+#: Every method by name, the unreduced model first, then the paper's in its order, then all others.
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
+#: Names of the paper's thirteen methods, in its order.
+PAPER: tuple[str, ...] = tuple(method.name for method in _PAPER if method.target)
 
 
 def get(name: str) -> Method:
@@ -279,7 +309,7 @@ def list_methods(
     kept: bool | None = None,
     clusters: bool | None = None,
 ) -> list[str]:
-    """Names of the methods that `tokred.reduce` takes, in the paper's order; arguments select among them.
+    """Names of the methods that `tokred.reduce` takes, in `METHODS`' order; arguments select among them.
 
     Args:
         pattern: shell-style, as for timm's `list_models`.

@@ -1,4 +1,4 @@
-"""Batched gather and sums of tokens."""
+"""Batched gather, sums and means of tokens."""
 
 from __future__ import annotations
 
@@ -24,6 +24,20 @@ def sum_by_slot(x: Tensor, assign: Tensor, num_slots: int) -> Tensor:
 def no_autocast(x: Tensor) -> torch.autocast:
     """A context in which matrix products have the precision of their factors, on the tensor's device."""
     return torch.autocast(x.device.type, enabled=False)
+
+
+def weighted_means(x: Tensor, size: Tensor, assign: Tensor, num_slots: int) -> tuple[Tensor, Tensor]:
+    """(B, K, D) means of the tokens of each slot, weighted by size, and the (B, K) sums of their sizes.
+
+    Args:
+        x: (B, N, D) tokens.
+        size: (B, N) their sizes.
+        assign: (B, N) slot of each token.
+        num_slots: K; no slot is empty.
+    """
+    weighted = sum_by_slot(x * size.unsqueeze(-1), assign, num_slots)
+    total = sum_by_slot(size, assign, num_slots)
+    return (weighted / total.unsqueeze(-1)).to(x.dtype), total
 
 
 def at_least_float32(x: Tensor) -> Tensor:

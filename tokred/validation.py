@@ -69,8 +69,13 @@ def parse(model: type[Model], values: Mapping[str, Any], source: str) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = [f"  {_describe(model, item)}" for item in error.errors()]
+        lines = [f"  {line}" for line in mistakes(model, error)]
         raise ValueError("\n".join([f"{source}: invalid configuration", *lines])) from None
+
+
+def mistakes(model: type[BaseModel], error: ValidationError) -> list[str]:
+    """One line for each mistake that pydantic found in the values of a model."""
+    return [_describe(model, item) for item in error.errors()]
 
 
 def _describe(model: type[BaseModel], item: Mapping[str, Any]) -> str:

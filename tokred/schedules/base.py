@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from pydantic import ValidationError
+
 from tokred.schedules.macs import Shape, Site
-from tokred.validation import Strict
+from tokred.validation import Strict, mistakes
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,22 @@ class Limits:
 class Schedule(Strict):
     """Base of all schedules, whose fields are also keys of a configuration, with `kind` for the class.
 
-    Fields may be given by position, in their order: `Constant(13)`.
+    Fields may be given by position, in their order: `Constant(13)`. Wrong values raise a ValueError that has
+    one line.
     """
 
     def __init__(self, *values: Any, **fields: Any) -> None:
         names = [name for name in type(self).model_fields if name != "kind"]
         if len(values) > len(names):
             raise TypeError(f"{type(self).__name__} takes {len(names)} values, got {len(values)}")
-        super().__init__(**dict(zip(names, values, strict=False)), **fields)
+        by_name = dict(zip(names, values, strict=False))
+        for name in set(by_name) & set(fields):
+            raise TypeError(f"{type(self).__name__} got two values for {name}")
+        try:
+            super().__init__(**by_name, **fields)
+        except ValidationError as error:
+            wrong = "; ".join(mistakes(type(self), error))
+            raise ValueError(f"schedule {type(self).__name__}: {wrong}") from None
 
     def budgets(self, shape: Shape, limits: Limits) -> tuple[Budget, ...]:
         """The stages of a model, by increasing block.

@@ -6,7 +6,7 @@ key weights and the policy of the `Reduction` on to later blocks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -33,6 +33,7 @@ from tokred.models.pooling import attach_weight, attached_weight, check_weighted
 from tokred.models.sharing import share_parameters
 from tokred.models.trace import Trace, Tracer
 from tokred.schedules import Schedule
+from tokred.schedules.base import tokens_after
 from tokred.schedules.macs import Shape, Site
 from tokred.validation import Strict
 
@@ -332,6 +333,14 @@ class ReducedVisionTransformer(VisionTransformer):
             for index, budget in enumerate(budgets, 1)
             if budget.block < len(self.blocks)
         ]
+
+    def tokens_after(self, blocks: Iterable[int]) -> list[int]:
+        """Number of spatial tokens after each of some blocks, as the schedule says.
+
+        Methods with a variable number of tokens keep at most that many.
+        """
+        kept = {stage.block: stage.budget for stage in self.make_stages(self._grid)}
+        return tokens_after(kept, blocks, self.patch_embed.num_patches)
 
     def check_pool(self, global_pool: str) -> None:
         """Raise ValueError for a pooling that does not support the method's token weights."""

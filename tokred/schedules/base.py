@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -70,6 +71,8 @@ class Schedule(Strict):
         try:
             super().__init__(**by_name, **fields)
         except ValidationError as error:
+            if "kind" in fields:  # part of a configuration, whose messages start with the path of the key
+                raise
             wrong = "; ".join(mistakes(type(self), error))
             raise ValueError(f"schedule {type(self).__name__}: {wrong}") from None
 
@@ -84,6 +87,20 @@ class Schedule(Strict):
             ValueError: the model or the method cannot follow the schedule.
         """
         raise NotImplementedError
+
+
+def tokens_after(kept: Mapping[int, int], blocks: Iterable[int], num_tokens: int) -> list[int]:
+    """Number of spatial tokens after each of some blocks.
+
+    Args:
+        kept: number of tokens that each stage leaves, by its block.
+        blocks: indices of blocks.
+        num_tokens: tokens of the input grid.
+
+    >>> tokens_after({2: 40, 5: 20}, (1, 2, 3, 9), 64)
+    [64, 40, 40, 20]
+    """
+    return [min((left for at, left in kept.items() if at <= block), default=num_tokens) for block in blocks]
 
 
 def check_blocks(blocks: list[int] | tuple[int, ...], depth: int, limits: Limits) -> None:

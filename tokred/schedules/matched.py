@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, field_validator
+from pydantic import Discriminator, Field, NonNegativeInt, Tag, field_validator
 
 from tokred.run import canonical_rate
 from tokred.schedules.base import Budget, Limits, Schedule
@@ -15,9 +16,18 @@ from tokred.schedules.shapes import LOCATIONS, Constant, DiffRate, Kept, Ratio, 
 #: Largest difference of the multiply-accumulates, as a fraction of those to match.
 TOLERANCE = 0.005
 #: Halvings of the interval of scales; numbers of tokens do not change beyond.
-_HALVINGS = 60
+_HALVINGS = 40
 
-Shaped = Annotated[Constant | Ratio | Kept | DiffRate | Stages, Field(discriminator="kind")]
+_Shaped = Annotated[Constant | Ratio | Kept | DiffRate | Stages, Field(discriminator="kind")]
+_Named = Literal["constant", "rising", "falling", "ratio"]
+MatchedShape = Annotated[
+    Annotated[_Shaped, Tag("schedule")] | Annotated[_Named, Tag("name")],
+    Discriminator(lambda value: "name" if isinstance(value, str) else "schedule"),
+    Field(
+        description="the schedule that is scaled: the same number in all blocks, a number that rises from 0 "
+        "or falls to 0, the same ratio, or any other schedule"
+    ),
+]
 
 
 class Matched(Schedule):
@@ -30,16 +40,15 @@ class Matched(Schedule):
 
     kind: Literal["matched"] = "matched"
     keep_rate: str = Field(description="r in (0, 1] of the paper's stages whose cost is matched")
-    shape: Literal["constant", "rising", "falling", "ratio"] | Shaped = Field(
-        "constant",
-        description="the schedule that is scaled: the same number in all blocks, a number that rises from 0 "
-        "or falls to 0, the same ratio, or any other schedule",
-    )
+    shape: MatchedShape = "constant"
     locations: tuple[NonNegativeInt, ...] = Field(LOCATIONS, description="blocks of the paper's stages")
 
     _canonical = field_validator("keep_rate", mode="before")(canonical_rate)
 
     def budgets(self, shape: Shape, limits: Limits) -> tuple[Budget, ...]:
+        return _budgets(self, shape, limits)
+
+    def _scaled(self, shape: Shape, limits: Limits) -> tuple[Budget, ...]:
         target = self.target(shape)
         kept_at = self._profile(shape, limits)
 
@@ -54,9 +63,9 @@ class Matched(Schedule):
         scale = min(low, high, key=lambda scale: abs(cost(scale) - target))
         if abs(cost(scale) - target) > TOLERANCE * target:
             raise ValueError(
-                f"schedule 'matched': method {limits.method!r} cannot cost {target / 1e9:.3f} billion "
+                f"schedule 'matched': method {limits.method!r} cannot cost {target / 1e9:.4g} billion "
                 f"multiply-accumulates (those of keep_rate {self.keep_rate}) with shape {self._name()}: the "
-                f"nearest is {cost(scale) / 1e9:.3f}"
+                f"nearest is {cost(scale) / 1e9:.4g}"
             )
         return budgets_of(dict(enumerate(kept_at(scale))), shape.num_tokens)
 
@@ -115,3 +124,9 @@ class Matched(Schedule):
 
     def _name(self) -> str:
         return repr(self.shape if isinstance(self.shape, str) else self.shape.kind)
+
+
+@cache
+def _budgets(schedule: Matched, shape: Shape, limits: Limits) -> tuple[Budget, ...]:
+    """`Matched.budgets`, computed once: it takes milliseconds, and studies ask for every run."""
+    return schedule._scaled(shape, limits)

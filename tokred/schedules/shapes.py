@@ -180,7 +180,7 @@ class DiffRate(Schedule):
         """
         lists = read_lists(path, model, gmacs)
         try:
-            return cls(**lists)
+            return cls(kind="diffrate", **lists)
         except ValueError as error:
             raise ValueError(f"{path}: model {model!r}, cost {gmacs}: {error}") from None
 

@@ -107,6 +107,23 @@ def test_costs_of_the_default_study() -> None:
     assert table.values["", "models"].tolist() == list(map(str, counts))
 
 
+def test_costs_of_schedules() -> None:
+    """Matched schedules cost what the paper's stages do; patterns have a schedule's numbers of tokens."""
+    values = yaml.safe_load((ROOT / "config.yaml").read_text())["settings"]
+    axes = {"datasets": ["digits"], "backbones": ["vit_nano"], "methods": ["tome", "topk"]}
+    axes |= {"keep_rates": [0.5], "seeds": [0]}
+
+    def costs(schedule: dict[str, object]) -> list[dict[str, object]]:
+        methods = {**values["methods"], "tome": {"schedule": schedule}}
+        return list(run_costs(study(**axes, settings={**values, "methods": methods})))
+
+    _, tome, topk = costs({"kind": "matched"})
+    assert tome["macs"] == pytest.approx(topk["macs"], rel=0.005)
+    _, tome, _ = costs({"kind": "kept", "tokens": [100] * 3 + [60] * 4 + [40] * 5})
+    assert tome["patterns"] == 1000 * pattern_bytes(100, "tome", [60, 60, 40])
+    assert tome["features"] == 1000 * 4 * 48 * 4
+
+
 def test_selection_costs_evaluations() -> None:
     last, test = (
         next(run_costs(study(training={"selection": selection})))["macs"] for selection in ("last", "test")

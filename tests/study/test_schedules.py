@@ -157,9 +157,9 @@ def test_a_file_of_diffrate(tmp_path: Path) -> None:
         ),
         ({0.5: {"kind": "kep"}}, f"{KEY}.0.5.kind: unknown value 'kep' (did you mean 'kept'?)"),
         (
-            {0.5: {"kind": "kept", "tokens": [40, 41, *[40] * 10]}},
-            f"{KEY}: keep rate 0.50, backbone 'vit_nano': schedule: 41 tokens after block 1 are more than "
-            "the 40 that enter it",
+            {0.5: {"kind": "kept", "tokens": [60, 61, *[60] * 10]}},
+            f"{KEY}: keep rate 0.50, backbone 'vit_nano': schedule: 61 tokens after block 1 are more than "
+            "the 60 that enter it",
         ),
         (
             {0.1: {"kind": "constant", "number": 3}},

@@ -170,6 +170,11 @@ def test_fields_by_position() -> None:
         Constant(13, number=13)
 
 
+def test_schedules_are_a_part_of_the_package() -> None:
+    assert tokred.__getattr__("schedules") is schedules
+    assert "schedules" in tokred.__all__
+
+
 def test_unknown_kind() -> None:
     parse = TypeAdapter(AnySchedule).validate_python
     assert parse({"kind": "constant", "number": 13}) == Constant(13)

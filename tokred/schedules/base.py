@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from tokred.schedules.macs import Shape, Site
 from tokred.validation import Strict, mistakes
@@ -52,6 +52,11 @@ class Limits:
     def least(self, num_tokens: int) -> int:
         """The smallest number of tokens that a stage can keep of `num_tokens`."""
         return max(1, num_tokens - int(num_tokens * (1 - self.min_keep_rate)))
+
+
+def kind_field(name: str) -> Any:
+    """The field of a schedule that tells it from others in a configuration."""
+    return Field(name, description="kind of schedule")
 
 
 class Schedule(Strict):

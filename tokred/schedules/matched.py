@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, NonNegativeInt, Tag, field_validator
 
 from tokred.run import canonical_rate
-from tokred.schedules.base import Budget, Limits, Schedule
+from tokred.schedules.base import Budget, Limits, Schedule, kind_field
 from tokred.schedules.macs import Shape, Site, forward_macs, reduced_blocks
 from tokred.schedules.shapes import LOCATIONS, Constant, DiffRate, Kept, Ratio, Stages, budgets_of
 
@@ -38,7 +38,7 @@ class Matched(Schedule):
     those of the paper's stages are the same for every method (those of Top-K, which reduces within a block).
     """
 
-    kind: Literal["matched"] = "matched"
+    kind: Literal["matched"] = kind_field("matched")
     keep_rate: str = Field(description="r in (0, 1] of the paper's stages whose cost is matched")
     shape: MatchedShape = "constant"
     locations: tuple[NonNegativeInt, ...] = Field(LOCATIONS, description="blocks of the paper's stages")

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from tokred.run import canonical_rate
-from tokred.schedules.base import Budget, Limits, Schedule, check_blocks
+from tokred.schedules.base import Budget, Limits, Schedule, check_blocks, kind_field
 from tokred.schedules.budget import token_budget
 from tokred.schedules.diffrate_file import read_lists
 from tokred.schedules.macs import Shape
@@ -27,7 +27,7 @@ LOCATIONS = (3, 6, 9)
 class Stages(Schedule):
     """The paper's stages: stage s leaves floor(P r^s) of the P tokens of the input grid."""
 
-    kind: Literal["stages"] = "stages"
+    kind: Literal["stages"] = kind_field("stages")
     keep_rate: str = Field(description="r in (0, 1]")
     locations: tuple[NonNegativeInt, ...] = Field(
         LOCATIONS, description="blocks in which the stages act, ascending, counted from 0"
@@ -71,7 +71,7 @@ class Constant(Schedule):
     it merges pairs), or if no token would be left.
     """
 
-    kind: Literal["constant"] = "constant"
+    kind: Literal["constant"] = kind_field("constant")
     number: PositiveInt = Field(description="tokens that are removed in each block, on average")
     inflect: float = Field(
         0.0,
@@ -104,7 +104,7 @@ class Constant(Schedule):
 class Ratio(Schedule):
     """A constant ratio: each block removes floor(N - N * keep) of its N tokens, in floating point."""
 
-    kind: Literal["ratio"] = "ratio"
+    kind: Literal["ratio"] = kind_field("ratio")
     keep: float = Field(gt=0, le=1, description="fraction of its tokens that each block keeps")
     count_cls: bool = Field(
         False, description="whether N counts the CLS token too (as ToFu's published ratios)"
@@ -129,7 +129,7 @@ class Ratio(Schedule):
 class Kept(Schedule):
     """A list of the numbers of tokens that are left after each block."""
 
-    kind: Literal["kept"] = "kept"
+    kind: Literal["kept"] = kind_field("kept")
     tokens: tuple[PositiveInt, ...] = Field(
         min_length=1, description="spatial tokens (without CLS) left after each block, one number per block"
     )
@@ -147,7 +147,7 @@ class DiffRate(Schedule):
     number of tokens of the input grid are an error: the lists are those of another model.
     """
 
-    kind: Literal["diffrate"] = "diffrate"
+    kind: Literal["diffrate"] = kind_field("diffrate")
     prune: tuple[PositiveInt, ...] = Field(
         min_length=1, description="tokens, CLS included, left by pruning, one number per block"
     )
@@ -210,7 +210,7 @@ class DiffRate(Schedule):
 class DiffRateFile(Schedule):
     """DiffRate's two lists, from a file in the format of its `compression_rate.json`."""
 
-    kind: Literal["diffrate_file"] = "diffrate_file"
+    kind: Literal["diffrate_file"] = kind_field("diffrate_file")
     file: str = Field(description="JSON file; a relative path starts in the working folder")
     model: str = Field(description="name of the model in the file, such as ViT-S-DeiT")
     gmacs: float | str = Field(

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, NonNegativeInt, Tag
 from typing_extensions import TypeAliasType
 
 from tokred.schedules import Constant, DiffRate, DiffRateFile, Kept, Matched, Ratio, Schedule, Stages
+from tokred.schedules.base import kind_field
 from tokred.schedules.matched import MatchedShape
 from tokred.settings.base import Rate
 from tokred.validation import Strict
@@ -19,7 +20,7 @@ _STUDYS = "; null: the study's `locations`"
 class StagesOfRun(Strict):
     """The paper's stages at the keep rate of each run, in blocks of the method's own."""
 
-    kind: Literal["stages"] = "stages"
+    kind: Literal["stages"] = kind_field("stages")
     locations: tuple[NonNegativeInt, ...] | None = Field(
         None, description="blocks in which the stages act, ascending, counted from 0" + _STUDYS
     )
@@ -33,7 +34,7 @@ class StagesOfRun(Strict):
 class MatchedOfRun(Strict):
     """A schedule that costs as much as the paper's stages at the keep rate of each run."""
 
-    kind: Literal["matched"] = "matched"
+    kind: Literal["matched"] = kind_field("matched")
     shape: MatchedShape = "constant"
     locations: tuple[NonNegativeInt, ...] | None = Field(
         None, description="blocks of the paper's stages" + _STUDYS
@@ -62,6 +63,7 @@ MethodSchedule = TypeAliasType(
     Annotated[
         Annotated[_OfRun, Tag("one")] | Annotated[dict[Rate, _OfRun], Tag("by keep rate")],
         Discriminator(_form),
+        Field(description="A schedule of all keep rates, or schedules by keep rate."),
     ],
 )
 

@@ -205,7 +205,7 @@ class Study(Strict):
             for rate in self.keep_rates:
                 for stage in range(1, len(self.locations) + 1):
                     token_budget(backbone.shape.num_tokens, rate, stage)
-        for method in [UNREDUCED, *in_stages]:
+        for method in [*in_stages, UNREDUCED]:
             check_blocks(self.locations, backbone.depth, methods.get(method).limits)
         if backbone.weights == "pretrain" and self.pretraining is None:
             raise ValueError(f"settings.backbones.{name}.weights: 'pretrain' needs the key `pretraining`")

@@ -85,6 +85,21 @@ def test_the_shape_stays() -> None:
     assert [stages.count(number) for number in sorted(set(stages), reverse=True)] == [2, 3, 3, 4]
 
 
+def test_pruning_and_merging_keep_their_parts() -> None:
+    lists = SHAPES["diffrate"]
+    assert isinstance(lists, DiffRate)
+    tokens, like = 196, {budget.block: budget for budget in lists.budgets(DEIT["small"], BOTH)}
+    before = dict(zip(like, [196, *(budget.kept for budget in like.values())], strict=False))
+    found = Matched("0.8", lists).budgets(DEIT["small"], BOTH)
+    assert len(found) == 11
+    for budget in found:
+        pruned = (before[budget.block] - like[budget.block].pruned_to) / (
+            before[budget.block] - like[budget.block].kept
+        )
+        assert abs((tokens - budget.pruned_to) - pruned * (tokens - budget.kept)) <= 0.5
+        tokens = budget.kept
+
+
 def test_a_shape_that_costs_the_same_is_the_shape() -> None:
     stages = Stages("0.7")
     assert tokens_of(Matched("0.7", stages), PAIRS) == tokens_of(stages, PAIRS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Annotated, Literal
 
@@ -67,7 +68,10 @@ class Matched(Schedule):
                 f"multiply-accumulates (those of keep_rate {self.keep_rate}) with shape {self._name()}: the "
                 f"nearest is {cost(scale) / 1e9:.4g}"
             )
-        return budgets_of(dict(enumerate(kept_at(scale))), shape.num_tokens)
+        budgets = budgets_of(dict(enumerate(kept_at(scale))), shape.num_tokens)
+        if isinstance(self.shape, DiffRate):
+            return _split(budgets, self.shape.budgets(shape, limits), shape.num_tokens)
+        return budgets
 
     def target(self, shape: Shape) -> int:
         """Multiply-accumulates of the paper's stages."""
@@ -124,6 +128,21 @@ class Matched(Schedule):
 
     def _name(self) -> str:
         return repr(self.shape if isinstance(self.shape, str) else self.shape.kind)
+
+
+def _split(budgets: Sequence[Budget], like: Sequence[Budget], num_tokens: int) -> tuple[Budget, ...]:
+    """Stages that prune the same part of the tokens that they remove as those of another schedule."""
+    parts, tokens = {}, num_tokens
+    for budget in like:
+        assert budget.pruned_to is not None, "of a schedule with two numbers per stage"
+        parts[budget.block] = (tokens - budget.pruned_to) / (tokens - budget.kept)
+        tokens = budget.kept
+    split, tokens = [], num_tokens
+    for budget in budgets:
+        pruned = round((tokens - budget.kept) * parts.get(budget.block, 0.0))
+        split.append(replace(budget, pruned_to=tokens - pruned))
+        tokens = budget.kept
+    return tuple(split)
 
 
 @cache

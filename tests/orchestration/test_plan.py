@@ -289,6 +289,10 @@ def test_trials_of_a_search() -> None:
     own |= {"keep_rate": first.keep_rate, "trial": named}
     assert found.trial(own)["setting"] == found.trials[first][named]
     assert "chosen" not in found.trial_inputs(own)
+    assert "schedule" not in found.trial(own)["model"]
+    scheduled = {**values, **at("settings.methods.topk.schedule", {"kind": "matched"})}
+    again = Plans(study(scheduled)).search.trial({**own, "method": "topk"})
+    assert again["model"]["schedule"]["keep_rate"] == "0.50"
     assert all(re.fullmatch(TRIAL_NAME, name) for options in found.trials.values() for name in options)
     with pytest.raises(StudyError, match="has no model digits/vit_micro/topk"):
         found.cell_of({"dataset": "digits", "backbone": "vit_micro", "method": "topk", "keep_rate": "0.50"})

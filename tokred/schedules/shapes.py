@@ -180,9 +180,10 @@ class DiffRate(Schedule):
         """
         lists = read_lists(path, model, gmacs)
         try:
-            return cls(kind="diffrate", **lists)
+            made = cls(**lists)
         except ValueError as error:
             raise ValueError(f"{path}: model {model!r}, cost {gmacs}: {error}") from None
+        return made.model_copy(update={"kind": made.kind})  # a field that is set, as in configurations
 
     def budgets(self, shape: Shape, limits: Limits) -> tuple[Budget, ...]:
         if not limits.prunes_and_merges:

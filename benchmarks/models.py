@@ -18,6 +18,7 @@ from tokred.models.reduce import reduce
 from tokred.orchestration.cost import block_tokens
 from tokred.run import UNREDUCED
 from tokred.runtime.device import raise_malloc_thresholds
+from tokred.schedules import Stages
 from tokred.schedules.macs import Shape, forward_macs
 
 #: The reduced methods, in the registry's order.
@@ -68,8 +69,8 @@ class Setting:
 
     def ideal(self, method: str, keep_rate: str) -> float:
         """Ideal speedup of a reduced model by multiply-accumulates alone."""
-        shape = Shape.of(self.unreduced())
-        reduced = forward_macs(shape, block_tokens(shape, LOCATIONS, method, keep_rate))
+        shape, stages = Shape.of(self.unreduced()), Stages(keep_rate=keep_rate, locations=LOCATIONS)
+        reduced = forward_macs(shape, block_tokens(shape, method, stages))
         return forward_macs(shape, shape.unreduced()).total / reduced.total
 
 

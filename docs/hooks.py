@@ -139,7 +139,9 @@ def _keys(title: str, model: Mapping[str, Any], places: list[str]) -> str:
     if places:
         lines += ["Value of " + ", ".join(f"`{place}`" for place in places) + ".\n"]
     lines += [escaped(model.get("description", "")) + "\n"]
-    for key, field in model["properties"].items():
+    if "properties" not in model:  # a union with a name
+        lines += [f"{_type(model)}.\n"]
+    for key, field in model.get("properties", {}).items():
         default = "required" if key in model.get("required", ()) else f"default {_default(field)}"
         lines += [f"`{key}`{{ #{title.lower()}-{key} }}"]
         lines += [f":   {_type(field)}, {default}. {_sentence(field.get('description', ''))}\n"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["list_methods", "load", "reduce"]
+__all__ = ["list_methods", "load", "reduce", "schedules"]
 
 
 def __getattr__(name: str) -> object:
@@ -21,4 +21,6 @@ def __getattr__(name: str) -> object:
         return importlib.import_module("tokred.tables.load").load
     if name == "reduce":
         return importlib.import_module("tokred.models.reduce").reduce
+    if name == "schedules":
+        return importlib.import_module("tokred.schedules")
     raise AttributeError(f"module 'tokred' has no attribute {name!r}")

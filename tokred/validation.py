@@ -69,8 +69,13 @@ def parse(model: type[Model], values: Mapping[str, Any], source: str) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = [f"  {_describe(model, item)}" for item in error.errors()]
+        lines = [f"  {line}" for line in mistakes(model, error)]
         raise ValueError("\n".join([f"{source}: invalid configuration", *lines])) from None
+
+
+def mistakes(model: type[BaseModel], error: ValidationError) -> list[str]:
+    """One line for each mistake that pydantic found in the values of a model."""
+    return [_describe(model, item) for item in error.errors()]
 
 
 def _describe(model: type[BaseModel], item: Mapping[str, Any]) -> str:
@@ -109,11 +114,15 @@ def _locate(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[li
     """Keys of an entry of the configuration, and its JSON schema with references resolved.
 
     Args:
-        location: as in pydantic's errors, where a union of models adds the name of the chosen model.
+        location: as in pydantic's errors, where a union of models adds the name of the chosen model, and
+            another union the tag of the chosen member.
     """
     schema = model.model_json_schema()
     node, keys = _resolve(schema, schema), []
-    for part in location:
+    for index, part in enumerate(location):
+        if "oneOf" in node and "discriminator" not in node:
+            node = _member(node["oneOf"], *location[index + 1 : index + 2])
+            continue
         chosen = node.get("discriminator", {}).get("mapping", {}).get(part)
         if chosen is not None:
             node = _resolve({"$ref": chosen}, schema)
@@ -126,9 +135,17 @@ def _locate(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[li
     return keys, node
 
 
+def _member(members: Sequence[dict[str, Any]], following: str | int | None = None) -> dict[str, Any]:
+    """The member of a union in which a key, or the name of a model, can follow; the first if none does."""
+    if following is None:
+        return members[0]
+    named = (m for m in members if following in m.get("discriminator", {}).get("mapping", {}))
+    return next(named, members[-1])
+
+
 def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     for option in node.get("anyOf", []):
-        if "$ref" in option:
+        if "$ref" in option or "oneOf" in option:
             node = option
     while "$ref" in node:
         node = schema["$defs"][node["$ref"].rpartition("/")[2]]

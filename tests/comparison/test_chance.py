@@ -16,6 +16,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from benchmarks.study import lists, write_features
 from tokred.comparison.job import make
 from tokred.comparison.proxies import correlate
+from tokred.comparison.summary import summarize
 from tokred.metrics.chance import chance_adjusted
 from tokred.metrics.sets import expected_iou
 from tokred.run import RUN_COLUMNS, Run
@@ -27,7 +28,12 @@ IMAGES, TOKENS = 50, 36
 
 
 def write(
-    folder: Path, run: Run, survived: NDArray | None, clusters: list[NDArray], order: NDArray | None = None
+    folder: Path,
+    run: Run,
+    survived: NDArray | None,
+    clusters: list[NDArray],
+    order: NDArray | None = None,
+    **more: object,
 ) -> str:
     """A table of patterns of one stage on a grid of 6 x 6 tokens; its images in the given order."""
     order = np.arange(IMAGES) if order is None else order
@@ -38,7 +44,7 @@ def write(
     columns = {name: pa.array([getattr(run, name)] * IMAGES) for name in RUN_COLUMNS}
     columns["image_id"] = pa.array([f"image {number}" for number in order])
     columns |= {name: lists(values[order]) for name, values in parts.items()}
-    facts = {"run": vars(run), "locations": [3], "grid": [6, 6], "depth": 12}
+    facts = {"run": vars(run), "locations": [3], "grid": [6, 6], "depth": 12, **more}
     path = folder / f"{run.key}.parquet"
     with batch_writer.open_writer(path, schema, facts) as writer:
         writer.add(columns)
@@ -68,6 +74,26 @@ def test_sets_have_the_analytic_chance_level(tmp_path: Path, rng: np.random.Gene
     assert row["chance"] == pytest.approx(expected_iou(topk["0.50"], ats).mean())
     assert abs(row["mean"] - row["chance"]) < 4 * row["std"] / np.sqrt(IMAGES)
     assert not row["degenerate"]
+
+
+def test_numbers_of_tokens_are_those_of_the_runs_schedules(tmp_path: Path, rng: np.random.Generator) -> None:
+    """And not r P."""
+    sizes = {"0.50": 20, "0.90": 30}
+    files = [
+        write(tmp_path, Run("d", "b", "topk", rate, 0), random_sets(rng, size), [], kept=[size])
+        for rate, size in sizes.items()
+    ]
+    (row,) = pairs("keep_rates", files).to_dict("records")
+    assert row["bound"] == pytest.approx((30 + 20 - 36) / 20)
+    files.append(write(tmp_path, Run("d", "other", "topk", "0.90", 0), random_sets(rng, 28), [], kept=[28]))
+    (row,) = pairs("backbones", files).to_dict("records")
+    assert row["bound"] == pytest.approx((30 + 28 - 36) / 36)
+    labels = np.tile(np.arange(TOKENS) // 3, (IMAGES, 1))  # 12 clusters
+    for kept, expected in (({"kept": [24]}, 0.5), ({}, 12 / 18)):
+        file = write(tmp_path, Run("d", "b", "tome", "0.50", 0), None, [labels], **kept)
+        summary, _ = summarize({"patterns": [file]})
+        (found,) = [row["mean"] for row in summary if row["metric"] == "non_empty_clusters"]
+        assert found == pytest.approx(expected)
 
 
 def test_clusterings_have_the_chance_level_of_permuted_tokens(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tokred.methods.registry import METHODS
 from tokred.models.factory import build_model
 from tokred.models.weights import save_weights
 from tokred.run import Run
+from tokred.schedules import Constant, Kept, Schedule
 from tokred.settings.jobs import ExtractJob, Network
 from tokred.tables import patterns, schemas
 from tokred.tables.patterns import fixed_lists
@@ -76,7 +78,7 @@ def test_tables_hold_what_the_model_does(method: str, dataset: str, tmp_path: Pa
 def _check_patterns(found: patterns.Patterns, stages: list, spec: object) -> None:
     assert (found.clusters is not None) == spec.clusters
     assert (found.survived is not None) == (spec.kept or not spec.target)
-    if not stages:
+    if not spec.target:
         assert (found.survived == 2).all()
     for index, stage in enumerate(stages, 1):
         if spec.kept:
@@ -88,8 +90,48 @@ def _check_patterns(found: patterns.Patterns, stages: list, spec: object) -> Non
             differs = found.clusters[index - 1] != patterns.numbered_clusters(stage.assign.numpy())
             # Batches of another size round differently; only ties may then fall the other way.
             assert differs.mean() < 0.02
-    if stages and stages[0].margin is not None:
+    if stages[0].margin is not None:
         assert found.margin.shape == (21, 2)
+
+
+@pytest.mark.parametrize(
+    ("method", "schedule", "kept"),
+    [
+        ("tome", Constant(2), [17, 11]),
+        ("topk", Kept((25,) * 4 + (16,) * 2 + (9,) * 6), [25, 9]),  # no stage in block 3 or before
+        ("sit", Constant(8, blocks=(4, 9)), [25, 17]),
+    ],
+)
+def test_patterns_of_a_schedule_are_those_at_the_studys_locations(
+    method: str, schedule: Schedule, kept: list[int], tmp_path: Path
+) -> None:
+    """There is one pattern per location, whatever the blocks of the stages are."""
+    table, checkpoint = str(tmp_path / "test.parquet"), str(tmp_path / "model.safetensors")
+    prepare("digits", "digits", "test", {"num_test": 8}, table)
+    run = Run("digits", "tiny", method, "0.25", 3)
+    described = Network(backbone=BACKBONE, locations=[3, 6], schedule=schedule).model_dump(mode="json")
+    model = build_model(run, BACKBONE, {}, (3, 6), 10, schedule=schedule).eval()
+    save_weights(model, checkpoint, {"run": asdict(run), "model": described})
+    files = outputs(tmp_path)
+    extract_run(job(run, checkpoint, table, files, described))
+    with torch.no_grad():
+        _, trace = model.trace(normalize(Images.read(table, 30).pixels, BACKBONE), blocks=(3, 6))
+    found, spec = patterns.read(files.patterns), METHODS[method]
+    assert schemas.metadata(files.patterns)["kept"] == kept
+    assert schemas.metadata(files.patterns)["locations"] == [3, 6]
+    for index, number in enumerate(kept):
+        if spec.kept:
+            assert (found.kept(index + 1).sum(axis=1) == number).all()
+        if spec.clusters:
+            expected = patterns.numbered_clusters(trace.stages[index].assign.numpy())
+            assert (found.clusters[index] == expected).all()
+            assert patterns.count_clusters(found.clusters[index]).max() <= number
+    if found.margin is not None:
+        assert (found.margin[:, 0] == 1).all()  # no stage has merged any token
+        assert (found.margin[:, 1] < 1).all()
+    features = pq.read_table(files.features)
+    for stage in range(3):
+        np.testing.assert_allclose(fixed_lists(features, f"cls_{stage + 1}"), trace.cls[:, stage], atol=1e-4)
 
 
 def test_nothing_is_left_of_a_failed_extraction(tmp_path: Path) -> None:
@@ -99,11 +141,11 @@ def test_nothing_is_left_of_a_failed_extraction(tmp_path: Path) -> None:
     model = build_model(run, BACKBONE, {}, (3, 6), 10)
     calls, forward = [], model.trace
 
-    def failing(batch: torch.Tensor) -> object:
+    def failing(batch: torch.Tensor, blocks: Sequence[int]) -> object:
         calls.append(1)
         if len(calls) == 3:
             raise RuntimeError("broken in mid-run")
-        return forward(batch)
+        return forward(batch, blocks)
 
     model.trace = failing
     with pytest.raises(RuntimeError, match="broken in mid-run"):
@@ -143,6 +185,9 @@ def test_checkpoint_of_another_run(changes: dict[str, object], message: str, tmp
         extract_run(job(replace(run, **changes), checkpoint, table, files))
     other = {**MODEL, "locations": [3, 7]}
     with pytest.raises(ValueError, match=r"is of model\.locations \[3, 6\], expected .*\[3, 7\]"):
+        extract_run(job(run, checkpoint, table, files, other))
+    other = {**MODEL, "schedule": {"kind": "constant", "number": 3}}
+    with pytest.raises(ValueError, match=r"is of no model\.schedule\.kind, .*expected .*kind 'constant'"):
         extract_run(job(run, checkpoint, table, files, other))
     assert not (tmp_path / "out").exists()
 

@@ -9,7 +9,7 @@ import io
 import re
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from tokred.data.image_table import ImageTable
 from tokred.data.resize import resize_center_crop
 from tokred.explorer import page
 from tokred.explorer.build import build, read_content
+from tokred.explorer.payload import Content
 from tokred.run import Run
 from tokred.tables import patterns, schemas
 from tokred.tables.patterns import fixed_lists
@@ -36,6 +37,16 @@ def built(made: Made, folder: Path, **options: int) -> dict:
 def unpack(text: str, width: int) -> np.ndarray:
     values = np.frombuffer(base64.b64decode(text), "u1" if width == 1 else "<u2").astype(int)
     return np.where(values == (255 if width == 1 else 65535), -1, values)
+
+
+def test_a_method_with_a_schedule_has_no_least_keep_rate() -> None:
+    """The page explains absent runs by it."""
+    scores = pd.DataFrame(columns=schemas.SCORES.names)
+    depth = pd.DataFrame(columns=schemas.DEPTH.names)
+    for scheduled, least in (({}, "0.5"), ({"tome": ("0.25",)}, "0")):
+        content = Content(replace(view(), scheduled=scheduled), {}, [], scores, depth)
+        (found,) = [method for method in content.payload(1)["methods"] if method["name"] == "tome"]
+        assert found["least"] == least
 
 
 @pytest.mark.parametrize("grid", [(4, 4), (3, 6), (16, 16)])

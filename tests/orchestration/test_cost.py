@@ -15,6 +15,7 @@ from tests.workflow.conftest import ROOT
 from tokred.models.factory import build_vit
 from tokred.models.reduce import reduce
 from tokred.orchestration.cost import Network, block_tokens, cost_table, pattern_bytes, run_costs
+from tokred.schedules import Stages
 from tokred.schedules.macs import BlockTokens, Shape, forward_macs
 from tokred.settings import Backbone, parse
 from tokred.study.study import Study
@@ -37,7 +38,7 @@ def test_macs_of_reduced_models_are_about_those_that_torch_counts(method: str, r
     images = torch.zeros(1, 3, 64, 64)
     expected = counted(lambda: model.forward_head(model.forward_features(images)))
     shape = Network.of(TINY, 7).shape
-    found = forward_macs(shape, block_tokens(shape, (3, 6, 9), method, rate)).total
+    found = forward_macs(shape, block_tokens(shape, method, Stages(rate))).total
     # Top-K computes one row of attention more a stage, and its output for fewer queries; fixed patterns
     # keep the number of tokens nearest to the budget that is symmetric.
     assert found == pytest.approx(expected, rel={"topk": 0.03, "l2": 0.06}[method])
@@ -47,7 +48,7 @@ def test_published_macs_of_reduced_deit_small() -> None:
     """In billions, for Top-K at each keep rate."""
     shape = Shape(196, 1, 768, 384, 1536, 12, 1000)
     found = {
-        rate: forward_macs(shape, block_tokens(shape, (3, 6, 9), "topk", rate)).total / 1e9
+        rate: forward_macs(shape, block_tokens(shape, "topk", Stages(rate))).total / 1e9
         for rate in ("0.90", "0.70", "0.50", "0.25")
     }
     assert found == pytest.approx({"0.90": 3.960, "0.70": 2.980, "0.50": 2.278, "0.25": 1.699}, abs=5e-4)
@@ -81,10 +82,12 @@ def test_pattern_bytes_bound_what_is_stored(tmp_path) -> None:
     with batch_writer.open_writer(tmp_path / "p.parquet", schema, {}) as writer:
         writer.add({**texts, "seed": pa.array([0] * images), **columns})
     stored = (tmp_path / "p.parquet").stat().st_size / images
-    random = pattern_bytes(tokens, "topk", "0.50", 3) + tokens * np.log2(98) / 8
+    random = pattern_bytes(tokens, "topk", [98, 49, 24]) + tokens * np.log2(98) / 8
     assert stored == pytest.approx(random, rel=0.1)
-    assert pattern_bytes(tokens, "tome", "0.50", 3) == pytest.approx(tokens * np.log2([98, 49, 24]).sum() / 8)
-    assert pattern_bytes(tokens, "none", "1.00", 3) == 49
+    assert pattern_bytes(tokens, "tome", [98, 49, 24]) == pytest.approx(
+        tokens * np.log2([98, 49, 24]).sum() / 8
+    )
+    assert pattern_bytes(tokens, "none", [196] * 3) == 49
 
 
 @pytest.mark.slow
@@ -102,6 +105,23 @@ def test_costs_of_the_default_study() -> None:
     assert list(table.values.index) == ["Digits", "Scenes", "all"]
     counts = [runs.count("digits"), runs.count("scenes"), len(runs)]
     assert table.values["", "models"].tolist() == list(map(str, counts))
+
+
+def test_costs_of_schedules() -> None:
+    """Matched schedules cost what the paper's stages do; patterns have a schedule's numbers of tokens."""
+    values = yaml.safe_load((ROOT / "config.yaml").read_text())["settings"]
+    axes = {"datasets": ["digits"], "backbones": ["vit_nano"], "methods": ["tome", "topk"]}
+    axes |= {"keep_rates": [0.5], "seeds": [0]}
+
+    def costs(schedule: dict[str, object]) -> list[dict[str, object]]:
+        methods = {**values["methods"], "tome": {"schedule": schedule}}
+        return list(run_costs(study(**axes, settings={**values, "methods": methods})))
+
+    _, tome, topk = costs({"kind": "matched"})
+    assert tome["macs"] == pytest.approx(topk["macs"], rel=0.005)
+    _, tome, _ = costs({"kind": "kept", "tokens": [100] * 3 + [60] * 4 + [40] * 5})
+    assert tome["patterns"] == 1000 * pattern_bytes(100, "tome", [60, 60, 40])
+    assert tome["features"] == 1000 * 4 * 48 * 4
 
 
 def test_selection_costs_evaluations() -> None:

@@ -136,6 +136,35 @@ def test_arguments_are_plain_values(small: Plans) -> None:
     )
 
 
+def test_a_schedule_is_an_argument_of_the_jobs_that_depend_on_it(small: Plans) -> None:
+    """Its numbers rerun trainings and extractions of its method, and no others."""
+    jobs = ("training", "extraction")
+    constant, longer = (
+        plan(**at("settings.methods.topk.schedule", {"0.50": {"kind": "constant", "number": number}}))
+        for number in (2, 3)
+    )
+    for name in jobs:
+        own = [getattr(made.models, name)(RUN)["model"] for made in (small, constant, longer)]
+        assert [model.get("schedule", {}).get("number") for model in own] == [None, 2, 3]
+        json.dumps(own)
+        for other in ({"method": "sit"}, {"method": "none", "keep_rate": "1.00"}):
+            found = [getattr(made.models, name)({**RUN, **other}) for made in (small, constant)]
+            assert found[0] == found[1]
+    assert "schedule" not in small.models.model_of(small.plan.runs[0])
+    assert constant.plan.config != longer.plan.config
+    assert parse(Study, constant.plan.config, "again") == constant.plan.study
+
+
+def test_a_schedule_that_follows_the_keep_rate_has_it_as_an_argument() -> None:
+    made = plan(**at("settings.methods.topk.schedule", {"kind": "matched", "shape": "falling"}))
+    assert made.models.training(RUN)["model"]["schedule"] == {
+        "kind": "matched",
+        "keep_rate": "0.50",
+        "shape": "falling",
+        "locations": [3, 6, 9],
+    }
+
+
 def test_no_argument_depends_on_the_hardware(small: Plans) -> None:
     other = plan(hardware={"device": "cpu", "workers": 3}, environment="gpu")
     for name in ("training", "extraction"):
@@ -260,6 +289,10 @@ def test_trials_of_a_search() -> None:
     own |= {"keep_rate": first.keep_rate, "trial": named}
     assert found.trial(own)["setting"] == found.trials[first][named]
     assert "chosen" not in found.trial_inputs(own)
+    assert "schedule" not in found.trial(own)["model"]
+    scheduled = {**values, **at("settings.methods.topk.schedule", {"kind": "matched"})}
+    again = Plans(study(scheduled)).search.trial({**own, "method": "topk"})
+    assert again["model"]["schedule"]["keep_rate"] == "0.50"
     assert all(re.fullmatch(TRIAL_NAME, name) for options in found.trials.values() for name in options)
     with pytest.raises(StudyError, match="has no model digits/vit_micro/topk"):
         found.cell_of({"dataset": "digits", "backbone": "vit_micro", "method": "topk", "keep_rate": "0.50"})

@@ -32,7 +32,7 @@ def test_sizes_are_those_of_the_network(name: str) -> None:
     backbone = Backbone(model=name, image_size=224, patch_size=patch, depth=1)
     with torch.device("meta"):
         network = build_vit(backbone, num_classes=0)
-    found = resources.shape_of(backbone)
+    found = backbone.shape
     assert replace(found, mlp_dim=0) == replace(Shape.of(network), mlp_dim=0)
     if "giant" not in name:  # whose MLP is somewhat wider than four times
         assert found == Shape.of(network)
@@ -40,9 +40,9 @@ def test_sizes_are_those_of_the_network(name: str) -> None:
 
 def test_sizes_are_the_configurations_where_it_gives_them() -> None:
     backbones = study().settings.backbones
-    assert [resources.shape_of(backbones[name]).embed_dim for name in ("vit_nano", "vit_micro")] == [48, 72]
+    assert [backbones[name].shape.embed_dim for name in ("vit_nano", "vit_micro")] == [48, 72]
     other = SMALL.model_copy(update={"model": "eva_something", "kwargs": {"mlp_ratio": 3}})
-    found = resources.shape_of(other)
+    found = other.shape
     assert (found.embed_dim, found.mlp_dim) == (768, 3 * 768)
 
 

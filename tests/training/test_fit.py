@@ -115,6 +115,24 @@ def test_fewer_images_than_a_batch_train(
     assert schemas.read(outputs["score"], schemas.SCORES)["n"].tolist() == [3]
 
 
+def test_a_schedule_is_trained_and_extracted(tmp_path: Path, pets: dict[str, str]) -> None:
+    """It is stored with the weights, which no model with another schedule takes."""
+    scheduled = {**MODEL, "schedule": {"kind": "constant", "number": 6}}
+    checkpoint, weights = str(tmp_path / "c.safetensors"), str(shipped.path("vit_nano"))
+    files = {"weights": checkpoint, "history": str(tmp_path / "h.parquet"), "train_table": pets["train"]}
+    settings = Training(**SETTINGS).model_dump()
+    train({**JOB, "model": scheduled, "training": settings, "pretrained": weights, **files})
+    with safe_open(checkpoint, "pt") as file:
+        stored = json.loads(file.metadata()["tokred"])["model"]
+    assert (stored["schedule"]["kind"], stored["schedule"]["number"]) == ("constant", 6)
+    outputs = {name: str(tmp_path / f"{name}.parquet") for name in OUTPUTS}
+    job = extraction(checkpoint, pets["test"], outputs)
+    with pytest.raises(ValueError, match=r"c\.safetensors: is of model\.schedule\.\w+ .*, expected no"):
+        extract_run(job)
+    extract_run({**job.model_dump(mode="json"), "run": RUN, "model": scheduled})
+    assert schemas.metadata(outputs["patterns"])["kept"] == [76, 58, 40]
+
+
 @pytest.mark.parametrize("classes", [("dog", "cat"), ("cat", "dog", "owl"), ("cat", "cow")])
 def test_other_classes_are_refused(tmp_path: Path, pets: dict[str, str], classes: tuple[str, ...]) -> None:
     from tests.data.tables import row

@@ -33,7 +33,8 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
             chosen = rows[(rows["method"] == name) & (rows["dataset"] == dataset)]
             for rate, color, marker in zip(view.keep_rates, colors, cycle(_MARKERS), strict=False):
                 line = with_intervals(chosen[chosen["keep_rate"] == rate], ["stage"]).reindex(stages)
-                axes.plot(stages, float(rate) ** stages, **{**style.BOUND, "color": color})
+                if name not in view.scheduled:
+                    axes.plot(stages, float(rate) ** stages, **{**style.BOUND, "color": color})
                 style.line_with_intervals(axes, stages, line, color=color, marker=marker)
             axes.set_title(f"{METHODS[name].label}: {label}")
             axes.set_xticks(stages)

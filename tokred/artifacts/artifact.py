@@ -95,8 +95,9 @@ class Artifact:
         method = METHODS[name]
         if name in self.methods or (method.family is Family.FIXED and not self.fixed):
             return False
-        rates = [rate for rate in view.keep_rates if method.can_keep(rate)]
-        return len(rates) >= self.keep_rates and any(getattr(method, part) for part in self.shows)
+        return len(view.rates_of(name)) >= self.keep_rates and any(
+            getattr(method, part) for part in self.shows
+        )
 
     def caption_for(self, view: View) -> str:
         """The caption, with a description of the intervals in a study."""

@@ -23,7 +23,7 @@ def _compare(first: RunFile, second: RunFile) -> Iterator[TableRow]:
     def bound(stage: int) -> float | None:
         if first.method.dynamic:
             return None
-        return iou_lower_bound(first.num_tokens, first.run.keep_rate, first.run.keep_rate, stage)
+        return iou_lower_bound(first.num_tokens, first.budget(stage), second.budget(stage))
 
     if first.method.kept:
         yield from compare_kept(first, second, "iou", bound)

@@ -23,7 +23,7 @@ def _compare(high: RunFile, low: RunFile) -> Iterator[TableRow]:
     def bound(stage: int) -> float | None:
         if low.method.dynamic:
             return None
-        return ioa_lower_bound(low.num_tokens, high.run.keep_rate, low.run.keep_rate, stage)
+        return ioa_lower_bound(low.num_tokens, high.budget(stage), low.budget(stage))
 
     if low.method.kept:
         yield from compare_kept(high, low, "ioa", bound)

@@ -15,6 +15,7 @@ from tokred.methods.registry import METHODS, Method
 from tokred.metrics.chance import image_seeds, permute_tokens
 from tokred.metrics.sets import PackedSets, pack_survivors
 from tokred.run import Run
+from tokred.schedules.budget import token_budget
 from tokred.tables import parquet, patterns
 from tokred.tables.patterns import Patterns
 
@@ -92,6 +93,13 @@ class RunFile:
     def locations(self) -> list[int]:
         """The blocks that have a reduction stage, counted from 0."""
         return list(self.facts["locations"])
+
+    def budget(self, stage: int) -> int:
+        """Number of tokens that the run's schedule leaves at a stage, counted from 1."""
+        kept = self.facts.get("kept")  # of runs with a schedule of their own
+        if kept is None:
+            return token_budget(self.num_tokens, self.run.keep_rate, stage)
+        return int(kept[stage - 1])
 
     @property
     def grid(self) -> tuple[int, int]:

@@ -13,7 +13,6 @@ from tokred.comparison.pairs import TableRow
 from tokred.comparison.runs import Files, RunFile, groups, open_runs, statistics
 from tokred.metrics.depth import block_counts, count_levels
 from tokred.run import RUN_COLUMNS
-from tokred.schedules.budget import token_budget
 from tokred.tables import patterns
 from tokred.tables.patterns import count_clusters
 
@@ -42,8 +41,8 @@ def summarize_runs(files: Iterable[RunFile]) -> tuple[list[TableRow], list[Table
             summary.append(_row(file, 0, "depth", counts.mean_depth(blocks)))
             depth += _depth_rows(file, counts.depth_map(blocks))
         for stage, labels in enumerate(file.patterns.clusters or [], 1):
-            budget = token_budget(file.num_tokens, file.run.keep_rate, stage)
-            summary.append(_row(file, stage, "non_empty_clusters", count_clusters(labels) / budget))
+            filled = count_clusters(labels) / file.budget(stage)
+            summary.append(_row(file, stage, "non_empty_clusters", filled))
         if margin is not None:
             for stage in stages:
                 summary.append(_row(file, stage, "margin", margin[:, stage - 1].astype(np.float64)))

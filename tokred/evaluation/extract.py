@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -50,6 +50,7 @@ def extract(
     outputs: Outputs,
     metadata: Mapping[str, object],
     precision: str = "float32",
+    locations: Sequence[int] | None = None,
 ) -> None:
     """Write the four tables of a run. Files appear only when all images have been processed.
 
@@ -59,20 +60,22 @@ def extract(
         model: on its device.
         metadata: stored with each table, in addition to the identity of the run.
         precision: of matrix products and attention.
+        locations: blocks after which patterns and CLS features are stored; None: those of the model's stages.
 
     Raises:
         NotFiniteError: logits or CLS features of some images are infinite or NaN.
     """
     model.eval()
+    locations = model.locations if locations is None else locations
     metric, loss = PerformanceMetric(images.task), 0.0
     with ExitStack() as stack:
         writers = {
             name: stack.enter_context(batch_writer.open_writer(getattr(outputs, name), schema, metadata))
-            for name, schema in _schemas(model, run, images).items()
+            for name, schema in _schemas(model, run, images, len(locations)).items()
         }
         stack.enter_context(explain_oom(run.key, batch_size, "evaluation_batch_size"))
         for ids, pixels, labels in _batches(images, batch_size):
-            logits, trace = _forward(model, images, pixels, backbone, precision)
+            logits, trace = _forward(model, images, pixels, backbone, precision, locations)
             metric.update(logits, labels)
             _check_finite(run, precision, logits, trace, ids)
             loss += _loss_sum(images.task, logits, labels)
@@ -89,12 +92,17 @@ def extract(
 
 
 def _forward(
-    model: ReducedVisionTransformer, images: Source, pixels: Tensor, backbone: Backbone, precision: str
+    model: ReducedVisionTransformer,
+    images: Source,
+    pixels: Tensor,
+    backbone: Backbone,
+    precision: str,
+    locations: Sequence[int],
 ) -> tuple[Tensor, Trace]:
     """Float32 logits and the trace of a batch, on the CPU."""
     device = next(model.parameters()).device
     with autocast(device, precision):
-        logits, trace = model.trace(images.inputs(pixels.to(device), backbone))
+        logits, trace = model.trace(images.inputs(pixels.to(device), backbone), locations)
     return logits.float().cpu(), trace.cpu()
 
 
@@ -108,9 +116,10 @@ def _check_finite(run: Run, precision: str, logits: Tensor, trace: Trace, ids: l
         )
 
 
-def _schemas(model: ReducedVisionTransformer, run: Run, images: Source) -> dict[str, pa.Schema]:
+def _schemas(
+    model: ReducedVisionTransformer, run: Run, images: Source, num_stages: int
+) -> dict[str, pa.Schema]:
     spec = registry.get(run.method)
-    num_stages = len(model.locations)
     identity = [*schemas.identity_fields(), ("image_id", pa.string())]
     label = pa.int32() if images.task == "single" else pa.list_(pa.int32())
     logits = pa.list_(pa.float32(), images.num_classes)
@@ -122,7 +131,7 @@ def _schemas(model: ReducedVisionTransformer, run: Run, images: Source) -> dict[
         "patterns": pattern_schema(
             model.patch_embed.num_patches,
             num_stages,
-            kept=spec.kept or not model.reducers,
+            kept=spec.kept or not spec.target,
             clusters=spec.clusters,
             margin=spec.family is registry.Family.SOFT,
         ),
@@ -157,10 +166,7 @@ def _pattern_columns(model: ReducedVisionTransformer, trace: Trace) -> dict[str,
     spec = registry.get(model.method)
     num_tokens = model.patch_embed.num_patches
     columns: dict[str, pa.Array] = {}
-    if not model.reducers:
-        everything = np.full((len(trace.cls), num_tokens), len(model.locations), dtype=np.uint8)
-        columns["survived"] = _lists(everything)
-    elif spec.kept:
+    if spec.kept or not spec.target:
         anchors = [stage.anchor.numpy() for stage in trace.stages]
         columns["survived"] = _lists(survived_stages(anchors, num_tokens))
     if spec.clusters:
@@ -173,8 +179,9 @@ def _pattern_columns(model: ReducedVisionTransformer, trace: Trace) -> dict[str,
 
 
 def _mean_margin(stage: StageTrace) -> Tensor:
-    """(B,) mean assignment margin over the tokens of each image."""
-    assert stage.margin is not None, "every soft merging method returns margins"
+    """(B,) mean assignment margin over the tokens of each image; 1 where no stage has merged any."""
+    if stage.margin is None:
+        return torch.ones(len(stage.assign))
     return stage.margin.float().mean(dim=1)
 
 

@@ -20,7 +20,14 @@ def extract_run(job: ExtractJob) -> None:
     raise_malloc_thresholds()
     run, model = job.run, job.model
     split = read_split(job.test_table, model.backbone, job.images, job.hardware.workers, run.source, "test")
-    network = build_model(run, model.backbone, model.options, model.locations, split.num_classes)
+    network = build_model(
+        run,
+        model.backbone,
+        model.options,
+        model.locations,
+        split.num_classes,
+        schedule=model.schedule,
+    )
     expected = {"run": asdict(run), "model": model.model_dump(mode="json")}
     stored = load_weights(network, job.weights, whole=True, expected=expected)
     check_classes(stored.get("classes", split.classes), split.classes, job.test_table, job.weights)
@@ -30,7 +37,19 @@ def extract_run(job: ExtractJob) -> None:
         "locations": model.locations,
         "grid": list(model.backbone.grid),
     }
+    if model.schedule is not None:
+        facts["kept"] = network.tokens_after(model.locations)
     facts |= {"depth": model.backbone.depth, "checkpoint": fingerprint.file(job.weights)}
     facts["code"] = {**stored.get("code", {}), **job.code}
     outputs = Outputs(job.predictions, job.patterns, job.features, job.score)
-    extract(network, run, model.backbone, split, job.batch_size, outputs, facts, job.precision)
+    extract(
+        network,
+        run,
+        model.backbone,
+        split,
+        job.batch_size,
+        outputs,
+        facts,
+        job.precision,
+        locations=model.locations,
+    )

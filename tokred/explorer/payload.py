@@ -93,7 +93,7 @@ class Content:
             "unreduced": UNREDUCED,
             "bytes": _dtype(view).itemsize,
             "scale": color_scale(),
-            "methods": [_method(name) for name in (UNREDUCED, *view.methods)],
+            "methods": [_method(name, view) for name in (UNREDUCED, *view.methods)],
             "backbones": [{"name": name, "label": label} for name, label in view.backbones.items()],
             "datasets": [_dataset(self.datasets[name], view, order) for name, order in orders.items()],
             "runs": {_key(r.run): self._run(r, orders[r.run.dataset]) for r in self.runs},
@@ -134,7 +134,7 @@ def _predicted(logits: NDArray[Any], task: str) -> list[list[int]]:
     return [np.flatnonzero(row > 0).tolist() for row in logits]
 
 
-def _method(name: str) -> dict[str, object]:
+def _method(name: str, view: View) -> dict[str, object]:
     method = METHODS[name]
     return {
         "name": name,
@@ -144,7 +144,8 @@ def _method(name: str) -> dict[str, object]:
         "symbol": svg_path(method.marker),
         "dynamic": method.dynamic,
         "soft": method.family is Family.SOFT,
-        "least": method.min_keep_rate,
+        # In a schedule of its own a method may keep less than in the paper's stages.
+        "least": "0" if name in view.scheduled else method.min_keep_rate,
     }
 
 

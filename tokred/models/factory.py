@@ -11,6 +11,7 @@ from timm.models.vision_transformer import VisionTransformer
 from tokred.models.reduce import reduce
 from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.run import Run
+from tokred.schedules import LOCATIONS, Schedule
 from tokred.settings import Backbone
 
 
@@ -48,11 +49,19 @@ def build_model(
     locations: Sequence[int],
     num_classes: int,
     drop_path: float = 0.0,
+    schedule: Schedule | None = None,
 ) -> ReducedVisionTransformer:
-    """The reduced model of a run, with random parameters drawn from the run's seed."""
+    """The reduced model of a run, with random parameters drawn from the run's seed.
+
+    Args:
+        locations: blocks of the paper's stages.
+        schedule: takes the place of the paper's stages.
+    """
     torch.manual_seed(run.seed_for("init"))
     vit = build_vit(backbone, num_classes, drop_path)
-    return reduce(vit, run.method, run.keep_rate, locations, schedule=None, **options)
+    if schedule is not None:
+        return reduce(vit, run.method, 1.0, LOCATIONS, schedule, **options)
+    return reduce(vit, run.method, run.keep_rate, locations, None, **options)
 
 
 def reset_classifier(model: VisionTransformer, run: Run, values: str = "linear") -> None:

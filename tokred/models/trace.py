@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -32,13 +33,16 @@ class Trace:
     """Patterns and CLS features of a batch.
 
     Attributes:
-        stages: one `StageTrace` per stage.
+        stages: one `StageTrace` per stage, or per block that was asked for: the state after that block, which
+            is that of the last stage in it or before it.
         cls: (B, stages + 1, D) CLS token after each stage's block and after the last block, before the
             final norm.
+        blocks: the block of each of `stages`.
     """
 
     stages: list[StageTrace]
     cls: Tensor
+    blocks: tuple[int, ...] = ()
 
     def cpu(self) -> Trace:
         """The trace in main memory."""
@@ -46,57 +50,63 @@ class Trace:
             StageTrace(s.assign.cpu(), s.anchor.cpu(), None if s.margin is None else s.margin.cpu())
             for s in self.stages
         ]
-        return Trace(stages, self.cls.cpu())
+        return replace(self, stages=stages, cls=self.cls.cpu())
 
 
 class Tracer:
-    """Collects a `Trace` during a forward pass."""
+    """Collects a `Trace` during a forward pass.
 
-    def __init__(self) -> None:
-        self._start: StageTrace | None = None
+    Args:
+        blocks: index of each block after which the state is recorded, increasing.
+    """
+
+    def __init__(self, blocks: Sequence[int] = ()) -> None:
+        self._blocks = tuple(blocks)
+        self._now: StageTrace | None = None
         self._stages: list[StageTrace] = []
         self._cls: list[Tensor] = []
 
     def start(self, tokens: Tensor) -> None:
         """Begin with the (B, P, D) tokens of the input grid."""
         grid = torch.arange(tokens.shape[1], device=tokens.device).expand(tokens.shape[0], -1)
-        self._start = StageTrace(assign=grid, anchor=grid)
+        self._now = StageTrace(assign=grid, anchor=grid)
 
     @property
     def assign(self) -> Tensor:
-        """(B, P) slot of each input token after the last recorded stage, -1 if it was dropped."""
+        """(B, P) slot of each input token after the last stage, -1 if it was dropped."""
         return self._last.assign
 
-    def add_cls(self, cls_token: Tensor) -> None:
-        """Record the (B, D) CLS token."""
-        self._cls.append(cls_token)
+    def leave(self, block: int, cls_token: Tensor, is_last: bool) -> None:
+        """Record the state and the (B, D) CLS token after a block, if they were asked for."""
+        if block in self._blocks:
+            self._stages.append(self._last)
+            self._cls.append(cls_token)
+        if is_last:
+            self._cls.append(cls_token)
 
     def add(self, reduction: Reduction, tokens: Tensor) -> None:
-        """Record the reduction of a stage's (B, N, D) input tokens."""
+        """Follow the reduction of a stage's (B, N, D) input tokens."""
         before = self._last
         if reduction.anchor is None:
-            self._stages.append(before)
             return
         assign, anchor = reduction.assign, reduction.anchor
         if assign is None:
             assign = _assignment_from_anchors(anchor, tokens.shape[1])
         margin = reduction.margin
-        self._stages.append(
-            StageTrace(
-                assign=_follow(assign, before.assign),
-                anchor=_follow(before.anchor, anchor),
-                margin=None if margin is None else _follow(margin, before.assign, fill=torch.nan),
-            )
+        self._now = StageTrace(
+            assign=_follow(assign, before.assign),
+            anchor=_follow(before.anchor, anchor),
+            margin=None if margin is None else _follow(margin, before.assign, fill=torch.nan),
         )
 
     def result(self) -> Trace:
         """The trace of the whole pass."""
-        return Trace(stages=self._stages, cls=torch.stack(self._cls, dim=1))
+        return Trace(self._stages, torch.stack(self._cls, dim=1), self._blocks)
 
     @property
     def _last(self) -> StageTrace:
-        assert self._start is not None, "start is called first"
-        return self._stages[-1] if self._stages else self._start
+        assert self._now is not None, "start is called first"
+        return self._now
 
 
 def _assignment_from_anchors(anchor: Tensor, num_tokens: int) -> Tensor:

@@ -6,7 +6,7 @@ key weights and the policy of the `Reduction` on to later blocks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -33,6 +33,7 @@ from tokred.models.pooling import attach_weight, attached_weight, check_weighted
 from tokred.models.sharing import share_parameters
 from tokred.models.trace import Trace, Tracer
 from tokred.schedules import Schedule
+from tokred.schedules.base import tokens_after
 from tokred.schedules.macs import Shape, Site
 from tokred.validation import Strict
 
@@ -97,6 +98,7 @@ class ReducedVisionTransformer(VisionTransformer):
     reducers: nn.ModuleList
     extra_loss: Tensor | None
     _schedule: Schedule
+    _depth: int
 
     @property
     def method(self) -> str:
@@ -116,30 +118,45 @@ class ReducedVisionTransformer(VisionTransformer):
 
     @schedule.setter
     def schedule(self, schedule: Schedule) -> None:
-        stages = self.make_stages(self._grid, schedule)
-        if self._stages() and next(self.reducers.parameters(), None) is not None:
-            blocks = tuple(stage.block for stage in stages)
-            if blocks != self.locations:
-                raise ValueError(
-                    f"method {self.method!r} has parameters in its stages, which act in blocks "
-                    f"{list(self.locations)}, and the schedule acts in blocks {list(blocks)}: reduce the ViT "
-                    "with it instead"
-                )
-            self._check_stages(stages)
-            for reducer, stage in zip(self._stages(), stages, strict=True):
-                reducer.set_stage(stage)
-        else:
-            self._build(stages)
+        if not isinstance(schedule, Schedule):
+            raise ValueError(f"schedule: expected one of tokred.schedules, found {schedule!r}")
+        change = self._prepare(self.make_stages(self._grid, schedule), "reduce the ViT with it")
+        change()
         self._schedule = schedule
+
+    def _prepare(self, stages: Sequence[Stage], instead: str) -> Callable[[], None]:
+        """A function that changes the model's stages.
+
+        Stages in the present blocks keep their reducers. Stages in other blocks get new ones, which methods
+        without parameters can have at any time.
+
+        Args:
+            stages: the new stages.
+            instead: advice for a method that cannot change.
+
+        Raises:
+            ValueError: parameters of the present reducers would not fit, or be lost.
+        """
+        blocks, present = tuple(stage.block for stage in stages), self._stages()
+        if present and blocks == self.locations:
+            _check_slots(self.method, present, stages, instead)
+            return partial(_set_stages, present, stages)
+        if next(self.reducers.parameters(), None) is not None:
+            raise ValueError(
+                f"method {self.method!r} has parameters in its stages, which act in blocks "
+                f"{list(self.locations)} and cannot act in blocks {list(blocks)}; {instead} instead"
+            )
+        return partial(self._build, stages)
 
     def _build(self, stages: Sequence[Stage]) -> None:
         """Replace the reducers by new ones."""
         parameter = next(self.parameters())
-        reducers = [self.spec.load()(stage, self.options) for stage in stages] if self.spec.target else []
-        for reducer in reducers:
+        made = [self.spec.load()(stage, self.options) for stage in stages] if self.spec.target else []
+        self._check_pool(self.global_pool, made)
+        for reducer in made:
             reducer.init_weights()
-        self.reducers = nn.ModuleList(reducers)
-        self.reducers.to(device=parameter.device, dtype=parameter.dtype).train(self.training)
+        reducers = nn.ModuleList(made).to(device=parameter.device, dtype=parameter.dtype)
+        self.reducers = reducers.train(self.training)
         self.locations = tuple(stage.block for stage in stages)
 
     def forward_features(self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False) -> Tensor:
@@ -160,9 +177,21 @@ class ReducedVisionTransformer(VisionTransformer):
         state = self._state(only_cls=self._only_cls())
         return self._classify(self._encode(x, state), state)
 
-    def trace(self, x: Tensor) -> tuple[Tensor, Trace]:
-        """Logits, and the fate of every input token; see `tokred.models.trace.Trace`."""
-        tracer = Tracer()
+    def trace(self, x: Tensor, blocks: Sequence[int] | None = None) -> tuple[Tensor, Trace]:
+        """Logits, and the fate of every input token; see `tokred.models.trace.Trace`.
+
+        Args:
+            x: (B, 3, height, width) images.
+            blocks: increasing indices of the blocks after which the state is recorded; None: those with a
+                stage, so that the trace has one state per stage.
+
+        Raises ValueError for blocks that do not exist, or are not in order.
+        """
+        if blocks is not None and list(blocks) != [b for b in range(len(self.blocks)) if b in blocks]:
+            raise ValueError(
+                f"blocks {list(blocks)}: expected increasing numbers from 0 to {len(self.blocks) - 1}"
+            )
+        tracer = Tracer(self.locations if blocks is None else blocks)
         state = self._state(tracer=tracer, only_cls=self._only_cls())
         logits = self._classify(self._encode(x, state), state)
         return logits, tracer.result()
@@ -244,21 +273,14 @@ class ReducedVisionTransformer(VisionTransformer):
         size, the patch embedding) is no longer shared with it.
 
         Raises:
-            ValueError: the method has parameters for each output token (`sit`, ...) and its budget would
-                change, or a stage would leave no token. The model is unchanged then.
+            ValueError: the schedule is not possible with that number of tokens, or the method has parameters
+                for each output token (`sit`, ...) and its budget would change. The model is unchanged then.
         """
         resized = share_parameters(self.patch_embed)
         resized.set_input_size(img_size=img_size, patch_size=patch_size)
-        stages = self.make_stages(resized.grid_size)
-        if [stage.block for stage in stages] != list(self.locations):
-            raise ValueError(
-                f"the schedule acts in other blocks with {resized.num_patches} tokens: "
-                "reduce a ViT of the new size instead"
-            )
-        self._check_stages(stages)
+        change = self._prepare(self.make_stages(resized.grid_size), "reduce a ViT of the new size")
         super().set_input_size(img_size=_pair(img_size), patch_size=_pair(patch_size))
-        for reducer, stage in zip(self._stages(), stages, strict=False):
-            reducer.set_stage(stage)
+        change()
 
     def prune_intermediate_layers(
         self, indices: int | list[int] = 1, prune_norm: bool = False, prune_head: bool = True
@@ -292,7 +314,8 @@ class ReducedVisionTransformer(VisionTransformer):
 
         Raises ValueError for a schedule that the model or the method cannot follow.
         """
-        shape = replace(Shape.of(self), num_tokens=grid[0] * grid[1])
+        # Layers may have been pruned since; the remaining blocks keep their numbers of tokens.
+        shape = replace(Shape.of(self), num_tokens=grid[0] * grid[1], depth=self._depth)
         budgets = (self.schedule if schedule is None else schedule).budgets(shape, self.spec.limits)
         return [
             Stage(
@@ -303,18 +326,30 @@ class ReducedVisionTransformer(VisionTransformer):
                 grid=(grid[0], grid[1]),
                 embed_dim=self.embed_dim,
                 block=budget.block,
-                depth=len(self.blocks),
+                depth=self._depth,
                 budgets=tuple(each.kept for each in budgets),
                 pruned_to=budget.pruned_to,
                 num_heads=self._num_heads,
             )
             for index, budget in enumerate(budgets, 1)
+            if budget.block < len(self.blocks)
         ]
+
+    def tokens_after(self, blocks: Iterable[int]) -> list[int]:
+        """Number of spatial tokens after each of some blocks, as the schedule says.
+
+        Methods with a variable number of tokens keep at most that many.
+        """
+        kept = {stage.block: stage.budget for stage in self.make_stages(self._grid)}
+        return tokens_after(kept, blocks, self.patch_embed.num_patches)
 
     def check_pool(self, global_pool: str) -> None:
         """Raise ValueError for a pooling that does not support the method's token weights."""
-        if any(reducer.has_key_weights for reducer in self._stages()):
-            pads_slots = any(reducer.pads_slots for reducer in self._stages())
+        self._check_pool(global_pool, self._stages())
+
+    def _check_pool(self, global_pool: str, reducers: Sequence[Reducer]) -> None:
+        if any(reducer.has_key_weights for reducer in reducers):
+            pads_slots = any(reducer.pads_slots for reducer in reducers)
             check_weighted_pool(global_pool, self.attn_pool, self.method, pads_slots)
 
     def __getstate__(self) -> dict[str, object]:
@@ -338,15 +373,6 @@ class ReducedVisionTransformer(VisionTransformer):
     def _stages(self) -> list[Reducer]:
         """`reducers`, typed: PyTorch's `ModuleList` holds modules of any class."""
         return [reducer for reducer in self.reducers if isinstance(reducer, Reducer)]
-
-    def _check_stages(self, stages: Sequence[Stage]) -> None:
-        for reducer, stage in zip(self._stages(), stages, strict=False):
-            if reducer.parameters_per_slot and stage.budget != reducer.stage.budget:
-                raise ValueError(
-                    f"method {self.method!r} has parameters for each token that a stage leaves: stage "
-                    f"{stage.index} leaves {reducer.stage.budget} and cannot leave {stage.budget}; "
-                    "reduce a ViT of the new size instead"
-                )
 
     def _state(
         self,
@@ -419,8 +445,7 @@ class ReducedVisionTransformer(VisionTransformer):
         else:
             x = self._stage_after(state, block, x, reducer)
         if state.tracer is not None:
-            for _ in range((index in self.locations) + (index == len(self.blocks) - 1)):
-                state.tracer.add_cls(x[:, 0])
+            state.tracer.leave(index, x[:, 0], is_last=index == len(self.blocks) - 1)
         if index in state.intermediate_blocks:
             slots = None if state.tracer is None else state.tracer.assign
             state.intermediates.append((self._without_padding(x, state.weight), slots))
@@ -574,7 +599,23 @@ def as_reduced(vit: VisionTransformer) -> ReducedVisionTransformer:
         block.__class__ = ReducedBlock
         block.attn.__class__ = ReducedAttention
     assert isinstance(model, ReducedVisionTransformer)
+    model._depth = len(model.blocks)
     return model
+
+
+def _check_slots(method: str, reducers: Sequence[Reducer], stages: Sequence[Stage], instead: str) -> None:
+    """Raise ValueError for stages that leave other numbers of tokens than parameters are there for."""
+    for reducer, stage in zip(reducers, stages, strict=True):
+        if reducer.parameters_per_slot and stage.budget != reducer.stage.budget:
+            raise ValueError(
+                f"method {method!r} has parameters for each token that a stage leaves: stage {stage.index} "
+                f"leaves {reducer.stage.budget} and cannot leave {stage.budget}; {instead} instead"
+            )
+
+
+def _set_stages(reducers: Sequence[Reducer], stages: Sequence[Stage]) -> None:
+    for reducer, stage in zip(reducers, stages, strict=True):
+        reducer.set_stage(stage)
 
 
 def _keep_attention(state: ForwardState, x: Tensor, attn: BlockAttention) -> None:

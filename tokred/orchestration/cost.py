@@ -23,8 +23,7 @@ from tokred.methods.registry import METHODS
 from tokred.models.factory import build_vit
 from tokred.presentation.table import Table
 from tokred.run import UNREDUCED
-from tokred.schedules import Stages
-from tokred.schedules.budget import token_budget
+from tokred.schedules import Schedule, Stages
 from tokred.schedules.macs import BlockTokens, Shape, forward_macs, reduced_blocks
 from tokred.settings import Backbone, parse
 from tokred.settings.training import Training
@@ -53,26 +52,29 @@ class Network:
         return cls(Shape.of(vit), sum(parameter.numel() for parameter in vit.parameters()))
 
 
-def block_tokens(shape: Shape, locations: Sequence[int], method: str, keep_rate: str) -> list[BlockTokens]:
+def block_tokens(shape: Shape, method: str, schedule: Schedule) -> list[BlockTokens]:
     """Numbers of tokens in every block of a reduced model, counted as in publications."""
     if method == UNREDUCED:
         return shape.unreduced()
-    spec = METHODS[method]
-    budgets = Stages(keep_rate=keep_rate, locations=tuple(locations)).budgets(shape, spec.limits)
-    return reduced_blocks(shape, spec.site, {budget.block: budget.kept for budget in budgets})
+    budgets = schedule.budgets(shape, METHODS[method].limits)
+    return reduced_blocks(shape, METHODS[method].site, {budget.block: budget.kept for budget in budgets})
 
 
-def pattern_bytes(num_tokens: int, method: str, keep_rate: str, stages: int) -> float:
+def pattern_bytes(num_tokens: int, method: str, kept: Sequence[int]) -> float:
     """Bytes of the pattern of one image.
 
     Kept sets take log2(stages + 1) bits per token, clusters log2(number of clusters) per token and stage.
+
+    Args:
+        num_tokens: tokens of the input grid.
+        method: name of the method.
+        kept: number of tokens after each stage.
     """
     spec, bits = METHODS[method], 0.0
     if spec.kept or method == UNREDUCED:
-        bits += num_tokens * math.log2(stages + 1)
+        bits += num_tokens * math.log2(len(kept) + 1)
     if spec.clusters:
-        budgets = [token_budget(num_tokens, keep_rate, stage) for stage in range(1, stages + 1)]
-        bits += sum(num_tokens * math.log2(budget) for budget in budgets)
+        bits += sum(num_tokens * math.log2(tokens) for tokens in kept)
     return bits / 8
 
 
@@ -85,19 +87,22 @@ def run_costs(study: Study) -> Iterator[dict[str, Any]]:
         if key not in networks:
             networks[key] = Network.of(study.settings.backbones[run.backbone], num_classes)
         shape = networks[key].shape
-        blocks = block_tokens(shape, study.locations, run.method, run.keep_rate)
+        schedule = study.schedule_of(run.method, run.keep_rate)
+        if schedule is None:
+            schedule = Stages(keep_rate=run.keep_rate, locations=tuple(study.locations))
+        blocks = block_tokens(shape, run.method, schedule)
+        kept = [blocks[location].mlp - shape.num_prefix for location in study.locations]
         training, macs = study.training_for(run), forward_macs(shape, blocks).total
         train_images = training.epochs * num_train
         val_images = training.epochs * _validation_images(training, num_train, num_test)
-        stages = len(study.locations)
         yield {
             "dataset": run.dataset,
             "runs": 1,
             "training images": train_images,
             "macs": float(macs) * (3 * train_images + val_images + num_test),
             "checkpoints": networks[key].parameters * _FLOAT,
-            "patterns": num_test * pattern_bytes(shape.num_tokens, run.method, run.keep_rate, stages),
-            "features": num_test * (stages + 1) * shape.embed_dim * _FLOAT,
+            "patterns": num_test * pattern_bytes(shape.num_tokens, run.method, kept),
+            "features": num_test * (len(kept) + 1) * shape.embed_dim * _FLOAT,
             "predictions": num_test * num_classes * _FLOAT,
         }
 

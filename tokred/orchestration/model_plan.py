@@ -37,10 +37,14 @@ class ModelPlan:
         return self._plan.study.pretraining_for(backbone)
 
     def model_of(self, run: Run) -> dict[str, Any]:
-        """Network of a run: backbone, options of the method, and blocks of the stages."""
-        options = self._plan.study.method(run.method).options.model_dump()
-        backbone = self._plan.study.settings.backbones[run.backbone]
-        network = Network(backbone=backbone, options=options, locations=self._plan.study.locations)
+        """Network of a run: backbone, options of the method, blocks of the stages, and its schedule."""
+        study = self._plan.study
+        network = Network(
+            backbone=study.settings.backbones[run.backbone],
+            options=study.method(run.method).options.model_dump(),
+            locations=study.locations,
+            schedule=study.schedule_of(run.method, run.keep_rate),
+        )
         return network.model_dump(mode="json")
 
     def pretrained_weights(self, backbone: str) -> dict[str, str]:

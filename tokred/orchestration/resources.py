@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from tokred.schedules.macs import Shape, forward_macs
+from tokred.schedules.macs import forward_macs
 from tokred.settings import Backbone, Hardware
 
 #: Maximum time of a request, in minutes.
@@ -25,9 +25,6 @@ GPU_THROUGHPUT, CORE_THROUGHPUT = 1e13, 5e9
 IMAGES_PER_SECOND = 100
 #: Assumed number of images in a table that does not exist yet, as in a dry run.
 ASSUMED_IMAGES = 10_000
-#: Widths of timm's models by the size in their names. Asking timm would import torch, which takes seconds in
-#: every call of Snakemake.
-_WIDTHS = {"tiny": 192, "small": 384, "base": 768, "large": 1024, "huge": 1280, "giant": 1408}
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ class ResourceEstimate:
 
     def minutes(self, attempt: int) -> int:
         """Time to request for the n-th attempt, counted from 1."""
-        shape = shape_of(self.backbone)
+        shape = self.backbone.shape
         forward_flops = 2 * forward_macs(shape, shape.unreduced()).total
         compute_seconds = 3 * forward_flops / self._throughput()  # the backward pass takes two forward passes
         workers = self._num_processes() * max(1, self.hardware.workers)
@@ -72,7 +69,7 @@ class ResourceEstimate:
             node_batch = math.ceil(self.batch_size / self.hardware.nodes)
             in_memory = min(node_batch, (self.hardware.micro_batch_size or node_batch) * processes)
             # Activations for the backward pass: about 40 numbers of 4 bytes per feature and block.
-            shape = shape_of(self.backbone)
+            shape = self.backbone.shape
             tokens = shape.num_prefix + shape.num_tokens
             bytes_ += 160 * in_memory * tokens * shape.embed_dim * shape.depth
         if not self.streamed:
@@ -152,24 +149,3 @@ def _rows(table: str, modified: int) -> int | None:
         return pq.read_metadata(table).num_rows
     except (pa.ArrowException, OSError):  # the job that reads the table reports the error
         return None
-
-
-def shape_of(backbone: Backbone) -> Shape:
-    """Dimensions of a backbone without its classifier, from its configuration alone.
-
-    The width is `embed_dim` of the configuration, else it follows from the size in the model's name, else it
-    is that of a base model.
-    """
-    default = next(
-        (width for size, width in _WIDTHS.items() if f"_{size}_" in backbone.model), _WIDTHS["base"]
-    )
-    width = backbone.kwargs.get("embed_dim", default)
-    return Shape(
-        num_tokens=math.prod(backbone.grid),
-        num_prefix=1,
-        patch_dim=3 * backbone.patch_size**2,
-        embed_dim=width,
-        mlp_dim=int(width * backbone.kwargs.get("mlp_ratio", 4)),
-        depth=backbone.depth,
-        num_classes=0,
-    )

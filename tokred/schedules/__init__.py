@@ -2,7 +2,7 @@
 
 >>> from tokred import schedules
 >>> schedules.Constant(number=13)
-Constant(kind='constant', blocks=None, number=13, inflect=0.0)
+Constant(kind='constant', number=13, inflect=0.0, blocks=None)
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Annotated
 from pydantic import Field
 
 from tokred.schedules.base import Budget, Limits, Schedule
+from tokred.schedules.macs import Shape
 from tokred.schedules.matched import Matched
-from tokred.schedules.shapes import LOCATIONS, Constant, DiffRate, Kept, Ratio, Stages
+from tokred.schedules.shapes import LOCATIONS, Constant, DiffRate, DiffRateFile, Kept, Ratio, Stages
 
 __all__ = [
     "LOCATIONS",
@@ -21,13 +22,17 @@ __all__ = [
     "Budget",
     "Constant",
     "DiffRate",
+    "DiffRateFile",
     "Kept",
     "Limits",
     "Matched",
     "Ratio",
     "Schedule",
+    "Shape",
     "Stages",
 ]
 
 #: Every schedule, as a key of a configuration.
-AnySchedule = Annotated[Stages | Constant | Ratio | Kept | DiffRate | Matched, Field(discriminator="kind")]
+AnySchedule = Annotated[
+    Stages | Constant | Ratio | Kept | DiffRate | DiffRateFile | Matched, Field(discriminator="kind")
+]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from pydantic import Field, ValidationError
+
 from tokred.schedules.macs import Shape, Site
-from tokred.validation import Strict
+from tokred.validation import Strict, mistakes
 
 
 @dataclass(frozen=True)
@@ -51,17 +54,32 @@ class Limits:
         return max(1, num_tokens - int(num_tokens * (1 - self.min_keep_rate)))
 
 
+def kind_field(name: str) -> Any:
+    """The field of a schedule that tells it from others in a configuration."""
+    return Field(name, description="kind of schedule")
+
+
 class Schedule(Strict):
     """Base of all schedules, whose fields are also keys of a configuration, with `kind` for the class.
 
-    Fields may be given by position, in their order: `Constant(13)`.
+    Fields may be given by position, in their order: `Constant(13)`. Wrong values raise a ValueError that has
+    one line.
     """
 
     def __init__(self, *values: Any, **fields: Any) -> None:
         names = [name for name in type(self).model_fields if name != "kind"]
         if len(values) > len(names):
             raise TypeError(f"{type(self).__name__} takes {len(names)} values, got {len(values)}")
-        super().__init__(**dict(zip(names, values, strict=False)), **fields)
+        by_name = dict(zip(names, values, strict=False))
+        for name in set(by_name) & set(fields):
+            raise TypeError(f"{type(self).__name__} got two values for {name}")
+        try:
+            super().__init__(**by_name, **fields)
+        except ValidationError as error:
+            if "kind" in fields:  # part of a configuration, whose messages start with the path of the key
+                raise
+            wrong = "; ".join(mistakes(type(self), error))
+            raise ValueError(f"schedule {type(self).__name__}: {wrong}") from None
 
     def budgets(self, shape: Shape, limits: Limits) -> tuple[Budget, ...]:
         """The stages of a model, by increasing block.
@@ -74,6 +92,20 @@ class Schedule(Strict):
             ValueError: the model or the method cannot follow the schedule.
         """
         raise NotImplementedError
+
+
+def tokens_after(kept: Mapping[int, int], blocks: Iterable[int], num_tokens: int) -> list[int]:
+    """Number of spatial tokens after each of some blocks.
+
+    Args:
+        kept: number of tokens that each stage leaves, by its block.
+        blocks: indices of blocks.
+        num_tokens: tokens of the input grid.
+
+    >>> tokens_after({2: 40, 5: 20}, (1, 2, 3, 9), 64)
+    [64, 40, 40, 20]
+    """
+    return [min((left for at, left in kept.items() if at <= block), default=num_tokens) for block in blocks]
 
 
 def check_blocks(blocks: list[int] | tuple[int, ...], depth: int, limits: Limits) -> None:

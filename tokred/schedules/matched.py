@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, field_validator
+from pydantic import Discriminator, Field, NonNegativeInt, Tag, field_validator
 
 from tokred.run import canonical_rate
-from tokred.schedules.base import Budget, Limits, Schedule
+from tokred.schedules.base import Budget, Limits, Schedule, kind_field
 from tokred.schedules.macs import Shape, Site, forward_macs, reduced_blocks
 from tokred.schedules.shapes import LOCATIONS, Constant, DiffRate, Kept, Ratio, Stages, budgets_of
 
 #: Largest difference of the multiply-accumulates, as a fraction of those to match.
 TOLERANCE = 0.005
 #: Halvings of the interval of scales; numbers of tokens do not change beyond.
-_HALVINGS = 60
+_HALVINGS = 40
 
-Shaped = Annotated[Constant | Ratio | Kept | DiffRate | Stages, Field(discriminator="kind")]
+_Shaped = Annotated[Constant | Ratio | Kept | DiffRate | Stages, Field(discriminator="kind")]
+_Named = Literal["constant", "rising", "falling", "ratio"]
+MatchedShape = Annotated[
+    Annotated[_Shaped, Tag("schedule")] | Annotated[_Named, Tag("name")],
+    Discriminator(lambda value: "name" if isinstance(value, str) else "schedule"),
+    Field(
+        description="the schedule that is scaled: the same number in all blocks, a number that rises from 0 "
+        "or falls to 0, the same ratio, or any other schedule"
+    ),
+]
 
 
 class Matched(Schedule):
@@ -28,18 +39,17 @@ class Matched(Schedule):
     those of the paper's stages are the same for every method (those of Top-K, which reduces within a block).
     """
 
-    kind: Literal["matched"] = "matched"
+    kind: Literal["matched"] = kind_field("matched")
     keep_rate: str = Field(description="r in (0, 1] of the paper's stages whose cost is matched")
-    shape: Literal["constant", "rising", "falling", "ratio"] | Shaped = Field(
-        "constant",
-        description="the schedule that is scaled: the same number in all blocks, a number that rises from 0 "
-        "or falls to 0, the same ratio, or any other schedule",
-    )
+    shape: MatchedShape = "constant"
     locations: tuple[NonNegativeInt, ...] = Field(LOCATIONS, description="blocks of the paper's stages")
 
     _canonical = field_validator("keep_rate", mode="before")(canonical_rate)
 
     def budgets(self, shape: Shape, limits: Limits) -> tuple[Budget, ...]:
+        return _budgets(self, shape, limits)
+
+    def _scaled(self, shape: Shape, limits: Limits) -> tuple[Budget, ...]:
         target = self.target(shape)
         kept_at = self._profile(shape, limits)
 
@@ -54,11 +64,14 @@ class Matched(Schedule):
         scale = min(low, high, key=lambda scale: abs(cost(scale) - target))
         if abs(cost(scale) - target) > TOLERANCE * target:
             raise ValueError(
-                f"schedule 'matched': method {limits.method!r} cannot cost {target / 1e9:.3f} billion "
+                f"schedule 'matched': method {limits.method!r} cannot cost {target / 1e9:.4g} billion "
                 f"multiply-accumulates (those of keep_rate {self.keep_rate}) with shape {self._name()}: the "
-                f"nearest is {cost(scale) / 1e9:.3f}"
+                f"nearest is {cost(scale) / 1e9:.4g}"
             )
-        return budgets_of(dict(enumerate(kept_at(scale))), shape.num_tokens)
+        budgets = budgets_of(dict(enumerate(kept_at(scale))), shape.num_tokens)
+        if isinstance(self.shape, DiffRate):
+            return _split(budgets, self.shape.budgets(shape, limits), shape.num_tokens)
+        return budgets
 
     def target(self, shape: Shape) -> int:
         """Multiply-accumulates of the paper's stages."""
@@ -115,3 +128,24 @@ class Matched(Schedule):
 
     def _name(self) -> str:
         return repr(self.shape if isinstance(self.shape, str) else self.shape.kind)
+
+
+def _split(budgets: Sequence[Budget], like: Sequence[Budget], num_tokens: int) -> tuple[Budget, ...]:
+    """Stages that prune the same part of the tokens that they remove as those of another schedule."""
+    parts, tokens = {}, num_tokens
+    for budget in like:
+        assert budget.pruned_to is not None, "of a schedule with two numbers per stage"
+        parts[budget.block] = (tokens - budget.pruned_to) / (tokens - budget.kept)
+        tokens = budget.kept
+    split, tokens = [], num_tokens
+    for budget in budgets:
+        pruned = round((tokens - budget.kept) * parts.get(budget.block, 0.0))
+        split.append(replace(budget, pruned_to=tokens - pruned))
+        tokens = budget.kept
+    return tuple(split)
+
+
+@cache
+def _budgets(schedule: Matched, shape: Shape, limits: Limits) -> tuple[Budget, ...]:
+    """`Matched.budgets`, computed once: it takes milliseconds, and studies ask for every run."""
+    return schedule._scaled(shape, limits)

@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from tokred.run import canonical_rate
-from tokred.schedules.base import Budget, Limits, Schedule, check_blocks
+from tokred.schedules.base import Budget, Limits, Schedule, check_blocks, kind_field
 from tokred.schedules.budget import token_budget
+from tokred.schedules.diffrate_file import read_lists
 from tokred.schedules.macs import Shape
 
 #: Blocks in which the paper's three stages act, counted from 0.
@@ -25,7 +27,7 @@ LOCATIONS = (3, 6, 9)
 class Stages(Schedule):
     """The paper's stages: stage s leaves floor(P r^s) of the P tokens of the input grid."""
 
-    kind: Literal["stages"] = "stages"
+    kind: Literal["stages"] = kind_field("stages")
     keep_rate: str = Field(description="r in (0, 1]")
     locations: tuple[NonNegativeInt, ...] = Field(
         LOCATIONS, description="blocks in which the stages act, ascending, counted from 0"
@@ -69,7 +71,7 @@ class Constant(Schedule):
     it merges pairs), or if no token would be left.
     """
 
-    kind: Literal["constant"] = "constant"
+    kind: Literal["constant"] = kind_field("constant")
     number: PositiveInt = Field(description="tokens that are removed in each block, on average")
     inflect: float = Field(
         0.0,
@@ -102,7 +104,7 @@ class Constant(Schedule):
 class Ratio(Schedule):
     """A constant ratio: each block removes floor(N - N * keep) of its N tokens, in floating point."""
 
-    kind: Literal["ratio"] = "ratio"
+    kind: Literal["ratio"] = kind_field("ratio")
     keep: float = Field(gt=0, le=1, description="fraction of its tokens that each block keeps")
     count_cls: bool = Field(
         False, description="whether N counts the CLS token too (as ToFu's published ratios)"
@@ -127,7 +129,7 @@ class Ratio(Schedule):
 class Kept(Schedule):
     """A list of the numbers of tokens that are left after each block."""
 
-    kind: Literal["kept"] = "kept"
+    kind: Literal["kept"] = kind_field("kept")
     tokens: tuple[PositiveInt, ...] = Field(
         min_length=1, description="spatial tokens (without CLS) left after each block, one number per block"
     )
@@ -141,10 +143,11 @@ class Kept(Schedule):
 class DiffRate(Schedule):
     """DiffRate's two lists: numbers of tokens that are left in each block by pruning, and then by merging.
 
-    Entries above the current number of tokens change nothing, as in the published lists.
+    Entries above the current number of tokens change nothing, as in the published lists. Entries above the
+    number of tokens of the input grid are an error: the lists are those of another model.
     """
 
-    kind: Literal["diffrate"] = "diffrate"
+    kind: Literal["diffrate"] = kind_field("diffrate")
     prune: tuple[PositiveInt, ...] = Field(
         min_length=1, description="tokens, CLS included, left by pruning, one number per block"
     )
@@ -162,14 +165,39 @@ class DiffRate(Schedule):
                     )
         return self
 
+    @classmethod
+    def from_file(cls, path: str | Path, model: str, gmacs: float | str) -> DiffRate:
+        """The lists of a file in the format of DiffRate's `compression_rate.json`.
+
+        Args:
+            path: the JSON file.
+            model: name of the model in the file, such as "ViT-S-DeiT".
+            gmacs: cost of the model in billions of multiply-accumulates, as in the file.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is damaged, or lacks the model or the cost.
+        """
+        lists = read_lists(path, model, gmacs)
+        try:
+            made = cls(**lists)
+        except ValueError as error:
+            raise ValueError(f"{path}: model {model!r}, cost {gmacs}: {error}") from None
+        return made.model_copy(update={"kind": made.kind})  # a field that is set, as in configurations
+
     def budgets(self, shape: Shape, limits: Limits) -> tuple[Budget, ...]:
         if not limits.prunes_and_merges:
             raise ValueError(
                 f"method {limits.method!r} takes one number of tokens per block, and schedule 'diffrate' has "
                 "two: expected another kind, such as 'kept'"
             )
-        check_length("prune", self.prune, shape.depth)
-        check_length("merge", self.merge, shape.depth)
+        for key, numbers in (("prune", self.prune), ("merge", self.merge)):
+            check_length(key, numbers, shape.depth)
+            if max(numbers) > shape.num_tokens + 1:
+                raise ValueError(
+                    f"schedule: {key}: found {max(numbers)} tokens, expected at most {shape.num_tokens + 1}, "
+                    "which the model has with CLS: the lists are those of another model"
+                )
         tokens, budgets = shape.num_tokens, []
         for block, (prune, merge) in enumerate(zip(self.prune, self.merge, strict=True)):
             pruned = min(prune - 1, tokens)
@@ -178,6 +206,24 @@ class DiffRate(Schedule):
                 budgets.append(Budget(block, kept, kept / shape.num_tokens, pruned_to=pruned))
             tokens = kept
         return tuple(budgets)
+
+
+class DiffRateFile(Schedule):
+    """DiffRate's two lists, from a file in the format of its `compression_rate.json`."""
+
+    kind: Literal["diffrate_file"] = kind_field("diffrate_file")
+    file: str = Field(description="JSON file; a relative path starts in the working folder")
+    model: str = Field(description="name of the model in the file, such as ViT-S-DeiT")
+    gmacs: float | str = Field(
+        description="cost of the model in billions of multiply-accumulates, as in the file"
+    )
+
+    def read(self) -> DiffRate:
+        """The lists; errors as for `DiffRate.from_file`."""
+        return DiffRate.from_file(self.file, self.model, self.gmacs)
+
+    def budgets(self, shape: Shape, limits: Limits) -> tuple[Budget, ...]:
+        return self.read().budgets(shape, limits)
 
 
 def budgets_of(kept: dict[int, int], num_tokens: int) -> tuple[Budget, ...]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from pydantic import Field, PositiveInt, model_validator
 
+from tokred.schedules.macs import Shape
 from tokred.settings.base import Label
 from tokred.validation import Strict
+
+#: Widths of timm's models by the size in their names. Asking timm would import torch, which takes seconds in
+#: every call of Snakemake.
+_WIDTHS = {"tiny": 192, "small": 384, "base": 768, "large": 1024, "huge": 1280, "giant": 1408}
 
 
 class Backbone(Strict):
@@ -54,6 +60,27 @@ class Backbone(Strict):
     def grid(self) -> tuple[int, int]:
         """(rows, columns) of input tokens."""
         return (self.image_size // self.patch_size,) * 2
+
+    @property
+    def shape(self) -> Shape:
+        """Dimensions of the network without its classifier, from the configuration alone.
+
+        The width is `embed_dim` of the configuration, else it follows from the size in the model's name, else
+        it is that of a base model.
+        """
+        default = next(
+            (width for size, width in _WIDTHS.items() if f"_{size}_" in self.model), _WIDTHS["base"]
+        )
+        width = self.kwargs.get("embed_dim", default)
+        return Shape(
+            num_tokens=math.prod(self.grid),
+            num_prefix=1,
+            patch_dim=3 * self.patch_size**2,
+            embed_dim=width,
+            mlp_dim=int(width * self.kwargs.get("mlp_ratio", 4)),
+            depth=self.depth,
+            num_classes=0,
+        )
 
 
 def _timm_defaults(model: str) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_serializer, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_serializer, model_serializer, model_validator
+from pydantic_core.core_schema import SerializerFunctionWrapHandler
 
 from tokred.run import Run
+from tokred.schedules import AnySchedule
 from tokred.settings.backbone import Backbone
 from tokred.settings.hardware import Hardware
 from tokred.settings.images import ImageAccess
@@ -29,7 +31,20 @@ class Network(Strict):
 
     backbone: Backbone
     options: dict[str, Any] = Field({}, description="options of the method; default: its own")
-    locations: list[NonNegativeInt] = Field(description="blocks in which the stages act, counted from 0")
+    locations: list[NonNegativeInt] = Field(
+        description="blocks after which patterns are stored, counted from 0; the paper's stages act in them"
+    )
+    schedule: AnySchedule | None = Field(
+        None, description="number of tokens that each block leaves; null: the paper's stages"
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Weights from before there were schedules are those of networks without one."""
+        values: dict[str, Any] = serialize(self)
+        if self.schedule is None:
+            del values["schedule"]
+        return values
 
     @field_serializer("backbone")
     def _describe(self, backbone: Backbone) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import functools
 import operator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, create_model
+from pydantic import BeforeValidator, ConfigDict, Field, create_model, field_validator
 from typing_extensions import TypedDict
 
 from tokred.data import registry as datasets
@@ -14,6 +14,7 @@ from tokred.methods import registry as methods
 from tokred.settings.backbone import Backbone
 from tokred.settings.base import Label, Name, Rate
 from tokred.settings.images import DatasetImages
+from tokred.study.schedules import MethodSchedule, without_files
 from tokred.validation import Strict
 
 
@@ -42,7 +43,7 @@ class Dataset(Strict):
 
 
 class Method(Strict):
-    """Options of a method, and its training settings, for all or for single keep rates.
+    """Options and schedule of a method, and its training settings, for all or for single keep rates.
 
     A configuration has a model of `Methods`: by name, `Method` with the options of that method.
     """
@@ -50,6 +51,13 @@ class Method(Strict):
     options: Strict = Field(description="options of the method")
     training: dict[str, Any] = Field({}, description="training settings at all keep rates")
     keep_rates: dict[Rate, dict[str, Any]] = Field({}, description="training settings by keep rate")
+    schedule: MethodSchedule | None = Field(
+        None,
+        description="number of tokens that each block leaves, at all keep rates or by keep rate (the method "
+        "then has runs at these); null: the paper's stages",
+    )
+
+    _files = field_validator("schedule")(without_files)
 
 
 def _with_options(base: type[Strict], name: str, options: type[Strict], **more: Any) -> Any:
@@ -84,7 +92,7 @@ else:
     ]
     AnyDataset = Annotated[functools.reduce(operator.or_, _datasets), Field(discriminator="adapter")]
     _described = {
-        name: Annotated[model, Field(description=f"options and training settings of {name}")]
+        name: Annotated[model, Field(description=f"options, schedule and training settings of {name}")]
         for name, model in METHOD_MODELS.items()
     }
     Methods = TypedDict("Methods", _described, total=False)

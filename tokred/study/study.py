@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from tokred.data import registry as datasets
 from tokred.methods import registry as methods
 from tokred.names import nearest
 from tokred.run import PRETRAINING, RUN_COLUMNS, UNREDUCED, UNREDUCED_RATE, Run
+from tokred.schedules import Schedule
 from tokred.schedules.base import check_blocks
 from tokred.schedules.budget import token_budget
 from tokred.settings.base import Name, Rate
@@ -24,6 +26,7 @@ from tokred.settings.pretraining import Pretraining, Recipe
 from tokred.settings.training import PartialTraining, Precision, Training
 from tokred.study import defaults, hyperparameters
 from tokred.study.parts import METHOD_MODELS, Dataset, Method, Settings, or_empty
+from tokred.study.schedules import follows_rate, schedule_at
 from tokred.study.search import Search
 from tokred.study.view import View
 from tokred.study.weights import check_weights
@@ -50,7 +53,8 @@ class Study(Strict):
     locations: list[NonNegativeInt] = Field(
         min_length=1,
         max_length=MOST_STAGES,
-        description="blocks in which the stages act, ascending, counted from 0",
+        description="blocks in which the paper's stages act, ascending, counted from 0; patterns are stored "
+        "after these blocks whatever a method's schedule is",
     )
     scores: Literal["trained", "published"] = Field(
         "trained",
@@ -139,6 +143,7 @@ class Study(Strict):
     def _check_runs(self) -> None:
         """Every method has runs, and every run can be trained or was published."""
         for name in self.methods:
+            self._check_schedule(name)
             if not self.rates_of(name):
                 raise ValueError(f"methods: {name!r} supports none of the keep rates {self.keep_rates}")
         for run in self.runs():
@@ -195,14 +200,36 @@ class Study(Strict):
 
     def _check_backbone(self, name: str) -> None:
         backbone = self.settings.backbones[name]
-        rows, columns = backbone.grid
-        for rate in self.keep_rates:
-            for stage in range(1, len(self.locations) + 1):
-                token_budget(rows * columns, rate, stage)
-        for method in self.methods:
+        in_stages = [method for method in self.methods if self.method(method).schedule is None]
+        if in_stages:
+            for rate in self.keep_rates:
+                for stage in range(1, len(self.locations) + 1):
+                    token_budget(backbone.shape.num_tokens, rate, stage)
+        for method in [*in_stages, UNREDUCED]:
             check_blocks(self.locations, backbone.depth, methods.get(method).limits)
         if backbone.weights == "pretrain" and self.pretraining is None:
             raise ValueError(f"settings.backbones.{name}.weights: 'pretrain' needs the key `pretraining`")
+
+    def _check_schedule(self, name: str) -> None:
+        """Every backbone and the method can follow its schedule at every keep rate."""
+        given, key = self.method(name).schedule, f"settings.methods.{name}.schedule"
+        if given is None:
+            return
+        if not follows_rate(given) and len(self.keep_rates) > 1:
+            raise ValueError(
+                f"{key}: found one schedule for {len(self.keep_rates)} keep rates, expected one for each (a "
+                "mapping by keep rate), or one that follows them ('matched', 'stages')"
+            )
+        if isinstance(given, dict) and not self.rates_of(name):
+            found, expected = ", ".join(given), ", ".join(self.keep_rates)
+            raise ValueError(f"{key}: found the keep rates {found}, expected some of the study's: {expected}")
+        for rate, backbone in product(self.rates_of(name), self.backbones):
+            schedule = self.schedule_of(name, rate)
+            assert schedule is not None  # of all rates of a method that has one
+            try:
+                schedule.budgets(self.settings.backbones[backbone].shape, methods.get(name).limits)
+            except ValueError as error:
+                raise ValueError(f"{key}: keep rate {rate}, backbone {backbone!r}: {error}") from None
 
     def _check_run(self, run: Run) -> None:
         training, described = self.training_for(run), self.settings.datasets[run.dataset]
@@ -225,11 +252,27 @@ class Study(Strict):
         return self.settings.methods.get(name) or METHOD_MODELS[name].model_validate({})
 
     def rates_of(self, method: str) -> list[str]:
-        """The study's keep rates that a method supports (ToMe: none below 0.50), ascending."""
+        """The study's keep rates that a method supports, ascending.
+
+        A method with a schedule supports those that it has one for. In the paper's stages, ToMe supports none
+        below 0.50.
+        """
         if method == UNREDUCED:
             return [UNREDUCED_RATE]
-        spec = methods.get(method)
-        return sorted(rate for rate in self.keep_rates if spec.can_keep(rate))
+        spec, scheduled = methods.get(method), self.method(method).schedule is not None
+        return sorted(
+            rate
+            for rate in self.keep_rates
+            if (self.schedule_of(method, rate) is not None if scheduled else spec.can_keep(rate))
+        )
+
+    def schedule_of(self, method: str, keep_rate: str) -> Schedule | None:
+        """Number of tokens that each block of a method's runs leaves; None for the paper's stages.
+
+        None also if its schedules by keep rate have none for this one, at which it has no runs.
+        """
+        given = self.method(method).schedule
+        return None if given is None else schedule_at(given, keep_rate, self.locations)
 
     def options_of(self, dataset: Dataset) -> dict[str, Any]:
         """The options of a data set that are set; a relative `root` is resolved in the folder `data`."""
@@ -341,6 +384,11 @@ class Study(Strict):
             reference=self._reference(),
             table_intervals=self.table_intervals,
             masked=tuple(name for name in self.datasets if self._has_masks(name)),
+            scheduled={
+                name: tuple(self.rates_of(name))
+                for name in self.methods
+                if self.method(name).schedule is not None
+            },
         )
 
 

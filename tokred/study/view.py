@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tokred.methods.registry import METHODS
 from tokred.presentation.markup import mathtext
 
 
@@ -28,6 +29,7 @@ class View:
         reference: label of the study with whose performance it is compared; None: no comparison.
         table_intervals: whether tables of performance show confidence intervals.
         masked: names of the data sets whose images have object masks.
+        scheduled: keep rates of each method that has a schedule of its own instead of the paper's stages.
     """
 
     study: str
@@ -44,6 +46,13 @@ class View:
     reference: str | None = None
     table_intervals: bool = False
     masked: tuple[str, ...] = ()
+    scheduled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def rates_of(self, method: str) -> tuple[str, ...]:
+        """The study's keep rates at which a method has runs, ascending."""
+        if method in self.scheduled:
+            return self.scheduled[method]
+        return tuple(rate for rate in self.keep_rates if METHODS[method].can_keep(rate))
 
     def for_figures(self) -> View:
         """The view with labels escaped for matplotlib, which then draws them literally."""
@@ -57,4 +66,5 @@ class View:
     def of(cls, values: Mapping[str, Any]) -> View:
         """The view from its fields as JSON values."""
         fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
-        return cls(**fields)
+        scheduled = {name: tuple(rates) for name, rates in fields.get("scheduled", {}).items()}
+        return cls(**{**fields, "scheduled": scheduled})

@@ -45,7 +45,13 @@ def train(job: TrainJob) -> None:
         test_images = read(job.test_table, split="test")
         check_classes(train_images.classes, test_images.classes, job.test_table, job.train_table)
     network = build_model(
-        run, backbone, job.model.options, job.model.locations, train_images.num_classes, settings.drop_path
+        run,
+        backbone,
+        job.model.options,
+        job.model.locations,
+        train_images.num_classes,
+        settings.drop_path,
+        job.model.schedule,
     )
     source = _start_from(network, backbone, job.pretrained, job.keep_head)
     if not job.keep_head:

@@ -19,8 +19,8 @@ from tokred.data.in_memory import Source
 from tokred.evaluation.performance import PerformanceMetric
 from tokred.evaluation.scores import METRIC, NotFiniteError
 from tokred.methods import registry
+from tokred.models.reduced import ReducedModel
 from tokred.models.trace import StageTrace, Trace
-from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.run import RUN_COLUMNS, Run
 from tokred.runtime.device import autocast, explain_oom
 from tokred.settings import Backbone
@@ -42,7 +42,7 @@ class Outputs:
 
 @torch.no_grad()
 def extract(
-    model: ReducedVisionTransformer,
+    model: ReducedModel,
     run: Run,
     backbone: Backbone,
     images: Source,
@@ -89,7 +89,7 @@ def extract(
 
 
 def _forward(
-    model: ReducedVisionTransformer, images: Source, pixels: Tensor, backbone: Backbone, precision: str
+    model: ReducedModel, images: Source, pixels: Tensor, backbone: Backbone, precision: str
 ) -> tuple[Tensor, Trace]:
     """Float32 logits and the trace of a batch, on the CPU."""
     device = next(model.parameters()).device
@@ -108,7 +108,7 @@ def _check_finite(run: Run, precision: str, logits: Tensor, trace: Trace, ids: l
         )
 
 
-def _schemas(model: ReducedVisionTransformer, run: Run, images: Source) -> dict[str, pa.Schema]:
+def _schemas(model: ReducedModel, run: Run, images: Source) -> dict[str, pa.Schema]:
     spec = registry.get(run.method)
     num_stages = len(model.locations)
     identity = [*schemas.identity_fields(), ("image_id", pa.string())]
@@ -153,7 +153,7 @@ def _prediction_columns(logits: Tensor, labels: Tensor) -> dict[str, pa.Array]:
     return {"label": stored, "logits": _lists(logits.numpy())}
 
 
-def _pattern_columns(model: ReducedVisionTransformer, trace: Trace) -> dict[str, pa.Array]:
+def _pattern_columns(model: ReducedModel, trace: Trace) -> dict[str, pa.Array]:
     spec = registry.get(model.method)
     num_tokens = model.patch_embed.num_patches
     columns: dict[str, pa.Array] = {}

@@ -25,6 +25,13 @@ class Matching:
     num_slots: int
     merged: Tensor
 
+    @property
+    def representative(self) -> Tensor:
+        """(B, K) token of each slot that is not merged into another."""
+        token = torch.arange(self.assign.shape[1], device=self.assign.device).expand_as(self.assign)
+        slots = torch.where(self.merged, self.num_slots, self.assign)  # the others go to an extra column
+        return token.new_zeros(token.shape[0], self.num_slots + 1).scatter(1, slots, token)[:, :-1]
+
 
 def mean_keys(keys: Tensor) -> Tensor:
     """(B, N, d) keys of (B, H, N, d), averaged over heads, in single precision or better."""

@@ -30,6 +30,7 @@ class ToMe(Reducer):
             tokens=(weighted / merged_size.unsqueeze(-1)).to(x.dtype),
             anchor=no_representative(x, matching.num_slots),
             assign=matching.assign,
+            position=matching.representative if context.trace else None,
             weight=merged_size if self.options.proportional == "log" else None,
             size=merged_size,
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import timm
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
-from tokred.models.reduce import reduce
-from tokred.models.vision_transformer import ReducedVisionTransformer
+from tokred.models.reduce import check_vit, reduce
+from tokred.models.reduced import ReducedModel
 from tokred.run import Run
 from tokred.settings import Backbone
 
@@ -18,10 +19,10 @@ def build_vit(backbone: Backbone, num_classes: int, drop_path: float = 0.0) -> V
     """The timm model that a configuration describes, with random weights.
 
     Raises:
-        ValueError: timm cannot create the model with these settings, or it is not a Vision Transformer.
+        ValueError: timm cannot create the model with these settings, or its tokens cannot be reduced.
     """
     try:
-        vit = timm.create_model(
+        vit: Any = timm.create_model(  # or another class that can be reduced
             backbone.model,
             pretrained=False,
             num_classes=num_classes,
@@ -33,12 +34,11 @@ def build_vit(backbone: Backbone, num_classes: int, drop_path: float = 0.0) -> V
         )
     except (RuntimeError, TypeError) as error:
         raise ValueError(f"timm cannot make backbone {backbone.model!r}: {error}") from error
-    if not isinstance(vit, VisionTransformer):
-        raise ValueError(
-            f"backbone {backbone.model!r}: expected a timm.models.vision_transformer.VisionTransformer, "
-            f"got {type(vit).__name__}"
-        )
-    return vit
+    try:
+        check_vit(vit)
+    except ValueError as error:
+        raise ValueError(f"backbone {backbone.model!r}: {error}") from error
+    return cast("VisionTransformer", vit)
 
 
 def build_model(
@@ -48,11 +48,11 @@ def build_model(
     locations: Sequence[int],
     num_classes: int,
     drop_path: float = 0.0,
-) -> ReducedVisionTransformer:
+) -> ReducedModel:
     """The reduced model of a run, with random parameters drawn from the run's seed."""
     torch.manual_seed(run.seed_for("init"))
     vit = build_vit(backbone, num_classes, drop_path)
-    return reduce(vit, run.method, run.keep_rate, locations, schedule=None, **options)
+    return reduce(vit, run.method, run.keep_rate, locations, None, "representative", **options)
 
 
 def reset_classifier(model: VisionTransformer, run: Run, values: str = "linear") -> None:

@@ -143,7 +143,7 @@ class ReducedVisionTransformerRelPos(_RelativeBias, VisionTransformerRelPos):  #
 
     def _bias_of(self, attn: nn.Module, shared: Tensor | None) -> Tensor | None:
         own = cast("RelPosAttention", attn).rel_pos
-        return shared if own is None else own.get_bias()
+        return shared if own is None else cast("RelPosBias", own).get_bias()
 
 
 class ReducedNaFlexVit(_Rotary, NaFlexVit):  # type: ignore[misc]

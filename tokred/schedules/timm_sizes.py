@@ -12,7 +12,7 @@ def sizes(vit: Any) -> dict[str, Any]:
     """The attributes of a model's `Shape`."""
     rows, columns = grid_of(vit)
     embed = vit.embeds if hasattr(vit, "embeds") else vit.patch_embed
-    weight, block = embed.proj.weight, vit.blocks[0]
+    weight, block = getattr(embed.proj, "weight", None), vit.blocks[0]
     pool: Any = getattr(vit, "attn_pool", None)
     num_heads = 2 if hasattr(vit, "head_dist") else 1  # DeiT's distilled models have two classifiers
     pools = hasattr(pool, "kv")
@@ -20,7 +20,7 @@ def sizes(vit: Any) -> dict[str, Any]:
     return {
         "num_tokens": rows * columns,
         "num_prefix": vit.num_prefix_tokens,
-        "patch_dim": weight.numel() // weight.shape[0],
+        "patch_dim": 0 if weight is None else weight.numel() // weight.shape[0],  # features need none
         "embed_dim": vit.embed_dim,
         "depth": len(vit.blocks),
         "num_classes": num_heads * vit.num_classes,
@@ -48,9 +48,7 @@ def image_size_of(vit: Any) -> tuple[int, int]:
     """
     embeds, own = vit.embeds, vars(vit)
     configured = (getattr(vit, "pretrained_cfg", None) or {}).get("input_size")
-    size = (
-        vars(vit).get("image_size") or vars(vit).get("_traits", {}).get("img_size") or embeds.default_img_size
-    )
+    size = own.get("image_size") or own.get("_traits", {}).get("img_size") or embeds.default_img_size
     if size is None and configured is not None:
         size = configured[1:]
     if size is None and embeds.pos_embed_grid_size is not None:

@@ -1,4 +1,4 @@
-"""Every class of timm that can be reduced: timm's function, tokens masked when pruned, repeated when merged."""
+"""Every class of timm that can be reduced: timm's function, pruned as masked, merged as repeated."""
 
 from __future__ import annotations
 

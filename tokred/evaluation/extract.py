@@ -120,7 +120,7 @@ def _schemas(model: ReducedModel, run: Run, images: Source) -> dict[str, pa.Sche
             [*identity, ("label", label), ("logits", logits)], metadata=parquet.kind("predictions")
         ),
         "patterns": pattern_schema(
-            model.patch_embed.num_patches,
+            model.num_tokens,
             num_stages,
             kept=spec.kept or not model.reducers,
             clusters=spec.clusters,
@@ -155,7 +155,7 @@ def _prediction_columns(logits: Tensor, labels: Tensor) -> dict[str, pa.Array]:
 
 def _pattern_columns(model: ReducedModel, trace: Trace) -> dict[str, pa.Array]:
     spec = registry.get(model.method)
-    num_tokens = model.patch_embed.num_patches
+    num_tokens = model.num_tokens
     columns: dict[str, pa.Array] = {}
     if not model.reducers:
         everything = np.full((len(trace.cls), num_tokens), len(model.locations), dtype=np.uint8)

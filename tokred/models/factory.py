@@ -12,6 +12,7 @@ from timm.models.vision_transformer import VisionTransformer
 from tokred.models.reduce import check_vit, reduce
 from tokred.models.reduced import ReducedModel
 from tokred.run import Run
+from tokred.schedules.timm_sizes import grid_of
 from tokred.settings import Backbone
 
 
@@ -19,7 +20,8 @@ def build_vit(backbone: Backbone, num_classes: int, drop_path: float = 0.0) -> V
     """The timm model that a configuration describes, with random weights.
 
     Raises:
-        ValueError: timm cannot create the model with these settings, or its tokens cannot be reduced.
+        ValueError: timm cannot create the model with these settings, its tokens cannot be reduced, or their
+            number is not that of the configuration.
     """
     try:
         vit: Any = timm.create_model(  # or another class that can be reduced
@@ -38,6 +40,11 @@ def build_vit(backbone: Backbone, num_classes: int, drop_path: float = 0.0) -> V
         check_vit(vit)
     except ValueError as error:
         raise ValueError(f"backbone {backbone.model!r}: {error}") from error
+    if (grid := grid_of(vit)) != backbone.grid:
+        raise ValueError(
+            f"backbone {backbone.model!r}: expected {backbone.grid[0]} x {backbone.grid[1]} tokens by its "
+            f"image_size and patch_size, and the model has {grid[0]} x {grid[1]}"
+        )
     return cast("VisionTransformer", vit)
 
 
@@ -65,8 +72,10 @@ def reset_classifier(model: VisionTransformer, run: Run, values: str = "linear")
             the run's seed; or "zeros".
     """
     torch.manual_seed(run.seed_for("classifier"))
-    assert isinstance(model.head, torch.nn.Linear), "build_vit was called with a number of classes"
-    model.head.reset_parameters()
-    if values == "zeros":
-        torch.nn.init.zeros_(model.head.weight)
-        torch.nn.init.zeros_(model.head.bias)
+    classifiers = [model.head, *([model.head_dist] if hasattr(model, "head_dist") else [])]
+    for classifier in classifiers:
+        assert isinstance(classifier, torch.nn.Linear), "build_vit was called with a number of classes"
+        classifier.reset_parameters()
+        if values == "zeros":
+            torch.nn.init.zeros_(classifier.weight)
+            torch.nn.init.zeros_(classifier.bias)

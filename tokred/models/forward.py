@@ -63,6 +63,11 @@ class StageForward(TimmModel):
         rows, columns = self.patch_embed.grid_size
         return rows, columns
 
+    @property
+    def num_tokens(self) -> int:
+        """P, the number of spatial tokens of the input grid."""
+        return self._grid[0] * self._grid[1]
+
     def _stages(self) -> list[Reducer]:
         """`reducers`, typed: PyTorch's `ModuleList` holds modules of any class."""
         return [reducer for reducer in self.reducers if isinstance(reducer, Reducer)]

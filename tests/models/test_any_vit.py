@@ -195,6 +195,43 @@ def test_macs_are_those_that_torch_counts(name: str) -> None:
     assert found == expected
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_precisions_and_empty_batches(name: str) -> None:
+    model = tokred.reduce(any_vit(name), "tome", 0.6, locations=(1, 2))
+    with torch.no_grad():
+        assert model(pictures()[:0]).shape == (0, 5)
+        expected = model(pictures())
+        for dtype, tolerance in ((torch.float64, 1e-4), (torch.bfloat16, 0.5)):
+            logits = model.to(dtype)(pictures().to(dtype))
+            assert logits.dtype == dtype
+            torch.testing.assert_close(logits.float(), expected, atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("name", ["eva02", "rope, mixed", "beit", "relpos, shared", "naflex, rope and gate"])
+def test_a_traced_graph_serves_any_batch(name: str) -> None:
+    model = tokred.reduce(any_vit(name), "tome", 0.6, locations=(1, 2))
+    with torch.no_grad():
+        graph = torch.jit.trace(model, pictures(2), check_trace=False)
+        torch.testing.assert_close(graph(pictures(3)), model(pictures(3)), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_intermediate_tokens(name: str) -> None:
+    """As they are left, and on the grid; unreduced as timm's."""
+    vit, batch = any_vit(name), pictures()
+    with torch.no_grad():
+        unreduced = tokred.reduce(vit, "none", locations=(1, 2)).forward_intermediates(batch, [0, 3])
+        expected = vit.forward_intermediates(batch, [0, 3])
+        assert all(torch.equal(a, b) for a, b in zip(unreduced[1], expected[1], strict=True))
+        model = tokred.reduce(vit, "tome", 0.6, locations=(1, 2))
+        _, left = model.forward_intermediates(batch, [0, 3], output_fmt="NLC")
+        on_grid = model.forward_intermediates(batch, [0, 3], intermediates_only=True)
+        assign = model.trace(batch)[1].stages[-1].assign
+    assert [tokens.shape[1] for tokens in left] == [64, 23]
+    torch.testing.assert_close(on_grid[0], expected[1][0], atol=1e-5, rtol=1e-4)
+    assert torch.equal(on_grid[1][0].flatten(1).T, left[1][0][assign[0]])
+
+
 def test_substitute_for_cls_attention() -> None:
     """The mean over all queries, of which padding is none."""
     layer, x = any_vit("plain").blocks[0].attn, torch.randn(1, 6, 32)

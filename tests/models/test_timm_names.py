@@ -1,4 +1,4 @@
-"""Every name in timm's modules of isotropic Vision Transformers can be reduced, or is listed with the reason."""
+"""Every name in timm's modules of isotropic Vision Transformers can be reduced."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ MODULES = [
     "vision_transformer_hybrid",
     "vision_transformer_relpos",
 ]
-#: Names that cannot be reduced, and the message that says why.
-REFUSED: dict[str, str] = {}
 DOCS = Path(__file__).parents[2] / "docs" / "models.md"
 
 
@@ -49,17 +47,14 @@ def reduced_by_tome(name: str) -> tuple[ReducedModel, torch.Tensor]:
 @pytest.mark.parametrize("module", MODULES)
 def test_tome_reduces_every_name(module: str) -> None:
     names = timm.list_models(module=module)
-    reduced = 0
     for name in names:
-        if name in REFUSED:
-            with pytest.raises(ValueError, match=re.escape(REFUSED[name])):
-                reduced_by_tome(name)
-            continue
         model, features = reduced_by_tome(name)
-        left = max(1, model.num_tokens - 5 * len(model.blocks))
+        left = model.num_tokens - 5 * len(model.blocks)
         assert features.shape == (1, model.num_prefix_tokens + left, model.embed_dim), name
-        reduced += 1
-    assert documented()[module] == (len(names), reduced)
+    if f"timm {timm.__version__} " in DOCS.read_text().replace(
+        "\n", " "
+    ):  # other releases have more names, or fewer
+        assert documented()[module] == (len(names), len(names))
 
 
 def documented() -> dict[str, tuple[int, int]]:

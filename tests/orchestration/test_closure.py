@@ -36,8 +36,9 @@ COMMON = """
     models.blocks models.factory models.families models.forward models.forward_state models.pooling
     models.reduce models.reduced models.sharing models.shipped models.slots models.tensor_file models.trace
     models.vision_transformer models.weights names run runtime.device runtime.distributed schedules.base
-    schedules.budget schedules.macs schedules.shapes schedules.timm_sizes settings.backbone settings.base settings.hardware settings.images settings.jobs
-    settings.training tables.identity tables.parquet tables.schemas validation
+    schedules.budget schedules.macs schedules.shapes schedules.timm_sizes settings.backbone settings.base
+    settings.hardware settings.images settings.jobs settings.training tables.identity tables.parquet
+    tables.schemas validation
 """
 TRAINING = """
     runtime.launch settings.augmentation training.checkpoint training.diverged training.fit

@@ -19,7 +19,10 @@ from timm.models.vision_transformer import (
     VisionTransformer,
 )
 from timm.models.vision_transformer_relpos import ResPostRelPosBlock, VisionTransformerRelPos
-from torch import nn
+from torch import Tensor, nn
+
+from tokred.methods.attention import BlockAttention
+from tokred.methods.base import Context, Reducer, Reduction
 
 #: 64 tokens in an oblong grid of 4 x 16; 4 blocks.
 SIZE = (16, 64)
@@ -90,6 +93,24 @@ def any_vit(name: str) -> nn.Module:
         for parameter in vit.parameters():
             parameter.add_(0.15 * torch.randn_like(parameter))
     return vit.eval()
+
+
+class Reusing(Reducer):
+    """Merges nothing, and returns the block's attention for its output."""
+
+    def forward(self, x: Tensor, context: Context) -> Reduction:
+        every = torch.arange(x.shape[1]).expand(x.shape[0], -1)
+        return Reduction(tokens=x, anchor=every, attention=context.attention.all_probabilities())
+
+
+class Attending(Reducer):
+    """Keeps all tokens of a block, whose attention it computes."""
+
+    def attend(self, attention: BlockAttention) -> Tensor:
+        return attention.all_probabilities()
+
+    def forward(self, x: Tensor, context: Context) -> Reduction:
+        return Reduction()
 
 
 def pictures(count: int = 2) -> torch.Tensor:

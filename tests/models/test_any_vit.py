@@ -19,9 +19,10 @@ import tokred
 from tests.any_vit import DEPTH, NAMES, any_vit, pictures
 from tests.models.counting import counted
 from tokred.methods.attention import BlockAttention
+from tokred.methods.registry import METHODS, Family, Method
 from tokred.models.factory import build_vit
 from tokred.models.reduced import ReducedModel
-from tokred.schedules.macs import Shape, forward_macs
+from tokred.schedules.macs import Shape, Site, forward_macs
 from tokred.settings import Backbone
 
 ATTEND = F.scaled_dot_product_attention
@@ -193,6 +194,18 @@ def test_macs_are_those_that_torch_counts(name: str) -> None:
     if "relpos" in name and "table" not in name:  # a small network makes the bias, which is not counted
         expected -= sum(counted(m.get_bias, "Global") for m in vit.modules() if hasattr(m, "rel_coords_log"))
     assert found == expected
+
+
+@pytest.mark.parametrize(("reducer", "site"), [("Reusing", Site.REUSE), ("Attending", Site.AFTER)])
+@pytest.mark.parametrize("name", NAMES)
+def test_attention_of_a_stage(name: str, reducer: str, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block's own probabilities, given back by a stage, give its own output."""
+    method = Method("own", "Own", Family.HARD, "#000000", "o", f"tests.any_vit:{reducer}", site=site)
+    monkeypatch.setitem(METHODS, "own", method)
+    vit, batch = any_vit(name), pictures()
+    model = tokred.reduce(vit, "own", 1.0, locations=(1, 2))
+    with torch.no_grad():
+        torch.testing.assert_close(model(batch), vit(batch), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)

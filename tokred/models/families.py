@@ -99,10 +99,15 @@ class _RelativeBias(_MeanOrToken):
         table = self._bias_of(attn, state.shared_bias)
         if table is None or state.slots is None or state.slots.whole:
             return table
+        shared = table is state.shared_bias
+        if shared and state.gathered is not None:
+            return state.gathered
         prefix = torch.arange(self.num_prefix_tokens, device=table.device)
         spatial = state.slots.position + self.num_prefix_tokens
         index = torch.cat([prefix.expand(spatial.shape[0], -1), spatial], dim=1)
-        return table[0][:, index.unsqueeze(2), index.unsqueeze(1)].transpose(0, 1)
+        gathered = table[0][:, index.unsqueeze(2), index.unsqueeze(1)].transpose(0, 1)
+        state.gathered = gathered if shared else None
+        return gathered
 
     def _bias_of(self, attn: nn.Module, shared: Tensor | None) -> Tensor | None:
         """(1, H, M, M) bias of a layer for the tokens of the input grid."""

@@ -26,7 +26,7 @@ class ForwardState:
         tracer: collects the patterns; None without tracing.
         slots: the tokens' positions; None where neither a trace nor the model needs them.
         rope: rotary position embedding of the input grid, timm's; None without.
-        gathered: the same for the current tokens; None if it is to be gathered anew.
+        gathered: `rope` or `shared_bias` of the current tokens; None if it is to be gathered anew.
         shared_bias: (1, H, M, M) relative position bias of the grid, shared by all blocks; None without.
         only_cls: whether only the CLS token (and a distillation token) is used after the last block.
         depth: number of blocks to run, None for all.

@@ -52,6 +52,7 @@ def masked_keys(vit: nn.Module, dropped: dict[int, Tensor]) -> Iterator[None]:
     assert len(calls) == DEPTH * (2 if twice else 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_unreduced_is_timms(name: str) -> None:
     vit, batch = any_vit(name), pictures()
@@ -76,6 +77,7 @@ def test_nothing_merged_and_tokens_in_another_order(name: str) -> None:
         assert not torch.equal(order, order.sort().values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["linf", "topk"])
 @pytest.mark.parametrize("name", NAMES)
 def test_pruned_tokens_are_masked_keys(name: str, method: str) -> None:
@@ -97,6 +99,7 @@ def test_pruned_tokens_are_masked_keys(name: str, method: str) -> None:
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["representative", "centroid"])
 @pytest.mark.parametrize("name", NAMES)
 def test_merged_tokens_are_repeated_ones(name: str, rule: str) -> None:
@@ -154,6 +157,7 @@ def block_at(vit: Any, block: Any, x: Tensor, rows: Tensor) -> Tensor:
         return block(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_prefix_tokens_stay(name: str) -> None:
     vit, batch = any_vit(name), pictures()
@@ -172,6 +176,7 @@ def test_prefix_tokens_stay(name: str) -> None:
             assert trace.positions[-1].unique(dim=1).shape == (2, 16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_reach_every_parameter_of_timms(name: str) -> None:
     """Through positions, biases and sizes: those that get none get none in timm's model either."""
@@ -184,6 +189,7 @@ def test_gradients_reach_every_parameter_of_timms(name: str) -> None:
     assert {n for n, p in model.named_parameters() if p.grad is not None} == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_macs_are_those_that_torch_counts(name: str) -> None:
     vit = any_vit(name).requires_grad_(False).to("meta")
@@ -196,6 +202,7 @@ def test_macs_are_those_that_torch_counts(name: str) -> None:
     assert found == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("reducer", "site"), [("Reusing", Site.REUSE), ("Attending", Site.AFTER)])
 @pytest.mark.parametrize("name", NAMES)
 def test_attention_of_a_stage(name: str, reducer: str, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,6 +215,7 @@ def test_attention_of_a_stage(name: str, reducer: str, site: Site, monkeypatch: 
         torch.testing.assert_close(model(batch), vit(batch), atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_precisions_and_empty_batches(name: str) -> None:
     model = tokred.reduce(any_vit(name), "tome", 0.6, locations=(1, 2))
@@ -223,6 +231,7 @@ def test_precisions_and_empty_batches(name: str) -> None:
             torch.testing.assert_close(logits.float(), expected, atol=tolerance, rtol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace:FutureWarning", "ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize("name", ["eva02", "rope, mixed", "beit", "relpos, shared", "naflex, rope and gate"])
 def test_a_traced_graph_serves_any_batch(name: str) -> None:
@@ -232,6 +241,7 @@ def test_a_traced_graph_serves_any_batch(name: str) -> None:
         torch.testing.assert_close(graph(pictures(3)), model(pictures(3)), atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_intermediate_tokens(name: str) -> None:
     """As they are left, and on the grid; unreduced as timm's."""
@@ -290,9 +300,8 @@ def test_distilled_training_gives_both_logits() -> None:
     torch.testing.assert_close(model(pictures()), (first + second) / 2)
 
 
-@pytest.mark.filterwarnings(
-    "ignore::UserWarning"
-)  # of SciPy and torch, in timm's interpolation of bias tables
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning")  # in timm's interpolation of bias tables
 @pytest.mark.parametrize("name", ["eva02", "rope, mixed", "beit", "relpos", "naflex"])
 def test_another_size(name: str) -> None:
     vit = any_vit(name)

@@ -11,12 +11,11 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 from torch.nn.functional import pad
 
-import tokred.models.vision_transformer
-from tokred.methods import attention, dpcknn, evit, kmedoids
-from tokred.methods.attention import BlockAttention, project
+from tokred.methods import attention, dpcknn, evit, kmedoids, layers
+from tokred.methods.attention import BlockAttention
 from tokred.methods.base import Context, Reduction, rank_descending
 from tokred.methods.kmedoids import KMedoids
-from tokred.models import blocks
+from tokred.models import blocks, forward, reduced
 from tokred.models.vision_transformer import ReducedVisionTransformer
 
 
@@ -49,8 +48,8 @@ class PlainAttention(BlockAttention):
 
     def output(self, rows: Tensor | None = None) -> Tensor:
         """Outputs of all tokens, of which the rows are selected."""
-        self.weights = softmax_weights(self.q_BHMd, self.k_BHMd, self.bias, self.attn.scale)
-        out = project(self.attn, self.weights @ self.v_BHMd, self.x)
+        self.weights = softmax_weights(self.q_BHMd, self.k_BHMd, self.bias, self.layer.scale)
+        out = self.layer.project_out(self.weights @ self.v_BHMd, self.rest)
         return out if rows is None else gather(out, rows)
 
     def received(self) -> Tensor:
@@ -76,7 +75,7 @@ def replaced(model: ReducedVisionTransformer, x: Tensor, reduction: Reduction) -
 @contextmanager
 def by_hand() -> Iterator[None]:
     """Attention, gathering and merging are written by hand in every block."""
-    gathering = attention, blocks, dpcknn, evit, kmedoids, tokred.models.vision_transformer
+    gathering = attention, blocks, dpcknn, evit, forward, kmedoids, layers, reduced
     with ExitStack() as stack:
         for place, name, plain in (
             (torch.nn.functional, "scaled_dot_product_attention", softmax_attention),

@@ -194,7 +194,7 @@ class Attention:
     """Stands for a block's attention, of which the method reads the input."""
 
     def __init__(self, x: Tensor) -> None:
-        self.x = x
+        self.normalized = x[:, 1:]
 
 
 def _reducer(**options: object) -> DTEM:

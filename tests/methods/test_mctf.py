@@ -174,8 +174,9 @@ def _billions(vit: nn.Module, model: nn.Module, kept: dict[int, int]) -> float:
 @pytest.mark.parametrize(("forth", "back"), [(0, 1), (1, 1), (2, 3), (3, 0)])
 def test_equal_scores_are_taken_in_order(forth: int, back: int) -> None:
     """All tokens are alike: the first of A go to the first of B, and the first of B to what is left of A."""
-    assign = match_both_ways(torch.ones(2, 4, 5), forth, back)
+    assign, moved = match_both_ways(torch.ones(2, 4, 5), forth, back)
     assert assign[0].equal(assign[1])
+    assert moved[0].nonzero()[:, 0].tolist() == sorted([*range(1, 2 * forth, 2), *range(0, 2 * back, 2)])
     left = 4 - forth
     slot_b = [0] * back + list(range(left, left + 5 - back))
     slot_a = [slot_b[0]] * forth + list(range(left))

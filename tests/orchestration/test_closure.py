@@ -32,12 +32,14 @@ ROOT = Path(tokred.__file__).parent
 COMMON = """
     data.batch_shard data.decoding data.image_table data.in_memory data.info data.read data.resize
     data.streamed data.transforms evaluation.performance evaluation.scores files fingerprint
-    methods.attention methods.base methods.options methods.registry methods.tokens
-    methods.topk models.blocks models.factory models.pooling models.reduce models.sharing models.shipped
+    methods.attention methods.base methods.layers methods.options methods.registry methods.tokens
+    methods.topk models.blocks models.factory models.families models.forward models.forward_state
+    models.pooling models.reduce models.reduced models.sharing models.shipped models.slots
     models.tensor_file models.trace models.vision_transformer models.weights names run runtime.device
     runtime.distributed schedules schedules.base schedules.budget schedules.diffrate_file schedules.macs
-    schedules.matched schedules.shapes settings.backbone settings.base settings.hardware settings.images
-    settings.jobs settings.training tables.identity tables.parquet tables.schemas validation
+    schedules.matched schedules.shapes schedules.timm_sizes settings.backbone settings.base
+    settings.hardware settings.images settings.jobs settings.training tables.identity tables.parquet
+    tables.schemas validation
 """
 TRAINING = """
     runtime.launch settings.augmentation training.checkpoint training.diverged training.fit

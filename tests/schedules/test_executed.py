@@ -10,6 +10,7 @@ from torch import Tensor
 import tokred
 from tests.models.counting import counted_by_part
 from tests.small_models import images, small_vit
+from tokred.methods.attention import MergedAttention
 from tokred.methods.base import Context, Reducer, Reduction
 from tokred.methods.registry import METHODS, Family, Method
 from tokred.schedules import Constant, Kept, Matched, Ratio, Schedule, Stages
@@ -38,8 +39,9 @@ class FirstPairs(Reducer):
         merge = torch.nn.functional.one_hot(slots, kept).to(x.dtype)
         merge /= merge.sum(dim=0)
         prefix = context.num_prefix
-        rows = torch.block_diag(torch.eye(prefix, dtype=x.dtype), merge)
-        attention = rows.t() @ context.attention.all_probabilities() @ (rows > 0).to(x.dtype)
+        assign = torch.cat([torch.arange(prefix), slots + prefix]).expand(len(x), -1)
+        share = torch.cat([torch.ones(prefix, dtype=x.dtype), merge.sum(dim=1)]).expand(len(x), -1)
+        attention = MergedAttention(context.attention.all_probabilities(), assign, share)
         anchor = torch.full((len(x), kept), -1)
         return Reduction(merge.t() @ x, anchor, slots.expand(len(x), -1), attention=attention)
 
@@ -91,15 +93,15 @@ def test_tokens_and_products_are_those_of_the_schedule(method: str, name: str) -
     assert macs.head == parts[f"{whole}.head"]
     assert macs.mlp == sum(parts[f"{whole}.blocks.{block}.mlp"] for block in range(12))
     executed = sum(parts[f"{whole}.blocks.{block}.attn"] for block in range(12))
-    if method == "reusing":  # merging itself has products within attention
+    if method == "reusing":  # merging has products, and attention is merged by means of all tokens
         entering = [65, *tokens]
         executed -= sum(_merging(entering[block], tokens[block]) for block in kept)
     assert macs.attention == executed
 
 
 def _merging(before: int, after: int) -> int:
-    """Products of `FirstPairs` for one image, of width 24 and with 3 heads."""
-    return (before - 1) * (after - 1) * 24 + 3 * (after * before * before + after * before * after)
+    """Products of `FirstPairs` for one image of width 24, beyond those that are counted."""
+    return (before - 1) * (after - 1) * 24 + (before**2 - after**2) * 24
 
 
 def test_reused_attention_is_that_of_merged_tokens() -> None:

@@ -19,8 +19,8 @@ from tokred.data.in_memory import Source
 from tokred.evaluation.performance import PerformanceMetric
 from tokred.evaluation.scores import METRIC, NotFiniteError
 from tokred.methods import registry
+from tokred.models.reduced import ReducedModel
 from tokred.models.trace import StageTrace, Trace
-from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.run import RUN_COLUMNS, Run
 from tokred.runtime.device import autocast, explain_oom
 from tokred.settings import Backbone
@@ -42,7 +42,7 @@ class Outputs:
 
 @torch.no_grad()
 def extract(
-    model: ReducedVisionTransformer,
+    model: ReducedModel,
     run: Run,
     backbone: Backbone,
     images: Source,
@@ -92,7 +92,7 @@ def extract(
 
 
 def _forward(
-    model: ReducedVisionTransformer,
+    model: ReducedModel,
     images: Source,
     pixels: Tensor,
     backbone: Backbone,
@@ -116,9 +116,7 @@ def _check_finite(run: Run, precision: str, logits: Tensor, trace: Trace, ids: l
         )
 
 
-def _schemas(
-    model: ReducedVisionTransformer, run: Run, images: Source, num_stages: int
-) -> dict[str, pa.Schema]:
+def _schemas(model: ReducedModel, run: Run, images: Source, num_stages: int) -> dict[str, pa.Schema]:
     spec = registry.get(run.method)
     identity = [*schemas.identity_fields(), ("image_id", pa.string())]
     label = pa.int32() if images.task == "single" else pa.list_(pa.int32())
@@ -129,7 +127,7 @@ def _schemas(
             [*identity, ("label", label), ("logits", logits)], metadata=parquet.kind("predictions")
         ),
         "patterns": pattern_schema(
-            model.patch_embed.num_patches,
+            model.num_tokens,
             num_stages,
             kept=spec.kept or not spec.target,
             clusters=spec.clusters,
@@ -162,9 +160,9 @@ def _prediction_columns(logits: Tensor, labels: Tensor) -> dict[str, pa.Array]:
     return {"label": stored, "logits": _lists(logits.numpy())}
 
 
-def _pattern_columns(model: ReducedVisionTransformer, trace: Trace) -> dict[str, pa.Array]:
+def _pattern_columns(model: ReducedModel, trace: Trace) -> dict[str, pa.Array]:
     spec = registry.get(model.method)
-    num_tokens = model.patch_embed.num_patches
+    num_tokens = model.num_tokens
     columns: dict[str, pa.Array] = {}
     if spec.kept or not spec.target:
         anchors = [stage.anchor.numpy() for stage in trace.stages]

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from timm.layers import Attention
+from timm.layers import apply_rot_embed_cat
 from torch import Tensor, nn
 
+from tokred.methods.layers import QK, QKV, V, layer_of
 from tokred.methods.tokens import at_least_float32, gather_tokens, sum_by_slot
 
 
@@ -31,12 +32,16 @@ class BlockAttention:
     """Queries, keys and values of one attention layer on one batch.
 
     Args:
-        attn: the block's attention layer.
+        attn: the block's attention layer; see `tokred.methods.layers`.
         x: (B, M, D) its input, after the block's norm.
-        bias: (B, 1, 1, M) bias that is added to the attention logits, see `key_bias`, or None.
+        bias: bias that is added to the attention logits, or None: (B, 1, 1, M) of `key_bias`, or (B, H, M, M)
+            where the layer has a relative position bias (1 for B or H broadcasts).
         policy: (B, N) DynamicViT's differentiable decisions, which mask spatial tokens as keys, or None.
         num_prefix: number of prefix tokens (CLS, registers).
         with_values: whether values are computed; without them there is no `output`.
+        rope: rotary position embedding of the spatial tokens, timm's (N, 2 d), (H, N, 2 d) or with a first
+            dimension B; None without.
+        has_cls: whether the first prefix token is CLS.
 
     Attributes:
         probabilities: (B, H, M, M) attention probabilities for `output`, in place of its own; None for those.
@@ -46,39 +51,84 @@ class BlockAttention:
 
     def __init__(
         self,
-        attn: Attention,
+        attn: nn.Module,
         x: Tensor,
         bias: Tensor | None,
         policy: Tensor | None,
         num_prefix: int,
         with_values: bool = True,
+        rope: Tensor | None = None,
+        has_cls: bool = True,
     ) -> None:
+        self.layer, self.x = layer_of(attn), x
+        (q, k, *values), self.rest = self.layer.project_in(x, QKV if with_values else QK)
         if with_values:
-            q, k, self.v_BHMd = _project_in(attn, x, slice(3))
-        else:
-            q, k = _project_in(attn, x, slice(2))
-        self.q_BHMd, self.k_BHMd = attn.q_norm(q), attn.k_norm(k)
+            self.v_BHMd = values[0]
+        self.num_prefix, self.has_cls = num_prefix, has_cls
+        self._content_keys = k
+        self.q_BHMd, self.k_BHMd = (q, k) if rope is None else (self._rotate(q, rope), self._rotate(k, rope))
         self.probabilities: Tensor | None = None
         self.bias = None if bias is None else bias.to(self.q_BHMd.dtype)
-        self.attn, self.x, self.policy, self.num_prefix = attn, x, policy, num_prefix
+        self.attn, self.policy = attn, policy
+
+    @property
+    def normalized(self) -> Tensor:
+        """(B, N, D) spatial tokens as the layer's projections get them."""
+        return self.layer.normalize(self.x)[:, self.num_prefix :]
 
     @property
     def keys(self) -> Tensor:
-        """(B, H, N, d) keys of the spatial tokens."""
-        return self.k_BHMd[:, :, self.num_prefix :]
+        """(B, H, N, d) keys of the spatial tokens, before a rotary position embedding.
+
+        Methods compare tokens by them, and rotated keys of alike tokens would differ by their distance.
+        """
+        return self._content_keys[:, :, self.num_prefix :]
 
     @property
     def values(self) -> Tensor:
         """(B, H, N, d) values of the spatial tokens."""
         return self.v_BHMd[:, :, self.num_prefix :]
 
-    def _scores(self, q_BHRd: Tensor) -> Tensor:
-        scores = (q_BHRd * self.attn.scale) @ self.k_BHMd.transpose(-2, -1)
-        return at_least_float32(scores if self.bias is None else scores + self.bias)
+    def _rotate(self, heads: Tensor, rope: Tensor) -> Tensor:
+        """Queries or keys with the position of the spatial tokens."""
+        prefix, spatial = heads[:, :, : self.num_prefix], heads[:, :, self.num_prefix :]
+        rotated = apply_rot_embed_cat(spatial, rope, half=self.layer.rotates_halves)
+        return torch.cat([prefix, rotated.to(heads.dtype)], dim=2)
+
+    def _bias_rows(self, rows: Tensor | None) -> Tensor | None:
+        """The bias of (B, R) query rows, None for all rows."""
+        if self.bias is None or rows is None or self.bias.shape[2] == 1:
+            return self.bias
+        return _select_rows(self.bias.expand(rows.shape[0], -1, -1, -1), rows)
+
+    def _scores(self, q_BHRd: Tensor, rows: Tensor | None = None) -> Tensor:
+        """(B, H, R, M) logits of queries, which are the (B, R) rows, in single precision or better."""
+        scores = (q_BHRd * self.layer.scale) @ self.k_BHMd.transpose(-2, -1)
+        bias = self._bias_rows(rows)
+        return at_least_float32(scores if bias is None else scores + bias)
 
     def cls_scores(self) -> Tensor:
-        """(B, H, N) softmax attention from the CLS query to the spatial tokens."""
-        return self._scores(self.q_BHMd[:, :, :1]).softmax(dim=-1)[:, :, 0, self.num_prefix :]
+        """(B, H, N) softmax attention from the CLS query to the spatial tokens.
+
+        In a model without CLS, its substitute is the mean over the queries of all tokens, each of which
+        counts once; padding does not count.
+        """
+        if not self.has_cls:
+            return self._mean_over_queries()
+        cls_query = self.q_BHMd[:, :, :1]
+        if self.bias is None or self.bias.shape[2] == 1:
+            scores = self._scores(cls_query)
+        else:
+            scores = self._scores(cls_query, torch.zeros_like(cls_query[:, 0, :, 0], dtype=torch.long))
+        return scores.softmax(dim=-1)[:, :, 0, self.num_prefix :]
+
+    def _mean_over_queries(self) -> Tensor:
+        """(B, H, N) mean over queries of the attention to the spatial tokens."""
+        attention = self._scores(self.q_BHMd).softmax(dim=-1)[..., self.num_prefix :]
+        if self.bias is None:
+            return attention.mean(dim=2)
+        present = self.bias[:, :1, :1].isfinite().transpose(-2, -1)  # padding has the bias log(0)
+        return (attention * present).sum(dim=2) / present.sum(dim=2)
 
     def attention_received(self) -> Tensor:
         """(B, N) attention received: column sums of the attention matrix, over all queries and heads."""
@@ -90,18 +140,23 @@ class BlockAttention:
 
     def output(self, rows: Tensor | None = None) -> Tensor:
         """(B, R, D) output of the layer at (B, R) query rows, all rows by default."""
-        attn, q = self.attn, _select_rows(self.q_BHMd, rows)
+        q = _select_rows(self.q_BHMd, rows)
         if self.probabilities is not None:
-            probabilities = attn.attn_drop(_select_rows(self.probabilities, rows))
+            probabilities = self.layer.attn_drop(_select_rows(self.probabilities, rows))
             out = probabilities.to(self.v_BHMd.dtype) @ self.v_BHMd
         elif self.policy is not None:
             out = self._softmax_with_policy(self.policy, rows)
         else:
-            dropout = attn.attn_drop.p if attn.training else 0.0
+            dropout = self.layer.attn_drop.p if self.attn.training else 0.0
             out = F.scaled_dot_product_attention(
-                q, self.k_BHMd, self.v_BHMd, attn_mask=self.bias, dropout_p=dropout, scale=attn.scale
+                q,
+                self.k_BHMd,
+                self.v_BHMd,
+                attn_mask=self._bias_rows(rows),
+                dropout_p=dropout,
+                scale=self.layer.scale,
             )
-        return project(attn, out, self.x, rows)
+        return self.layer.project_out(out, self.rest, rows)
 
     def _softmax_with_policy(self, policy: Tensor, rows: Tensor | None, eps: float = 1e-6) -> Tensor:
         """(B, H, R, d) attention under a policy, as DynamicViT's function of this name, in less memory.
@@ -126,14 +181,17 @@ class BlockAttention:
         """
         keep_mask = F.pad(policy, (self.num_prefix, 0), value=1.0)[:, None, :, None]
         q = _select_rows(self.q_BHMd, rows)
-        logits = self._scores(q)
+        logits = self._scores(q, rows)
         row_max = self._row_max(logits.detach(), q)
-        exp_logits = self.attn.attn_drop(logits.sub_(row_max).exp_().to(self.v_BHMd.dtype))
+        exp_logits = self.layer.attn_drop(logits.sub_(row_max).exp_().to(self.v_BHMd.dtype))
         values = F.pad(self.v_BHMd, (0, 1), value=1.0)  # a column of ones: its output is the denominator
         sums = exp_logits @ (keep_mask * values).to(exp_logits.dtype)
-        self_logit = (q * self.attn.scale * _select_rows(self.k_BHMd, rows)).sum(dim=-1, keepdim=True)
+        self_logit = (q * self.layer.scale * _select_rows(self.k_BHMd, rows)).sum(dim=-1, keepdim=True)
         if self.bias is not None:
-            self_logit = self_logit + _select_rows(self.bias.transpose(-2, -1), rows)
+            own = self.bias.transpose(-2, -1)
+            if self.bias.shape[2] > 1:
+                own = self.bias.diagonal(dim1=-2, dim2=-1).unsqueeze(-1)
+            self_logit = self_logit + _select_rows(own.expand(q.shape[0], -1, -1, -1), rows)
         self_weight = (self_logit - row_max).exp() * (1.0 - _select_rows(keep_mask, rows))
         sums = sums + self_weight * _select_rows(values, rows)
         numerator = sums[..., :-1] + eps / values.shape[2] * self.v_BHMd.sum(dim=2, keepdim=True)
@@ -146,7 +204,7 @@ class BlockAttention:
         """
         top = logits.max(dim=-1, keepdim=True)
         keys = self.k_BHMd.gather(2, top.indices.expand(-1, -1, -1, q.shape[-1]))
-        logit = (q * self.attn.scale * keys).sum(dim=-1, keepdim=True)
+        logit = (q * self.layer.scale * keys).sum(dim=-1, keepdim=True)
         return top.values + (logit - logit.detach())
 
 
@@ -167,49 +225,18 @@ class MergedAttention:
     assign: Tensor
     share: Tensor
 
-    def output(self, attn: Attention, x: Tensor) -> Tensor:
+    def output(self, attn: nn.Module, x: Tensor) -> Tensor:
         """(B, R, D) output of an attention layer for (B, R, D) merged tokens, after the block's norm.
 
         The matrix itself is not merged. Its tokens get the value of their merged token instead, which sums
         columns, and their outputs are averaged, which averages rows: both have few numbers in comparison.
         """
-        (values,) = _project_in(attn, x, slice(2, 3))
-        out = attn.attn_drop(self.probabilities).to(values.dtype) @ _select_rows(values, self.assign)
+        layer = layer_of(attn)
+        (values,), rest = layer.project_in(x, V)
+        out = layer.attn_drop(self.probabilities).to(values.dtype) @ _select_rows(values, self.assign)
         parts = out.transpose(1, 2).flatten(2) * self.share.unsqueeze(-1)
         merged = sum_by_slot(parts, self.assign, x.shape[1]).to(values.dtype)
-        return project(attn, merged.unflatten(2, (attn.num_heads, attn.head_dim)).transpose(1, 2), x)
-
-
-def _project_in(attn: Attention, x: Tensor, parts: slice) -> tuple[Tensor, ...]:
-    """The (B, H, M, d) parts of queries, keys and values that a slice selects.
-
-    Where fewer than three are selected, the others are not computed, unless the layer has to be called: if it
-    is an adapter (LoRA, quantized weights) or has hooks.
-    """
-    shape = (attn.num_heads, attn.head_dim)
-    first, last = parts.start or 0, parts.stop
-    if last - first == 3 or not _is_plain(attn.qkv):
-        heads = attn.qkv(x).unflatten(2, (3, *shape))[:, :, first:last]
-    else:
-        width = attn.num_heads * attn.head_dim
-        rows = slice(first * width, last * width)
-        bias = attn.qkv.bias
-        projected = F.linear(x, attn.qkv.weight[rows], None if bias is None else bias[rows])
-        heads = projected.unflatten(2, (last - first, *shape))
-    return heads.permute(2, 0, 3, 1, 4).unbind(0)
-
-
-def _is_plain(layer: nn.Module) -> bool:
-    """Whether a layer is what its weights say: a linear layer without hooks, adapters or another forward."""
-    return type(layer) is nn.Linear and "forward" not in vars(layer) and not have_hooks(layer)
-
-
-def have_hooks(*modules: nn.Module) -> bool:
-    """Whether hooks are registered on any of these modules."""
-    return any(
-        m._forward_hooks or m._forward_pre_hooks or m._backward_hooks or m._backward_pre_hooks
-        for m in modules
-    )
+        return layer.project_out(merged.unflatten(2, (values.shape[1], -1)).transpose(1, 2), rest)
 
 
 def _select_rows(x_BHMd: Tensor, rows: Tensor | None) -> Tensor:
@@ -217,12 +244,3 @@ def _select_rows(x_BHMd: Tensor, rows: Tensor | None) -> Tensor:
     if rows is None:
         return x_BHMd
     return gather_tokens(x_BHMd.transpose(1, 2), rows).transpose(1, 2)
-
-
-def project(attn: Attention, out_BHRd: Tensor, x: Tensor, rows: Tensor | None = None) -> Tensor:
-    """(B, R, D) merged and projected heads; a gate, if any, gets the (B, M, D) input at these rows."""
-    out = attn.norm(out_BHRd.transpose(1, 2).flatten(2))
-    gate = getattr(attn, "gate", None)  # timm's layer has had a gate since 1.0.26
-    if gate is not None:
-        out = out * gate(x if rows is None else gather_tokens(x, rows)).sigmoid()
-    return attn.proj_drop(attn.proj(out))

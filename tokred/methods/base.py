@@ -33,7 +33,7 @@ class Stage:
         budgets: budgets of all stages of the model, in order.
         pruned_to: number of tokens after pruning, of which merging leaves `budget`; None where the schedule
             has one number per stage.
-        num_heads: H, attention heads of the block.
+        num_heads: attention heads of the block, as timm counts them.
     """
 
     index: int
@@ -61,7 +61,7 @@ class Context:
         policy: (B, N) decisions of an earlier stage in training, None if no token is masked.
         state: `Reduction.state` of the stage before; for the first stage the result of `Reducer.begin`.
         num_prefix: number of prefix tokens (CLS, registers), which precede the spatial tokens in `attn`.
-        trace: whether `assign` and `margin` will be used.
+        trace: whether `assign`, `position` and `margin` will be used.
     """
 
     attn: BlockAttention | None = None
@@ -91,6 +91,8 @@ class Reduction:
             in place.
         assign: (B, N) slot that input token n is assigned to, -1 if it was dropped; None if it is the slot
             that the token represents.
+        position: (B, K) input token whose position on the grid slot k takes, where it has no `anchor`; -1 for
+            the middle of its tokens. None for the `anchor`. Not needed unless `Context.trace`.
         weight: (B, K) key weight of slot k, 0 for padding. Later blocks add log(weight) to their attention
             logits. None for all ones.
         size: (B, K) number of input tokens that slot k stands for, by which later stages and the pooling
@@ -106,6 +108,7 @@ class Reduction:
     tokens: Tensor | None = None
     anchor: Tensor | None = None
     assign: Tensor | None = None
+    position: Tensor | None = None
     weight: Tensor | None = None
     size: Tensor | None = None
     policy: Tensor | None = None

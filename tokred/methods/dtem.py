@@ -46,7 +46,7 @@ class DTEM(Reducer):
         self.embedding = nn.Linear(stage.embed_dim, width)
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
-        normalized = context.attention.x[:, context.num_prefix :].detach()
+        normalized = context.attention.normalized.detach()
         metric = at_least_float32(self.embedding(normalized))
         size = ones_like_tokens(x) if context.size is None else context.size
         if self.training:
@@ -60,6 +60,7 @@ class DTEM(Reducer):
             tokens=(weighted / merged_size.unsqueeze(-1)).to(x.dtype),
             anchor=no_representative(x, matching.num_slots),
             assign=matching.assign,
+            position=matching.representative if context.trace else None,
             weight=merged_size if self.options.proportional == "log" else None,
             size=merged_size,
         )

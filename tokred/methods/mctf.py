@@ -39,7 +39,7 @@ class MCTF(Reducer):
         size = ones_like_tokens(x) if context.size is None else context.size
         scores = self._scores(x.detach(), received, size, context.num_prefix)
         forth = num_merged // 2 if self.options.bidirectional else num_merged
-        assign = match_both_ways(scores, forth, num_merged - forth, context.num_prefix)
+        assign, moved = match_both_ways(scores, forth, num_merged - forth, context.num_prefix)
         num_slots = x.shape[1] - num_merged
         merged_size = sum_by_slot(size, assign, num_slots)
         share = self._share(received[:, context.num_prefix :], size, assign, num_slots)
@@ -47,6 +47,7 @@ class MCTF(Reducer):
             tokens=self._pool(x, share, assign, num_slots),
             anchor=no_representative(x, num_slots),
             assign=assign,
+            position=_staying(assign, moved, num_slots) if context.trace else None,
             weight=merged_size if self.options.proportional == "log" else None,
             size=merged_size,
             attention=self._attention(probabilities, assign, share, context.num_prefix),
@@ -105,8 +106,8 @@ class MCTF(Reducer):
 
 
 @torch.no_grad()
-def match_both_ways(scores: Tensor, forth: int, back: int, num_prefix: int = 1) -> Tensor:
-    """(B, N) slot of each spatial token, when tokens of A merge into B, and then tokens of B into A.
+def match_both_ways(scores: Tensor, forth: int, back: int, num_prefix: int = 1) -> tuple[Tensor, Tensor]:
+    """Merge tokens of A into B, and then tokens of B into A.
 
     Each token has one edge, to the token of the other side with the highest score, and the tokens with the
     highest edges merge. A token of B takes with it what has merged into it. Slots are what is left of A in
@@ -119,6 +120,9 @@ def match_both_ways(scores: Tensor, forth: int, back: int, num_prefix: int = 1) 
         forth: number of tokens of A to merge, less than |A| unless `back` is 0.
         back: number of tokens of B to merge after that into those of A that are left.
         num_prefix: number of prefix tokens, which take no part.
+
+    Returns:
+        Slot of each spatial token, and whether it has merged into another, both (B, N).
     """
     num_a, num_b = scores.shape[1:]
     edge, target = scores.max(dim=2)
@@ -136,4 +140,12 @@ def match_both_ways(scores: Tensor, forth: int, back: int, num_prefix: int = 1) 
     token = torch.arange(num_a + num_b, device=scores.device)
     # Index of each token in the concatenation of A and B.
     index = token // 2 + (token % 2 != num_prefix % 2) * num_a
-    return torch.cat([slot_a, slot_b], dim=1)[:, index]
+    slots = torch.cat([slot_a, slot_b], dim=1)[:, index]
+    return slots, torch.cat([merged, rank < back], dim=1)[:, index]
+
+
+def _staying(assign: Tensor, moved: Tensor, num_slots: int) -> Tensor:
+    """(B, K) token of each slot that has not merged into another."""
+    token = torch.arange(assign.shape[1], device=assign.device).expand_as(assign)
+    slots = torch.where(moved, num_slots, assign)  # the others go to an extra column
+    return token.new_zeros(token.shape[0], num_slots + 1).scatter(1, slots, token)[:, :-1]

@@ -28,6 +28,7 @@ class ToMe(Reducer):
             tokens=tokens,
             anchor=no_representative(x, matching.num_slots),
             assign=matching.assign,
+            position=matching.representative if context.trace else None,
             weight=merged_size if self.options.proportional == "log" else None,
             size=merged_size,
         )

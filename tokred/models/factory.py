@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import timm
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
-from tokred.models.reduce import reduce
-from tokred.models.vision_transformer import ReducedVisionTransformer
+from tokred.models.reduce import check_vit, reduce
+from tokred.models.reduced import ReducedModel
 from tokred.run import Run
 from tokred.schedules import LOCATIONS, Schedule
+from tokred.schedules.timm_sizes import grid_of
 from tokred.settings import Backbone
 
 
@@ -19,10 +21,11 @@ def build_vit(backbone: Backbone, num_classes: int, drop_path: float = 0.0) -> V
     """The timm model that a configuration describes, with random weights.
 
     Raises:
-        ValueError: timm cannot create the model with these settings, or it is not a Vision Transformer.
+        ValueError: timm cannot create the model with these settings, its tokens cannot be reduced, or their
+            number is not that of the configuration.
     """
     try:
-        vit = timm.create_model(
+        vit: Any = timm.create_model(  # or another class that can be reduced
             backbone.model,
             pretrained=False,
             num_classes=num_classes,
@@ -34,12 +37,16 @@ def build_vit(backbone: Backbone, num_classes: int, drop_path: float = 0.0) -> V
         )
     except (RuntimeError, TypeError) as error:
         raise ValueError(f"timm cannot make backbone {backbone.model!r}: {error}") from error
-    if not isinstance(vit, VisionTransformer):
+    try:
+        check_vit(vit)
+    except ValueError as error:
+        raise ValueError(f"backbone {backbone.model!r}: {error}") from error
+    if (grid := grid_of(vit)) != backbone.grid:
         raise ValueError(
-            f"backbone {backbone.model!r}: expected a timm.models.vision_transformer.VisionTransformer, "
-            f"got {type(vit).__name__}"
+            f"backbone {backbone.model!r}: expected {backbone.grid[0]} x {backbone.grid[1]} tokens by its "
+            f"image_size and patch_size, and the model has {grid[0]} x {grid[1]}"
         )
-    return vit
+    return cast("VisionTransformer", vit)
 
 
 def build_model(
@@ -50,7 +57,7 @@ def build_model(
     num_classes: int,
     drop_path: float = 0.0,
     schedule: Schedule | None = None,
-) -> ReducedVisionTransformer:
+) -> ReducedModel:
     """The reduced model of a run, with random parameters drawn from the run's seed.
 
     Args:
@@ -60,8 +67,8 @@ def build_model(
     torch.manual_seed(run.seed_for("init"))
     vit = build_vit(backbone, num_classes, drop_path)
     if schedule is not None:
-        return reduce(vit, run.method, 1.0, LOCATIONS, schedule, **options)
-    return reduce(vit, run.method, run.keep_rate, locations, None, **options)
+        return reduce(vit, run.method, 1.0, LOCATIONS, schedule, "representative", **options)
+    return reduce(vit, run.method, run.keep_rate, locations, None, "representative", **options)
 
 
 def reset_classifier(model: VisionTransformer, run: Run, values: str = "linear") -> None:
@@ -74,8 +81,10 @@ def reset_classifier(model: VisionTransformer, run: Run, values: str = "linear")
             the run's seed; or "zeros".
     """
     torch.manual_seed(run.seed_for("classifier"))
-    assert isinstance(model.head, torch.nn.Linear), "build_vit was called with a number of classes"
-    model.head.reset_parameters()
-    if values == "zeros":
-        torch.nn.init.zeros_(model.head.weight)
-        torch.nn.init.zeros_(model.head.bias)
+    classifiers = [model.head, *([model.head_dist] if hasattr(model, "head_dist") else [])]
+    for classifier in classifiers:
+        assert isinstance(classifier, torch.nn.Linear), "build_vit was called with a number of classes"
+        classifier.reset_parameters()
+        if values == "zeros":
+            torch.nn.init.zeros_(classifier.weight)
+            torch.nn.init.zeros_(classifier.bias)

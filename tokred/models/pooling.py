@@ -80,6 +80,11 @@ def weighted_pool(
     return _POOLS[global_pool](x, weight)
 
 
+def weighted_mean(x: Tensor, weight: Tensor | None) -> Tensor:
+    """(B, D) mean of (B, N, D) tokens by their (B, N) weights, None for all ones."""
+    return x.mean(dim=1) if weight is None else _mean(x, weight)
+
+
 def _mean(x: Tensor, weight: Tensor) -> Tensor:
     tokens = at_least_float32(x)
     weight = weight.to(tokens.dtype)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tokred.methods.base import Reduction
+from tokred.models.slots import Slots, follow
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,17 @@ class StageTrace:
         assign: (B, P) output slot that each input token is assigned to, -1 if it was dropped.
         anchor: (B, K) representative token of each slot (the kept token or the cluster's center), as an index
             on the input grid; -1 for slots without one (fused token, cluster mean, padding).
+        size: (B, K) size of each slot: the method's own (`Reduction.size`, or its key weight), else the
+            number of input tokens that are assigned to it.
+        position: (B, K) position of each slot, as an index on the input grid; see `tokred.models.slots`.
         margin: (B, P) difference of the two largest assignment weights, NaN for dropped tokens; None for
             methods without soft assignment.
     """
 
     assign: Tensor
     anchor: Tensor
+    size: Tensor
+    position: Tensor
     margin: Tensor | None = None
 
 
@@ -36,7 +42,7 @@ class Trace:
         stages: one `StageTrace` per stage, or per block that was asked for: the state after that block, which
             is that of the last stage in it or before it.
         cls: (B, stages + 1, D) CLS token after each stage's block and after the last block, before the
-            final norm.
+            final norm; in a model without CLS, the mean of the spatial tokens, by their sizes.
         blocks: the block of each of `stages`.
     """
 
@@ -44,11 +50,27 @@ class Trace:
     cls: Tensor
     blocks: tuple[int, ...] = ()
 
+    @property
+    def sizes(self) -> list[Tensor]:
+        """(B, K) size of every slot, by stage."""
+        return [stage.size for stage in self.stages]
+
+    @property
+    def positions(self) -> list[Tensor]:
+        """(B, K) position of every slot on the input grid, by stage."""
+        return [stage.position for stage in self.stages]
+
     def cpu(self) -> Trace:
         """The trace in main memory."""
         stages = [
-            StageTrace(s.assign.cpu(), s.anchor.cpu(), None if s.margin is None else s.margin.cpu())
-            for s in self.stages
+            StageTrace(
+                assign=stage.assign.cpu(),
+                anchor=stage.anchor.cpu(),
+                size=stage.size.cpu(),
+                position=stage.position.cpu(),
+                margin=None if stage.margin is None else stage.margin.cpu(),
+            )
+            for stage in self.stages
         ]
         return replace(self, stages=stages, cls=self.cls.cpu())
 
@@ -69,7 +91,8 @@ class Tracer:
     def start(self, tokens: Tensor) -> None:
         """Begin with the (B, P, D) tokens of the input grid."""
         grid = torch.arange(tokens.shape[1], device=tokens.device).expand(tokens.shape[0], -1)
-        self._now = StageTrace(assign=grid, anchor=grid)
+        ones = torch.ones_like(grid, dtype=torch.float32)
+        self._now = StageTrace(assign=grid, anchor=grid, size=ones, position=grid)
 
     @property
     def assign(self) -> Tensor:
@@ -84,19 +107,19 @@ class Tracer:
         if is_last:
             self._cls.append(cls_token)
 
-    def add(self, reduction: Reduction, tokens: Tensor) -> None:
-        """Follow the reduction of a stage's (B, N, D) input tokens."""
+    def add(self, reduction: Reduction, slots: Slots) -> None:
+        """Follow the reduction of a stage, as the slots did."""
         before = self._last
         if reduction.anchor is None:
             return
-        assign, anchor = reduction.assign, reduction.anchor
-        if assign is None:
-            assign = _assignment_from_anchors(anchor, tokens.shape[1])
+        size = reduction.weight if reduction.size is None else reduction.size
         margin = reduction.margin
         self._now = StageTrace(
-            assign=_follow(assign, before.assign),
-            anchor=_follow(before.anchor, anchor),
-            margin=None if margin is None else _follow(margin, before.assign, fill=torch.nan),
+            assign=slots.assign,
+            anchor=follow(before.anchor, reduction.anchor),
+            size=slots.count(reduction.anchor.shape[1]) if size is None else size,
+            position=slots.position,
+            margin=None if margin is None else follow(margin, before.assign, fill=torch.nan),
         )
 
     def result(self) -> Trace:
@@ -107,16 +130,3 @@ class Tracer:
     def _last(self) -> StageTrace:
         assert self._now is not None, "start is called first"
         return self._now
-
-
-def _assignment_from_anchors(anchor: Tensor, num_tokens: int) -> Tensor:
-    """(B, N) slot that each token represents, -1 for none: the inverse of (B, K) representative tokens."""
-    slots = torch.arange(anchor.shape[1], device=anchor.device).expand_as(anchor)
-    # Slots without a representative token write into an extra column, which is cut off.
-    assign = anchor.new_full((anchor.shape[0], num_tokens + 1), -1)
-    return assign.scatter(1, torch.where(anchor < 0, num_tokens, anchor), slots)[:, :num_tokens]
-
-
-def _follow(values: Tensor, index: Tensor, fill: float = -1) -> Tensor:
-    """values[b, index[b, i]], and `fill` where the index is -1."""
-    return values.gather(1, index.clamp(min=0)).masked_fill(index < 0, fill)

@@ -18,6 +18,8 @@ from tokred.tables import identity
 
 #: Kind of file, in its metadata.
 _KIND = "weights"
+#: Classifiers, of which DeiT's distilled models have two.
+_HEADS = ("head.", "head_dist.")
 
 
 def save_weights(
@@ -115,8 +117,8 @@ def assign_weights(
     """
     loaded, own = dict(tensors), model.state_dict()
     if new_head:
-        loaded = {name: tensor for name, tensor in loaded.items() if not name.startswith("head.")}
-        loaded |= {name: tensor for name, tensor in own.items() if name.startswith("head.")}
+        loaded = {name: tensor for name, tensor in loaded.items() if not name.startswith(_HEADS)}
+        loaded |= {name: tensor for name, tensor in own.items() if name.startswith(_HEADS)}
     if not whole and not any(name.startswith("reducers.") for name in loaded):
         loaded |= {name: tensor for name, tensor in own.items() if name.startswith("reducers.")}
     if "pos_embed" in loaded and "pos_embed" in own and loaded["pos_embed"].shape != own["pos_embed"].shape:
@@ -128,7 +130,7 @@ def assign_weights(
 
 def _resample(model: VisionTransformer, pos_embed: Tensor, path: str | Path) -> Tensor:
     """Position embeddings of a square grid, interpolated to the model's grid."""
-    prefix = 0 if model.no_embed_class else model.num_prefix_tokens
+    prefix = 0 if getattr(model, "no_embed_class", False) else model.num_prefix_tokens  # not in `Beit`
     if pos_embed.shape[-1] != model.embed_dim:
         return pos_embed  # another architecture: `_check` reports all differences
     side = round((pos_embed.shape[1] - prefix) ** 0.5)

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
+
+from tokred.schedules.timm_sizes import sizes
 
 if TYPE_CHECKING:
-    from timm.models.vision_transformer import Block, VisionTransformer
-    from torch import nn
+    from timm.models.vision_transformer import VisionTransformer
 
 
 class Site(Enum):
@@ -39,11 +40,21 @@ class Shape:
     Attributes:
         num_tokens: P, spatial tokens of the input grid.
         num_prefix: prefix tokens (CLS, registers).
-        patch_dim: number of values of a patch (colors x height x width).
+        patch_dim: number of values of a patch (colors x height x width), or of its features where a network
+            computes these; the network's own products are not counted.
         embed_dim: width of a token.
-        mlp_dim: width of the hidden layer of a block's MLP.
+        mlp_dim: width of the hidden layer of a block's MLP (of all together, if it has several).
         depth: number of blocks.
-        num_classes: outputs of the classifier, 0 for none.
+        num_classes: outputs of the classifier (of both, if there are two), 0 for none.
+        attn_dim: width of all heads of queries together; 0 for `embed_dim`.
+        kv_dim: width of all heads of keys together, before they are repeated for groups; 0 for `attn_dim`.
+        value_maps: number of attention maps with which each value is multiplied.
+        gated_mlp: whether the MLP's hidden layer is multiplied with a gate of its width.
+        gated_attention: whether the attention's output is multiplied with a gate of its width.
+        side_by_side: whether a block's MLP has the tokens of its attention, so that a stage within the block
+            does not spare it any.
+        pool_dim: width of the hidden layer of an attention pooling's MLP; 0 without attention pooling.
+        pool_prefix: prefix tokens that the attention pooling pools together with the spatial ones.
     """
 
     num_tokens: int
@@ -53,20 +64,19 @@ class Shape:
     mlp_dim: int
     depth: int
     num_classes: int
+    attn_dim: int = 0
+    kv_dim: int = 0
+    value_maps: int = 1
+    gated_mlp: bool = False
+    gated_attention: bool = False
+    side_by_side: bool = False
+    pool_dim: int = 0
+    pool_prefix: int = 0
 
     @classmethod
     def of(cls, vit: VisionTransformer) -> Shape:
-        """The sizes of a timm model, which may be on the meta device."""
-        block = cast("Block", vit.blocks[0])
-        return cls(
-            num_tokens=vit.patch_embed.num_patches,
-            num_prefix=vit.num_prefix_tokens,
-            patch_dim=vit.patch_embed.proj.weight[0].numel(),
-            embed_dim=vit.embed_dim,
-            mlp_dim=cast("nn.Linear", block.mlp.fc1).out_features,
-            depth=len(vit.blocks),
-            num_classes=vit.num_classes,
-        )
+        """The sizes of a timm model that can be reduced, which may be on the meta device."""
+        return cls(**sizes(vit))
 
     def unreduced(self) -> list[BlockTokens]:
         """Numbers of tokens of every block of the unreduced model."""
@@ -112,7 +122,7 @@ def reduced_blocks(shape: Shape, site: Site, kept: Mapping[int, int]) -> list[Bl
             blocks.append(BlockTokens(tokens, remaining, remaining, reuse=True))
         else:
             attended = remaining if site is Site.BEFORE else tokens
-            blocks.append(BlockTokens(attended, attended, remaining))
+            blocks.append(BlockTokens(attended, attended, attended if shape.side_by_side else remaining))
         tokens = remaining
     return blocks
 
@@ -125,7 +135,7 @@ class Macs:
         embedding: the patch embedding.
         attention: projections, scores, and weighted sums of values.
         mlp: the MLPs of all blocks.
-        head: the classifier.
+        head: the classifier, and attention pooling.
     """
 
     embedding: int
@@ -150,14 +160,27 @@ def forward_macs(shape: Shape, blocks: Iterable[BlockTokens]) -> Macs:
     >>> forward_macs(deit_small, deit_small.unreduced()).total
     4598882304
     """
-    dim, attention, mlp = shape.embed_dim, 0, 0
+    dim, attention, mlp, last = shape.embed_dim, 0, 0, 0
+    queries = shape.attn_dim or dim
+    keys = shape.kv_dim or queries
+    output = queries * (2 if shape.gated_attention else 1)
     for block in blocks:
         if block.reuse:
-            projections = 2 * (block.keys + block.queries)
-            products = block.keys**2 + block.queries**2
+            projections = block.keys * (queries + keys) + block.queries * (keys + output)
+            products = block.keys**2 + shape.value_maps * block.queries**2
         else:
-            projections = 3 * block.keys + block.queries
-            products = 2 * block.queries * block.keys
-        attention += projections * dim**2 + products * dim
-        mlp += 2 * block.mlp * dim * shape.mlp_dim
-    return Macs(shape.num_tokens * shape.patch_dim * dim, attention, mlp, dim * shape.num_classes)
+            projections = block.keys * (queries + 2 * keys) + block.queries * output
+            products = (1 + shape.value_maps) * block.queries * block.keys
+        attention += projections * dim + products * queries
+        mlp += (3 if shape.gated_mlp else 2) * block.mlp * dim * shape.mlp_dim
+        last = block.mlp
+    head = dim * shape.num_classes + _pooling_macs(shape, last)
+    return Macs(shape.num_tokens * shape.patch_dim * dim, attention, mlp, head)
+
+
+def _pooling_macs(shape: Shape, tokens: int) -> int:
+    """Multiply-accumulates of attention pooling, whose query is projected for every image."""
+    if not shape.pool_dim:
+        return 0
+    dim, pooled = shape.embed_dim, tokens - shape.num_prefix + shape.pool_prefix
+    return 2 * pooled * dim * (dim + 1) + 2 * dim * (dim + shape.pool_dim)

@@ -23,7 +23,9 @@ class Backbone(Strict):
     model.
     """
 
-    model: str = Field(description="name of a VisionTransformer in timm, optionally with a tag: 'name.tag'")
+    model: str = Field(
+        description="name of an isotropic Vision Transformer in timm, optionally with a tag: 'name.tag'"
+    )
     label: Label | None = Field(None, description="label in figures and tables; default: its name")
     image_size: PositiveInt = Field(description="height and width of the input, in pixels")
     patch_size: PositiveInt = Field(description="height and width of a patch, in pixels")

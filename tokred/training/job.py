@@ -14,7 +14,7 @@ from tokred import fingerprint
 from tokred.data.in_memory import Source, hold_out
 from tokred.data.read import check_classes, read_split
 from tokred.models.factory import build_model, reset_classifier
-from tokred.models.vision_transformer import ReducedVisionTransformer
+from tokred.models.reduced import ReducedModel
 from tokred.models.weights import assign_weights, load_weights, save_weights, timm_weights
 from tokred.run import Run
 from tokred.runtime import distributed, launch
@@ -86,9 +86,7 @@ def _facts(job: TrainJob) -> dict[str, Any]:
     }
 
 
-def _start_from(
-    network: ReducedVisionTransformer, backbone: Backbone, pretrained: str | None, keep_head: bool
-) -> str:
+def _start_from(network: ReducedModel, backbone: Backbone, pretrained: str | None, keep_head: bool) -> str:
     """Load pretrained weights into a network; returns their fingerprint."""
     if pretrained is not None:
         load_weights(network, pretrained, new_head=not keep_head)

@@ -16,7 +16,7 @@ from tokred.data.in_memory import Source
 from tokred.evaluation.performance import PerformanceMetric
 from tokred.evaluation.scores import METRIC, NotFiniteError
 from tokred.files import set_aside
-from tokred.models.vision_transformer import ReducedVisionTransformer
+from tokred.models.reduced import ReducedModel
 from tokred.run import Run
 from tokred.runtime import distributed
 from tokred.runtime.device import autocast, explain_oom, resolve
@@ -55,7 +55,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: ReducedVisionTransformer,
+        model: ReducedModel,
         run: Run,
         backbone: Backbone,
         training: Training,

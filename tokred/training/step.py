@@ -8,7 +8,7 @@ import torch
 from timm.utils import ModelEmaV3
 from torch import Tensor
 
-from tokred.models.vision_transformer import ReducedVisionTransformer
+from tokred.models.reduced import ReducedModel
 from tokred.runtime import distributed
 from tokred.runtime.device import autocast
 from tokred.settings import Hardware, Training
@@ -29,7 +29,7 @@ class Stepper:
 
     def __init__(
         self,
-        model: ReducedVisionTransformer,
+        model: ReducedModel,
         training: Training,
         hardware: Hardware,
         task: str,
@@ -87,7 +87,7 @@ class Stepper:
             self.ema.update(self.model)
 
 
-def _compiled(model: ReducedVisionTransformer, hardware: Hardware) -> Callable[[Tensor], Tensor]:
+def _compiled(model: ReducedModel, hardware: Hardware) -> Callable[[Tensor], Tensor]:
     if not hardware.compile:
         return model
     if hardware.compile is True:

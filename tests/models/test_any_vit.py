@@ -18,7 +18,9 @@ from torch import Tensor, nn
 import tokred
 from tests.any_vit import DEPTH, NAMES, any_vit, pictures
 from tests.models.counting import counted
+from tests.small_models import REDUCING
 from tokred.methods.attention import BlockAttention
+from tokred.methods.base import Reduction
 from tokred.methods.registry import METHODS, Family, Method
 from tokred.models.factory import build_vit
 from tokred.models.reduced import ReducedModel
@@ -213,6 +215,69 @@ def test_attention_of_a_stage(name: str, reducer: str, site: Site, monkeypatch: 
     model = tokred.reduce(vit, "own", 1.0, locations=(1, 2))
     with torch.no_grad():
         torch.testing.assert_close(model(batch), vit(batch), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_recomputed_attention_of_merged_tokens(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MCTF merges before the attention, in which a merged token is as many equal ones, at its position."""
+    vit, batch, merged = any_vit(name), pictures(1), list[Tensor]()
+    model = tokred.reduce(vit, "mctf", 0.6, locations=(1,), attention="recompute")
+    replace = ReducedModel._replace
+
+    def watched(self: ReducedModel, x: Tensor, reduction: Reduction) -> Tensor:
+        merged.append(replace(self, x, reduction))
+        return merged[-1]
+
+    monkeypatch.setattr(ReducedModel, "_replace", watched)
+    prefix = vit.num_prefix_tokens
+    with torch.no_grad():
+        found, trace = model.trace(batch)
+        assign, position = trace.stages[0].assign[0], trace.positions[0][0]
+        assert merged[0].shape[1] == prefix + 38
+        x = torch.cat([merged[0][:, :prefix], merged[0][:, prefix:][:, assign]], dim=1)
+        x = remaining_blocks(vit, x, 1, position[assign], batch)
+        expected = vit.forward_head(vit.norm(x))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_every_method_in_every_class(name: str) -> None:
+    """Positions that are followed for a trace alone change nothing, and are those of a token of the slot."""
+    vit, batch = any_vit(name), pictures()
+    for method in REDUCING:
+        model = tokred.reduce(vit, method, 0.7, locations=(1, 2)).eval()
+        with torch.no_grad():
+            logits, trace = model.trace(batch)
+            assert logits.isfinite().all(), method
+            torch.testing.assert_close(model(batch), logits, atol=1e-5, rtol=1e-4, msg=method)
+        assert [stage.position.shape[1] for stage in trace.stages] == [
+            stage.size.shape[1] for stage in trace.stages
+        ]
+        assert all(stage.position.min() >= 0 and stage.position.max() < 64 for stage in trace.stages)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["mctf", "tome"])
+@pytest.mark.parametrize("name", ["plain", "eva02", "eva02, small", "beit", "relpos"])
+def test_hooks_on_the_projection_take_part(name: str, method: str) -> None:
+    """Also where timm keeps the biases of queries and values apart, and reads the weights alone."""
+    model, batch = tokred.reduce(any_vit(name), method, 0.6, locations=(1,)), pictures()
+    attn = model.blocks[1].attn
+    names = ("qkv",) if attn.qkv is not None else ("q_proj", "k_proj", "v_proj")
+    layers = [getattr(attn, name) for name in names]
+    with torch.no_grad():
+        plain = model(batch)
+        hooks = [layer.register_forward_hook(lambda module, given, out: 2 * out) for layer in layers]
+        hooked = model(batch)
+        for hook in hooks:
+            hook.remove()
+        torch.testing.assert_close(model(batch), plain)
+        for parameter in (each for layer in layers for each in layer.parameters()):
+            parameter.mul_(2)
+        torch.testing.assert_close(model(batch), hooked, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(plain, hooked, atol=1e-3)
 
 
 @pytest.mark.slow

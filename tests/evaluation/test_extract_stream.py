@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_tables_of_a_stream(task: str, tmp_path: Path) -> None:
 
 
 def test_memory_that_does_not_suffice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def trace(self: ReducedVisionTransformer, x: torch.Tensor) -> None:
+    def trace(self: ReducedVisionTransformer, x: torch.Tensor, blocks: Sequence[int]) -> None:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.")
 
     monkeypatch.setattr(ReducedVisionTransformer, "trace", trace)

@@ -212,8 +212,9 @@ def test_diffrate(lists: tuple[tuple[int, ...], tuple[int, ...]], merge: str, si
     "shape", [*SHAPES[1:], *PREFIXES], ids=[*SHAPE_NAMES[1:], "1 register", "4 registers"]
 )
 def test_diffrate_with_other_numbers_of_tokens(shape: dict) -> None:
-    """Lists made for 64 tokens, which reduce 49 or 36 only from the block on in which they have fewer."""
-    prune, merge = FALLING
+    """Lists that reduce 49 or 36 tokens only from the block on in which they have fewer."""
+    num_tokens = small_vit(**shape).patch_embed.num_patches
+    prune, merge = ([min(number, num_tokens + 1) for number in numbers] for numbers in FALLING)
     model = model_of("diffrate", schedules.DiffRate(prune=prune, merge=merge), shape)
     compare(model, every_block.diffrate(prune, merge), shape)
 

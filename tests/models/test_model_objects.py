@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 import tokred
 from tests.small_models import REDUCING, images, small_vit
 from tokred.methods.base import Context
+from tokred.methods.registry import METHODS
 from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.schedules.macs import Site
 
@@ -79,6 +80,9 @@ def test_hooks_fire_as_in_timm(method: str, training: bool) -> None:
     expected = calls_of(small_vit(**shape).train(training), images())
     found = calls_of(reduced(method, **shape).train(training), images())
     assert found["before blocks.3.attn"] == found["blocks.11"] == 1
+    if METHODS[method].site is Site.REUSE:  # values are those of the merged tokens, by a second call
+        again = [f"blocks.{block}.{part}" for block in (3, 6, 9) for part in ("norm1", "attn.qkv")]
+        expected.update([*again, *(f"before {name}" for name in again)])
     for name, times in expected.items():
         if name.endswith("attn.attn_drop"):  # which timm's fused attention does not call
             continue
@@ -99,7 +103,10 @@ def test_hooks_see_what_goes_in_and_out(method: str) -> None:
         counts = [1 + stage.anchor.shape[1] for stage in model.trace(images())[1].stages]
     before = counts[0] if model.spec.site is Site.BEFORE else 65
     assert sizes["blocks.3"] == (before, counts[0])
-    assert sizes["blocks.3.attn"] == (before, counts[0] if model.spec.site is Site.WITHIN else before)
+    assert sizes["blocks.3.attn"] == (
+        before,
+        counts[0] if model.spec.site in (Site.WITHIN, Site.REUSE) else before,
+    )
     for index, (given, out) in enumerate(sizes[f"blocks.{i}"] for i in range(12)):
         if index > 0:
             assert out == (65, *counts)[sum(index >= location for location in (3, 6, 9))]

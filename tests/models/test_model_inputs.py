@@ -152,7 +152,7 @@ def test_locations_that_are_none(wrong: object) -> None:
 
 @pytest.mark.parametrize("rate", [np.float64(0.5), np.float32(0.5), "0.50"])
 def test_kinds_of_keep_rates(rate: object) -> None:
-    assert tokred.reduce(small_vit(), "topk", rate).keep_rate == "0.50"
+    assert tokred.reduce(small_vit(), "topk", rate).schedule.keep_rate == "0.50"
 
 
 TRACED = [(method, "token") for method in REDUCING] + [(method, "avg") for method in ("tome", "ats")]

@@ -41,8 +41,8 @@ def check(name: str, shape: str, artifact: Artifact) -> None:
     CHECKS[artifact.target](make(name, shape), TABLES[shape], VIEWS[shape], **artifact.arguments)
 
 
-#: The first shape of a study that each artifact is made for is fast, all others are not.
-FIRST = dict(reversed(MADE))
+#: The smallest study that each artifact is made for is fast, all others are not.
+FIRST = dict(sorted(MADE, key=lambda made: made[1] == "smallest"))
 SHAPES = [
     pytest.param(name, shape, marks=[] if FIRST[name] == shape else [pytest.mark.slow])
     for name, shape in MADE

@@ -55,6 +55,7 @@ def test_figure4_shows_the_means_and_bounds() -> None:
 LEVELS = ["figure3", "figure4", *(f"figure{number}" for number in range(8, 12)), "figure13a"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LEVELS)
 def test_chance_levels_are_drawn_beside_the_means(name: str) -> None:
     rows = TABLES["default"][ARTIFACTS[name].needs[0]]

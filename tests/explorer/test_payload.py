@@ -38,6 +38,7 @@ def unpack(text: str, width: int) -> np.ndarray:
     return np.where(values == (255 if width == 1 else 65535), -1, values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grid", [(4, 4), (3, 6), (16, 16)])
 def test_patterns_and_predictions_equal_the_tables(grid: tuple[int, int], tmp_path: Path) -> None:
     made = make(tmp_path, view(grid=grid), images=12, size=4)
@@ -102,6 +103,7 @@ def test_images_labels_scores_and_depth_equal_the_tables(tmp_path: Path) -> None
     assert len(data["maps"]) == depth.groupby(["dataset", "backbone", "method", "keep_rate"]).ngroups
 
 
+@pytest.mark.slow
 def test_as_many_images_as_fit(tmp_path: Path) -> None:
     made = make(tmp_path, view(), images=30, size=16)
     full = built(made, tmp_path, images=30)
@@ -154,6 +156,7 @@ def test_policy_allows_this_script_and_style_alone(tmp_path: Path) -> None:
     assert not re.search(r"(src|href)=.?https?:|url\(|@import|fetch\(|XMLHttpRequest", text)
 
 
+@pytest.mark.slow
 def test_the_same_bytes_every_time(tmp_path: Path) -> None:
     made = make(tmp_path, view(), images=6)
     built(made, tmp_path)
@@ -163,6 +166,7 @@ def test_the_same_bytes_every_time(tmp_path: Path) -> None:
     assert (tmp_path / "page.html").read_bytes() == first
 
 
+@pytest.mark.slow
 def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
     made = make(tmp_path, view(), images=4)
     other = make(tmp_path / "other", view(), images=5)
@@ -184,6 +188,7 @@ def test_the_job_needs_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+@pytest.mark.slow
 def test_streamed_pictures_are_what_the_backbones_see(tmp_path: Path) -> None:
     made = make(tmp_path, view())
     name = next(iter(made.view.datasets))

@@ -26,6 +26,7 @@ def lines(fig: Figure, panel: int) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("shape", ["paper", "default"])
+@pytest.mark.slow
 def test_figure3_shows_the_means(shape: str) -> None:
     rows = TABLES[shape]["keep_rates"]
     drawn = lines(draw("figure3", shape), panel=4)  # homogeneity at stage 2
@@ -148,6 +149,7 @@ def test_figure1_sorts_by_rank() -> None:
 
 
 @pytest.mark.parametrize("shape", ["paper", "default"])
+@pytest.mark.slow
 def test_figure5_has_a_panel_for_each_backbone_and_pair(shape: str) -> None:
     made, rows = VIEWS[shape], TABLES[shape]["datasets"]
     fig, pairs = draw("figure5", shape), list(combinations(made.datasets, 2))

@@ -69,7 +69,7 @@ def a_training(folder: Path) -> dict[str, object]:
     table = folder / "train.parquet"
     prepare("digits", "digits", "train", {"num_train": 64}, str(table))
     size = {"embed_dim": 48, "num_heads": 3, "weight_init": "jax"}
-    backbone = Backbone(model="vit_tiny_patch16_224", image_size=32, patch_size=4, kwargs=size)
+    backbone = Backbone(model="vit_tiny_patch16_224", image_size=30, patch_size=3, kwargs=size)
     return {
         "run": asdict(Run("digits", "vit_nano", "topk", "0.50", 0)),
         "model": {"backbone": backbone.model_dump(mode="json"), "options": {}, "locations": [3, 6, 9]},

@@ -52,7 +52,15 @@ class Recorder:
             self._code.add(frame.f_code)
 
     @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self) -> Iterator[None]:
+        """Tests are imported, and registries that they need are made by functions of their modules."""
+        return (yield from self._noted())
+
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self) -> Iterator[None]:
+        return (yield from self._noted())
+
+    def _noted(self) -> Iterator[None]:
         before = sys.getprofile()
         threading.setprofile(self._note)
         sys.setprofile(self._note)

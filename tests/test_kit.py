@@ -119,6 +119,7 @@ def instructions() -> list[tuple[str, str]]:
     return [(keyword, rest.strip()) for keyword, _, rest in (line.partition(" ") for line in lines)]
 
 
+@pytest.mark.slow
 def test_container(tmp_path: Path) -> None:
     """Its instructions are known, what they name exists, and its command plans the default study."""
     found = instructions()

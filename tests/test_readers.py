@@ -183,6 +183,7 @@ def test_other_versions_of_the_format_are_refused(
     assert "found version 2 of tokred's file format, expected version 1" in refused(path, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["table", "patterns", "images", "weights", "state"])
 def test_a_flipped_bit_is_found_or_changes_nothing(name: str, tmp_path: Path) -> None:
     path = place(tmp_path, name)

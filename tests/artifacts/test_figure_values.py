@@ -26,6 +26,7 @@ def lines(fig: Figure, panel: int) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("shape", ["paper", "default"])
+@pytest.mark.slow
 def test_figure3_shows_the_means(shape: str) -> None:
     rows = TABLES[shape]["keep_rates"]
     drawn = lines(draw("figure3", shape), panel=4)  # homogeneity at stage 2
@@ -55,6 +56,7 @@ def test_figure4_shows_the_means_and_bounds() -> None:
 LEVELS = ["figure3", "figure4", *(f"figure{number}" for number in range(8, 12)), "figure13a"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LEVELS)
 def test_chance_levels_are_drawn_beside_the_means(name: str) -> None:
     rows = TABLES["default"][ARTIFACTS[name].needs[0]]
@@ -147,6 +149,7 @@ def test_figure1_sorts_by_rank() -> None:
 
 
 @pytest.mark.parametrize("shape", ["paper", "default"])
+@pytest.mark.slow
 def test_figure5_has_a_panel_for_each_backbone_and_pair(shape: str) -> None:
     made, rows = VIEWS[shape], TABLES[shape]["datasets"]
     fig, pairs = draw("figure5", shape), list(combinations(made.datasets, 2))

@@ -61,6 +61,7 @@ def table(request: pytest.FixtureRequest) -> Table:
     return performance_table.make(made_up(VIEWS[SHAPE]), view, 0)
 
 
+@pytest.mark.slow
 def test_tables_as_text(table: Table) -> None:
     heads = [f"{group} {head}" for group, head in table.values.columns]
     assert next(csv.reader(io.StringIO(table.csv())))[1:] == heads

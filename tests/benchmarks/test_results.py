@@ -68,4 +68,4 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     for option in (["--tiny"], ["--threads", "1"]):
         with pytest.raises(SystemExit):
             main(["emd", *option])
-        assert "name --results" in capsys.readouterr().err
+        assert "expected --results" in capsys.readouterr().err

@@ -114,6 +114,7 @@ def world() -> Tables:
     return tables
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLAIMS)
 def test_holds_in_the_paper_s_world(name: str, world: Tables) -> None:
     verdict = decide(CLAIMS[name], Evidence(world, PAPER))

@@ -49,6 +49,7 @@ def test_a_method_with_a_schedule_has_no_least_keep_rate() -> None:
         assert found["least"] == least
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grid", [(4, 4), (3, 6), (16, 16)])
 def test_patterns_and_predictions_equal_the_tables(grid: tuple[int, int], tmp_path: Path) -> None:
     made = make(tmp_path, view(grid=grid), images=12, size=4)
@@ -113,6 +114,7 @@ def test_images_labels_scores_and_depth_equal_the_tables(tmp_path: Path) -> None
     assert len(data["maps"]) == depth.groupby(["dataset", "backbone", "method", "keep_rate"]).ngroups
 
 
+@pytest.mark.slow
 def test_as_many_images_as_fit(tmp_path: Path) -> None:
     made = make(tmp_path, view(), images=30, size=16)
     full = built(made, tmp_path, images=30)
@@ -165,6 +167,7 @@ def test_policy_allows_this_script_and_style_alone(tmp_path: Path) -> None:
     assert not re.search(r"(src|href)=.?https?:|url\(|@import|fetch\(|XMLHttpRequest", text)
 
 
+@pytest.mark.slow
 def test_the_same_bytes_every_time(tmp_path: Path) -> None:
     made = make(tmp_path, view(), images=6)
     built(made, tmp_path)
@@ -174,6 +177,7 @@ def test_the_same_bytes_every_time(tmp_path: Path) -> None:
     assert (tmp_path / "page.html").read_bytes() == first
 
 
+@pytest.mark.slow
 def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
     made = make(tmp_path, view(), images=4)
     other = make(tmp_path / "other", view(), images=5)
@@ -195,6 +199,7 @@ def test_the_job_needs_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+@pytest.mark.slow
 def test_streamed_pictures_are_what_the_backbones_see(tmp_path: Path) -> None:
     made = make(tmp_path, view())
     name = next(iter(made.view.datasets))

@@ -189,6 +189,7 @@ def test_compiled_and_replaced_forward() -> None:
 # Copies
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", REDUCING)
 def test_copies_after_training(method: str, tmp_path: Path) -> None:
     """Copies, moving averages and pickles of a model that has just learned and traced."""

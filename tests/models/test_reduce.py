@@ -142,6 +142,7 @@ LIGHT += [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", LIGHT)
 def test_comparing_and_drawing_load_no_torch(module: str) -> None:
     code = f"import sys, {module}; print('torch' in sys.modules)"

@@ -299,6 +299,7 @@ def test_head_of_features(method: str, pool: str, training: bool) -> None:
 @pytest.mark.parametrize(("method", "pool"), POOLED)
 @pytest.mark.parametrize("training", [False, True])
 @torch.no_grad()
+@pytest.mark.slow
 def test_weighted_pooling(method: str, pool: str, training: bool) -> None:
     """As timm's pooling if each token stood there as often as it weighs: its size, or not at all."""
     model = pooled_model(method, pool).train(training)

@@ -115,6 +115,7 @@ def test_attention_is_fused(method: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert rows == ROWS.get(method, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", REDUCING)
 @pytest.mark.parametrize("locations", [(3, 6, 9), (11,)])
 @pytest.mark.parametrize("training", [False, True])

@@ -96,10 +96,10 @@ def test_costs_of_the_default_study() -> None:
     runs = [run.dataset for run in study().runs()]
     assert len(costs) == len(runs) > 100
     unreduced = costs[0]
-    assert unreduced["training images"] == 2 * 384
+    assert unreduced["training images"] == 2 * 256
     shape = Network.of(study().settings.backbones["vit_nano"], 10).shape
     macs = forward_macs(shape, shape.unreduced()).total
-    assert unreduced["macs"] == macs * (3 * 2 * 384 + 1000)  # `selection: last` validates nothing
+    assert unreduced["macs"] == macs * (3 * 2 * 256 + 1000)  # `selection: last` validates nothing
     assert unreduced["features"] == 1000 * 4 * 48 * 4
     table = cost_table(study())
     assert list(table.values.index) == ["Digits", "Scenes", "all"]

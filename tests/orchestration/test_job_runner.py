@@ -5,6 +5,7 @@ Whatever is wrong with the worker, the job's own process runs the job, and its l
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -185,6 +186,7 @@ def test_work_ends_with_the_job_that_asked_for_it(address: str, tmp_path: Path) 
     assert again.returncode == 0, "the worker did not survive"
 
 
+@pytest.mark.slow
 def test_what_one_client_does_holds_up_no_other(address: str, tmp_path: Path) -> None:
     half = (500_000).to_bytes(8) + b"x" * 1000
     messages = [b"", half, (9).to_bytes(8) + b"not JSON.", (1 << 60).to_bytes(8) + b"x" * 1000]
@@ -217,6 +219,7 @@ def test_killed_job_fails_with_the_signals_name(address: str, tmp_path: Path) ->
     assert printed == "tests.orchestration.light_targets:hang: Killed\n"
 
 
+@pytest.mark.slow
 def test_work_without_a_worker(address: str, tmp_path: Path) -> None:
     python, pid, _ = address.split(":")
     stale = tmp_path / "stale"
@@ -239,6 +242,7 @@ def test_worker_of_another_user_is_not_used(address: str, tmp_path: Path) -> Non
         os.chown(path, 0, 0)
 
 
+@pytest.mark.slow
 def test_worker_that_cannot_fork(patched: Callable[[str], str], tmp_path: Path) -> None:
     code = (
         "import os\ndef fork(): raise BlockingIOError(11, 'Resource temporarily unavailable')\nos.fork = fork"
@@ -247,6 +251,7 @@ def test_worker_that_cannot_fork(patched: Callable[[str], str], tmp_path: Path) 
         runs_by_itself(workflow.stdout.readline().strip(), tmp_path, "it could not start the job")
 
 
+@pytest.mark.slow
 def test_worker_that_cannot_load_its_libraries(patched: Callable[[str], str], tmp_path: Path) -> None:
     code = "import sys\nif '-P' in sys.orig_argv: sys.modules['timm'] = None"
     with running(PYTHONPATH=patched(code)) as workflow:
@@ -257,6 +262,7 @@ def test_worker_that_cannot_load_its_libraries(patched: Callable[[str], str], tm
         assert re.match(r"tokred: no worker \(.*\btimm\b", warnings[0])
 
 
+@pytest.mark.slow
 def test_worker_that_answers_nothing_is_waited_for_once(tmp_path: Path) -> None:
     with running() as workflow:
         address = workflow.stdout.readline().strip()
@@ -268,6 +274,7 @@ def test_worker_that_answers_nothing_is_waited_for_once(tmp_path: Path) -> None:
         assert wait_for(lambda: not alive(pid)), "nobody can reach the worker any more"
 
 
+@pytest.mark.slow
 def test_worker_that_dies_with_a_job(tmp_path: Path) -> None:
     with running() as workflow:
         address = workflow.stdout.readline().strip()
@@ -282,6 +289,7 @@ def test_worker_that_dies_with_a_job(tmp_path: Path) -> None:
         assert "no worker (it ended before the job did)" in (tmp_path / "logs/job.log").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["x" * 120, "a:b", "with space", "caf\udce9", "a file"])
 def test_odd_temporary_folders(name: str, tmp_path: Path) -> None:
     folder = tmp_path / name
@@ -294,6 +302,7 @@ def test_odd_temporary_folders(name: str, tmp_path: Path) -> None:
         assert parent_of_job(address, tmp_path) == int(address.split(":")[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
@@ -315,6 +324,7 @@ def test_no_worker_where_there_can_be_none(code: str, reason: str, patched: Call
     assert reason in line
 
 
+@pytest.mark.slow
 def test_modules_of_the_working_folder_are_not_the_workers(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise RuntimeError('not this one')")
     script = f"import os; os.chdir({str(tmp_path)!r}); {WORKFLOW}"
@@ -325,6 +335,7 @@ def test_modules_of_the_working_folder_are_not_the_workers(tmp_path: Path) -> No
         workflow.kill()
 
 
+@pytest.mark.slow
 def test_worker_without_process_descriptors(patched: Callable[[str], str], tmp_path: Path) -> None:
     """An old kernel under a Python that knows them."""
     code = "import os\ndef pidfd_open(pid, flags=0): raise OSError(38, 'Function not implemented')\n"
@@ -333,6 +344,7 @@ def test_worker_without_process_descriptors(patched: Callable[[str], str], tmp_p
         assert parent_of_job(address, tmp_path) == int(address.split(":")[1])
 
 
+@pytest.mark.slow
 def test_worker_of_a_workflow_that_dies_at_once(tmp_path: Path) -> None:
     with running() as workflow:
         address = workflow.stdout.readline().strip()
@@ -351,6 +363,7 @@ def test_worker_of_a_workflow_that_dies_at_once(tmp_path: Path) -> None:
         assert not Path(address.split(":")[2]).parent.exists()
 
 
+@pytest.mark.slow
 def test_worker_ends_with_the_workflow(workflow: subprocess.Popen, address: str) -> None:
     """The last test of the module: the workflow dies without a word."""
     _, pid, path = address.split(":")
@@ -370,6 +383,15 @@ def test_load_imports_and_leaves_the_collector_as_it_was() -> None:
     for before, enabled in (("gc.enable()", 1), ("gc.disable()", 0)):
         call = [sys.executable, "-c", code.format(before)]
         assert subprocess.run(call, env=environment(None), check=False).returncode == enabled
+
+
+def test_imported_modules_are_frozen() -> None:
+    job_runner.import_frozen("tokred.names")
+    try:
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
 
 
 def test_load_leaves_the_collector_as_it_was_after_an_error() -> None:

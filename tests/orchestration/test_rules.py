@@ -130,6 +130,7 @@ def test_a_changed_adapter_has_its_data_set_prepared_anew(copy: Path, changes: C
     assert found == {f"prepare {name}"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", sorted({artifact.target for artifact in ARTIFACTS.values()}))
 def test_what_a_changed_function_draws_is_made_anew(copy: Path, changes: Changes, target: str) -> None:
     drawn = {name for name, artifact in ARTIFACTS.items() if artifact.target == target}
@@ -147,6 +148,7 @@ def function_of(check: Callable) -> str:
     return f"{check.__module__}:{check.__qualname__.partition('.')[0]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
 def test_a_changed_claim_is_decided_anew(copy: Path, changes: Changes, claim: Claim) -> None:
     found = changes(*altered(copy, function_of(claim.check)), of_presentation)

@@ -90,6 +90,7 @@ def test_a_function_that_takes_a_job() -> None:
         extract({name: value for name, value in JOBS[ExtractJob].items() if name != "batch_size"})
 
 
+@pytest.mark.slow
 def test_jobs_do_not_load_the_model_of_a_whole_study() -> None:
     code = "import sys, tokred.training.job, tokred.evaluation.job; "
     code += "assert not {'tokred.study.study', 'tokred.study.parts'} & set(sys.modules)"

@@ -56,6 +56,7 @@ def test_page_of_differences_names_keys() -> None:
     assert len(DIFFERENCES) == len(set(DIFFERENCES)) >= 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "text"), DIFFERENCES)
 def test_keys_of_the_page_of_differences(key: str, text: str) -> None:
     """Each key can be set to the value that the page names, and the paper's study has it."""

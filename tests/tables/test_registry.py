@@ -74,5 +74,8 @@ def test_metrics_of_a_table_are_its_own_or_those_of_its_inputs() -> None:
     assert metrics_in(TABLES["pictures"]) == ()
 
 
-def test_documentation_lists_the_tables() -> None:
+def test_documentation_lists_the_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    """As `python -m tokred.tables` prints it."""
+    importlib.import_module("tokred.tables.__main__")
+    assert capsys.readouterr().out == f"{markdown()}\n"
     assert f"\n{markdown()}\n" in (ROOT / "docs/results.md").read_text()

@@ -74,6 +74,7 @@ def test_checkpoints_of_other_settings_are_ignored(
     assert "checkpoint of other settings or code" in caplog.text
 
 
+@pytest.mark.slow
 def test_same_seed_same_bits_and_other_seed_others(table: str, tmp_path: Path) -> None:
     first = trainer(table).fit(tmp_path / "1", "x")
     second = trainer(table).fit(tmp_path / "2", "x")

@@ -40,6 +40,7 @@ def close(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bo
     return all(torch.allclose(first[name], second[name], atol=2e-5) for name in first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_interrupted_training_ends_with_the_same_weights(
@@ -55,6 +56,7 @@ def test_interrupted_training_ends_with_the_same_weights(
     assert [row["epoch"] for row in resumed.history] == [1, 2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "dynamicvit"])
 def test_accumulated_gradients_are_the_whole_batch_s(method: str, path: str, tmp_path: Path) -> None:
     """DynamicViT draws its decisions anew for each micro-batch."""
@@ -132,6 +134,7 @@ def test_mixed_precision_is_near_to_full(precision: str, path: str, tmp_path: Pa
     assert mixed.stepper.scaler.is_enabled() == (precision == "float16")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The .grad attribute:UserWarning")
 def test_every_method_compiles(method: str, path: str, tmp_path: Path) -> None:
@@ -197,6 +200,7 @@ def test_pairs_of_several_labels_are_not_mixed(several: str) -> None:
         trainer(several, mixup=0.8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_learns_and_traces_in_half_precision(method: str, path: str, tmp_path: Path) -> None:
     learner = trainer(path, method, epochs=1, batch_size=24, warmup_epochs=0, precision="float16")

@@ -49,4 +49,4 @@ def test_a_limit_below_a_trainings_nodes_is_an_error(tmp_path: Path) -> None:
     config.write_text(yaml.safe_dump({**STUDY, "hardware": {"nodes": 2}}))
     limited = call(tmp_path, "--dry-run", "--configfile", str(config), "--resources", "nodes=1")
     assert limited.returncode == 1
-    assert "give --resources short_jobs=4 nodes=2" in limited.stdout + limited.stderr
+    assert "pass --resources short_jobs=4 nodes=2" in limited.stdout + limited.stderr

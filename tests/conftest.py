@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all-modules",
         action="store_true",
-        help="fail unless every module of tokred is imported and, where it has functions, runs one of them",
+        help="fail unless fast tests run a function of every module of tokred",
     )
 
 

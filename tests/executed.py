@@ -1,4 +1,4 @@
-"""Which modules of the package tests import, and in which of them they run a function.
+"""Which modules of the package tests import, and in which of them the fast ones run a function.
 
 A plugin of pytest for the option `--all-modules`: coverage by module, at the price of one set entry per call.
 """
@@ -57,7 +57,10 @@ class Recorder:
         return (yield from self._noted())
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self) -> Iterator[None]:
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        """Only fast tests count, also in a run of all tests."""
+        if item.get_closest_marker("fast") is None:
+            return (yield)
         return (yield from self._noted())
 
     def _noted(self) -> Iterator[None]:
@@ -89,7 +92,7 @@ class Recorder:
             output.update(imported=sorted(self._imported), executed=sorted(self._executed))
             return
         self._missing = [
-            f"{name}: no test {'runs a function of it' if has_functions else 'imports it'}"
+            f"{name}: no {'fast test runs a function of it' if has_functions else 'test imports it'}"
             for name, has_functions in modules_with_functions().items()
             if name not in (self._executed if has_functions else self._imported) and name not in ELSEWHERE
         ]
@@ -98,6 +101,6 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._missing:
-            terminalreporter.section("modules that no test of this run reaches", red=True)
+            terminalreporter.section("modules that the tests of this run do not reach", red=True)
             for line in self._missing:
                 terminalreporter.line(line)

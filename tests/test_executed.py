@@ -27,19 +27,31 @@ def test_modules_are_known_with_whether_they_have_functions() -> None:
 def test_importing_a_module_with_functions_is_not_enough() -> None:
     status, missing = finished(Recorder())
     assert status == pytest.ExitCode.TESTS_FAILED
-    assert "metrics/chance.py: no test runs a function of it" in missing
+    assert "metrics/chance.py: no fast test runs a function of it" in missing
 
 
 def test_a_function_that_ran_counts_for_its_module() -> None:
     recorder = Recorder()
-    run = recorder.pytest_runtest_protocol()
+    run_test(recorder, {"fast"})
+    _, missing = finished(recorder)
+    assert [line for line in missing if line.startswith("metrics/chance.py")] == []
+    assert "metrics/depth.py: no fast test runs a function of it" in missing
+
+
+def test_slow_tests_do_not_count() -> None:
+    recorder = Recorder()
+    run_test(recorder, {"slow"})
+    assert "metrics/chance.py: no fast test runs a function of it" in finished(recorder)[1]
+
+
+def run_test(recorder: Recorder, markers: set[str]) -> None:
+    """What a recorder sees of a test that calls a function of `metrics/chance.py`."""
+    item = SimpleNamespace(get_closest_marker=lambda name: name if name in markers else None)
+    run = recorder.pytest_runtest_protocol(item)
     next(run)
     chance.image_seeds(0, ["a"])
     with pytest.raises(StopIteration):
         run.send(None)
-    _, missing = finished(recorder)
-    assert [line for line in missing if line.startswith("metrics/chance.py")] == []
-    assert "metrics/depth.py: no test runs a function of it" in missing
 
 
 def test_a_worker_tells_the_main_process() -> None:

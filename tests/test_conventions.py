@@ -24,7 +24,10 @@ NAMING = {
     "tokred/artifacts/registry.py": "the paper's figures, of which some show one method",
     "tokred/comparison/anchors.py": "the methods that the paper compares all others with",
     **dict.fromkeys(
-        (f"tokred/schedules/{name}.py" for name in ("__init__", "matched", "shapes")),
+        (
+            *(f"tokred/schedules/{name}.py" for name in ("__init__", "diffrate_file", "matched", "shapes")),
+            "tokred/study/schedules.py",
+        ),
         "a schedule has the name of the method whose lists it takes",
     ),
     **dict.fromkeys(

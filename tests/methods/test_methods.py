@@ -117,6 +117,9 @@ def test_training_mode_agrees_with_evaluation(method: str) -> None:
     with torch.no_grad():
         expected, patterns = model.eval().trace(images())
         found, trained_patterns = model.train().trace(images())
+    if method == "dtem":  # merges softly
+        assert not torch.allclose(found, expected)
+        return
     if method == "dynamicvit":  # masks at random instead of removing
         assert not torch.allclose(found, expected)
         assert all(stage.assign.equal(torch.arange(64).expand(4, -1)) for stage in trained_patterns.stages)

@@ -57,7 +57,7 @@ def check_linear(layer: nn.Linear) -> None:
 def test_linear_layers_of_methods(method: str) -> None:
     model = tokred.reduce(small_vit(embed_dim=96), method, 0.5)
     layers = [module for module in model.reducers.modules() if isinstance(module, nn.Linear)]
-    expected = {"dynamicvit": 4, "dpcknn": 1, "sit": 2, "scored": 2}
+    expected = {"dynamicvit": 4, "dpcknn": 1, "sit": 2, "scored": 2, "dtem": 1}
     assert len(layers) == 3 * expected.get(method, 0)
     for layer in layers:
         check_linear(layer)

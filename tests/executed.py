@@ -6,6 +6,7 @@ A plugin of pytest for the option `--all-modules`: coverage by module, at the pr
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import sys
 import threading
@@ -38,6 +39,14 @@ def within(path: str | None) -> str | None:
     return str(Path(path).relative_to(PACKAGE)) if path and Path(path).is_relative_to(PACKAGE) else None
 
 
+def clear_caches(package: str) -> None:
+    """Empty what `functools.cache` keeps for functions of a package's modules."""
+    modules = [module for name, module in list(sys.modules.items()) if name.startswith(f"{package}.")]
+    for value in {id(value): value for module in modules for value in vars(module).values()}.values():
+        if isinstance(value, functools._lru_cache_wrapper):
+            value.cache_clear()
+
+
 class Recorder:
     """Notes what runs in this process; of pytest-xdist's workers, the main process collects it."""
 
@@ -46,6 +55,7 @@ class Recorder:
         self._imported: set[str] = set()
         self._executed: set[str] = set()
         self._missing: list[str] = []
+        self._file: Path | None = None
 
     def _note(self, frame: FrameType, event: str, argument: object) -> None:
         if event == "call":
@@ -58,9 +68,12 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        """Only fast tests count, also in a run of all tests."""
+        """Only fast tests count, also in a run of all tests, where a slow one may have filled a cache."""
         if item.get_closest_marker("fast") is None:
             return (yield)
+        if item.path != self._file:
+            self._file = item.path
+            clear_caches("tests")
         return (yield from self._noted())
 
     def _noted(self) -> Iterator[None]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -44,12 +47,28 @@ def test_slow_tests_do_not_count() -> None:
     assert "metrics/chance.py: no fast test runs a function of it" in finished(recorder)[1]
 
 
-def run_test(recorder: Recorder, markers: set[str]) -> None:
-    """What a recorder sees of a test that calls a function of `metrics/chance.py`."""
-    item = SimpleNamespace(get_closest_marker=lambda name: name if name in markers else None)
+def test_what_a_slow_test_left_in_a_cache_is_made_again() -> None:
+    recorder = Recorder()
+    for markers in ({"slow"}, {"fast"}):
+        run_test(recorder, markers, kept_seeds)
+    assert [line for line in finished(recorder)[1] if line.startswith("metrics/chance.py")] == []
+
+
+@cache
+def kept_seeds() -> None:
+    chance.image_seeds(0, ["a"])
+
+
+def run_test(
+    recorder: Recorder, markers: set[str], test: Callable[[], object] = lambda: chance.image_seeds(0, ["a"])
+) -> None:
+    """What a recorder sees of a test, by default one that calls a function of `metrics/chance.py`."""
+    item = SimpleNamespace(
+        get_closest_marker=lambda name: name if name in markers else None, path=Path(__file__)
+    )
     run = recorder.pytest_runtest_protocol(item)
     next(run)
-    chance.image_seeds(0, ["a"])
+    test()
     with pytest.raises(StopIteration):
         run.send(None)
 

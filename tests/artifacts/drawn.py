@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -11,8 +12,17 @@ from tests.artifacts.tables import VIEWS, made_up
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.presentation.table import Table
 
+
+class Tables(dict[str, dict[str, pd.DataFrame]]):
+    """The result tables of the study of each shape, made when they are first asked for."""
+
+    def __missing__(self, shape: str) -> dict[str, pd.DataFrame]:
+        self[shape] = made_up(VIEWS[shape])
+        return self[shape]
+
+
 FIGURES = [name for name, artifact in ARTIFACTS.items() if artifact.kind == "figure"]
-TABLES = {shape: made_up(made) for shape, made in VIEWS.items()}
+TABLES = Tables()
 MADE = [
     (name, shape)
     for name, artifact in ARTIFACTS.items()

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 import tokred
-from tests.small_models import METHOD_RATES, RATES, REDUCING, images, small_vit
+from tests.small_models import EACH_METHOD, METHOD_RATES, RATES, REDUCING, by_method, images, small_vit
 from tokred.methods.base import Context
 from tokred.methods.registry import METHODS, Family
 from tokred.methods.soft import merge
@@ -24,7 +24,7 @@ def traced(method: str, rate: str, count: int = 4, **shape: object) -> tuple[tor
         return model.trace(images(count))
 
 
-@pytest.mark.parametrize(("method", "rate"), METHOD_RATES)
+@pytest.mark.parametrize(("method", "rate"), by_method(METHOD_RATES))
 def test_trace_is_consistent(method: str, rate: str) -> None:
     logits, trace = traced(method, rate)
     spec = METHODS[method]
@@ -62,7 +62,7 @@ def test_trace_is_consistent(method: str, rate: str) -> None:
         before = stage.assign
 
 
-@pytest.mark.parametrize(("method", "rate"), METHOD_RATES)
+@pytest.mark.parametrize(("method", "rate"), by_method(METHOD_RATES))
 def test_number_of_slots(method: str, rate: str) -> None:
     _, trace = traced(method, rate)
     family, entering = METHODS[method].family, 64
@@ -80,7 +80,7 @@ def test_number_of_slots(method: str, rate: str) -> None:
         entering = slots
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 @pytest.mark.parametrize("rate", ["0.50", "0.90"])
 def test_batching_changes_no_result(method: str, rate: str) -> None:
     torch.manual_seed(3)
@@ -110,7 +110,7 @@ def test_ats_pads_images_of_different_counts() -> None:
         assert (stage.assign >= 0).sum(dim=1).equal(counts)
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_training_mode_agrees_with_evaluation(method: str) -> None:
     torch.manual_seed(3)
     model = tokred.reduce(small_vit(), method, 0.7)
@@ -129,7 +129,7 @@ def test_training_mode_agrees_with_evaluation(method: str) -> None:
         assert torch.equal(one.assign, other.assign)
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_gradients_reach_every_parameter(method: str) -> None:
     torch.manual_seed(3)
     model = tokred.reduce(small_vit(), method, 0.5).train()
@@ -143,7 +143,7 @@ def test_gradients_reach_every_parameter(method: str) -> None:
     assert without == []
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_same_input_same_bits(method: str) -> None:
     torch.manual_seed(3)
     model = tokred.reduce(small_vit(), method, 0.7)
@@ -153,7 +153,7 @@ def test_same_input_same_bits(method: str) -> None:
     assert torch.equal(first, copied)
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_keeping_everything(method: str) -> None:
     """At keep rate 1 nothing is removed; methods that only remove then compute what the ViT does."""
     vit = small_vit()
@@ -168,7 +168,7 @@ def test_keeping_everything(method: str) -> None:
         assert (trace.stages[-1].assign >= 0).all()
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 @pytest.mark.parametrize("locations", [(2, 5), (11,), (1, 2, 3, 4)])
 def test_other_locations(method: str, locations: tuple[int, ...]) -> None:
     model = tokred.reduce(small_vit(), method, 0.7, locations=locations)
@@ -179,7 +179,7 @@ def test_other_locations(method: str, locations: tuple[int, ...]) -> None:
     assert trace.cls.shape[1] == len(locations) + 1
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_autocast(method: str) -> None:
     model = tokred.reduce(small_vit(), method, 0.5)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import tokred
-from tests.small_models import REDUCING, small_vit
+from tests.small_models import EACH_METHOD, small_vit
 from tests.training.pictures import PLAIN, SMALL, table
 from tokred.methods.base import Reducer, Stage
 from tokred.methods.registry import METHODS, Family, Method
@@ -53,7 +53,7 @@ def check_linear(layer: nn.Linear) -> None:
 
 
 @pytest.mark.usefixtures("third_party")
-@pytest.mark.parametrize("method", [*REDUCING, "scored"])
+@pytest.mark.parametrize("method", [*EACH_METHOD, "scored"])
 def test_linear_layers_of_methods(method: str) -> None:
     model = tokred.reduce(small_vit(embed_dim=96), method, 0.5)
     layers = [module for module in model.reducers.modules() if isinstance(module, nn.Linear)]

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 import tokred
-from tests.small_models import REDUCING, images, small_vit
+from tests.small_models import EACH_METHOD, REDUCING, by_method, images, small_vit
 from tokred.methods.base import Context, Stage
 from tokred.methods.dpcknn import DPCKNN
 from tokred.methods.options import DPCKNNOptions
@@ -23,7 +23,7 @@ def reduced(method: str, **shape: object) -> ReducedVisionTransformer:
     return tokred.reduce(vit, method, 0.5)
 
 
-@pytest.mark.parametrize("method", ["none", *REDUCING])
+@pytest.mark.parametrize("method", ["none", *EACH_METHOD])
 @pytest.mark.parametrize("pool", ["token", "avg"])
 @pytest.mark.parametrize("training", [False, True])
 def test_empty_batch(method: str, pool: str, training: bool) -> None:
@@ -49,7 +49,7 @@ LAYOUTS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 @torch.no_grad()
 def test_layouts_in_memory(method: str) -> None:
     for shape in ({}, {"dynamic_img_size": True}):
@@ -62,7 +62,7 @@ def test_layouts_in_memory(method: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("pool", ["token", "avg"])
 def test_precisions(method: str, dtype: torch.dtype, pool: str) -> None:
@@ -86,7 +86,7 @@ def test_precisions(method: str, dtype: torch.dtype, pool: str) -> None:
     assert trace.cls.dtype is dtype
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 @torch.no_grad()
 def test_large_and_dead_features_in_half_precision(method: str) -> None:
     """Scores that leave the range of half precision, and tokens that are all alike or zero."""
@@ -125,7 +125,7 @@ def test_sizes_are_exact_in_half_precision() -> None:
     assert weight.sum(dim=1).tolist() == [1024, 1024]
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_inference_mode_and_toggling(method: str) -> None:
     model = reduced(method)
     expected = model(images())
@@ -160,7 +160,7 @@ TRACED = [(method, "token") for method in REDUCING] + [(method, "avg") for metho
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace:FutureWarning", "ignore::torch.jit.TracerWarning")
-@pytest.mark.parametrize(("method", "pool"), TRACED)
+@pytest.mark.parametrize(("method", "pool"), by_method(TRACED))
 @torch.no_grad()
 def test_traced_graphs_take_any_batch(method: str, pool: str) -> None:
     """Also images that keep more tokens than those that the graph was traced with."""
@@ -171,7 +171,7 @@ def test_traced_graphs_take_any_batch(method: str, pool: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "pool"), TRACED)
+@pytest.mark.parametrize(("method", "pool"), by_method(TRACED))
 @torch.no_grad()
 def test_exported_graphs_take_any_batch(method: str, pool: str) -> None:
     vit = small_vit(depth=3, global_pool=pool)

@@ -16,7 +16,7 @@ from torch.nn.utils import prune
 from torch.utils.checkpoint import checkpoint
 
 import tokred
-from tests.small_models import REDUCING, images, small_vit
+from tests.small_models import EACH_METHOD, REDUCING, by_method, images, small_vit
 from tokred.methods.base import Context
 from tokred.methods.registry import METHODS
 from tokred.models.vision_transformer import ReducedVisionTransformer
@@ -73,7 +73,7 @@ def calls_of(model: nn.Module, batch: Tensor) -> Counter:
     return count
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 @pytest.mark.parametrize("training", [False, True])
 def test_hooks_fire_as_in_timm(method: str, training: bool) -> None:
     shape = {"qk_norm": True, "init_values": 0.1, "scale_attn_norm": True}
@@ -90,7 +90,7 @@ def test_hooks_fire_as_in_timm(method: str, training: bool) -> None:
     assert found["reducers.0"] == 1
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_hooks_see_what_goes_in_and_out(method: str) -> None:
     """A block's tokens before and after its stage, all of those that are left after the last block."""
     model, sizes = reduced(method), {}
@@ -114,7 +114,7 @@ def test_hooks_see_what_goes_in_and_out(method: str) -> None:
     assert sizes["blocks.11"] == sizes["norm"] == (counts[2], counts[2])
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 @pytest.mark.parametrize("block", [3, 4, 11])
 @torch.no_grad()
 def test_hooks_change_what_goes_in_and_out(method: str, block: int) -> None:
@@ -190,7 +190,7 @@ def test_compiled_and_replaced_forward() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_copies_after_training(method: str, tmp_path: Path) -> None:
     """Copies, moving averages and pickles of a model that has just learned and traced."""
     model = reduced(method).train()
@@ -223,7 +223,7 @@ def test_extra_loss_outlives_a_copy() -> None:
     assert model.reducers[0].local[1].weight.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_state_dict(method: str) -> None:
     """It holds tensors alone, and gives another model the same function."""
     model = reduced(method).train()
@@ -243,7 +243,7 @@ def gradients_of(model: nn.Module, loss: Tensor) -> dict[str, Tensor]:
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("method", [name for name in REDUCING if name != "dynamicvit"])
+@pytest.mark.parametrize("method", by_method(name for name in REDUCING if name != "dynamicvit"))
 def test_two_passes_before_one_backward(method: str) -> None:
     """The gradients of one pass over both batches."""
     model = reduced(method).train()

@@ -16,7 +16,7 @@ from timm.optim import param_groups_layer_decay
 from torch import Tensor
 
 import tokred
-from tests.small_models import REDUCING, images, small_vit
+from tests.small_models import EACH_METHOD, by_method, images, small_vit
 from tokred.methods.fixed import RadialPattern
 from tokred.methods.registry import METHODS, Family
 from tokred.models.vision_transformer import ReducedVisionTransformer
@@ -76,7 +76,7 @@ def test_example_of_the_documentation() -> None:
 # Input size
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 @pytest.mark.parametrize("change", [{"img_size": (64, 64)}, {"img_size": 24}, {"patch_size": 8}])
 def test_set_input_size(method: str, change: dict[str, object]) -> None:
     """As a model made of a ViT of that size, with the part of its tokens that the keep rate says."""
@@ -116,7 +116,7 @@ def test_set_input_size_leaves_the_vit_alone() -> None:
     assert torch.equal(sibling(images()), expected)
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_another_grid_with_as_many_tokens(method: str) -> None:
     """Radial patterns follow the grid; no parameter depends on it."""
     model = reduced(method)
@@ -171,7 +171,7 @@ def hooked(model: ReducedVisionTransformer, batch: Tensor) -> list[Tensor]:
     return seen
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 @torch.no_grad()
 def test_intermediates(method: str) -> None:
     model, batch = reduced(method, reg_tokens=2), images()
@@ -196,7 +196,7 @@ def test_intermediates(method: str) -> None:
     torch.testing.assert_close(early[:, 3:], last)
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 @torch.no_grad()
 def test_intermediates_on_the_grid(method: str) -> None:
     """Each place has the token that its own went into; where tokens were dropped there is no grid."""
@@ -218,7 +218,7 @@ def test_intermediates_on_the_grid(method: str) -> None:
         assert torch.equal(found[image, :, place // 8, place % 8], tokens[image, slots[image, place]])
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 @torch.no_grad()
 def test_pruned_layers(method: str) -> None:
     """Blocks and their stages go; so timm's feature getter works."""
@@ -281,7 +281,7 @@ def test_poolings_that_are_refused(method: str, pool: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "pool"), POOLED)
+@pytest.mark.parametrize(("method", "pool"), by_method(POOLED))
 @pytest.mark.parametrize("training", [False, True])
 def test_head_of_features(method: str, pool: str, training: bool) -> None:
     model = pooled_model(method, pool).train(training)
@@ -296,7 +296,7 @@ def test_head_of_features(method: str, pool: str, training: bool) -> None:
         torch.testing.assert_close(model.forward_head(tokens), logits, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("method", "pool"), POOLED)
+@pytest.mark.parametrize(("method", "pool"), by_method(POOLED))
 @pytest.mark.parametrize("training", [False, True])
 @torch.no_grad()
 @pytest.mark.slow
@@ -350,7 +350,7 @@ def test_padding_is_zero() -> None:
 # The rest
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_classifier(method: str) -> None:
     vit = small_vit()
     model = tokred.reduce(vit, method, 0.5)
@@ -401,7 +401,7 @@ def test_fix_init_weight() -> None:
     torch.testing.assert_close(vit.blocks[7].mlp.fc2.weight, before.blocks[7].mlp.fc2.weight / 4)
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_init_weights(method: str) -> None:
     """The ViT's weights as timm draws them, the stages' as when they were made."""
     model = reduced(method)

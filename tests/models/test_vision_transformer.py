@@ -10,7 +10,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 import tokred
-from tests.small_models import REDUCING, images, small_vit
+from tests.small_models import EACH_METHOD, images, small_vit
 from tokred.methods.attention import BlockAttention
 from tokred.schedules.macs import Site
 
@@ -45,7 +45,7 @@ def test_unreduced_is_the_vit(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_reduces_any_vit(name: str, method: str) -> None:
     vit, batch = variant(name)
     model = tokred.reduce(vit, method, 0.7)
@@ -71,7 +71,7 @@ def test_gated_attention(method: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_agrees_without_fused_attention(method: str) -> None:
     torch.manual_seed(0)
     fused = tokred.reduce(small_vit(), method, 0.7)
@@ -92,7 +92,7 @@ ROWS |= {name: [65, 33, 17] for name in ("kmedoids", "mctf", "gtp")}
 EXPLICIT = ("mctf", "gtp")
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_attention_is_fused(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One fused call a block whose probabilities need not be known, and as few score rows as possible."""
     fused, rows = [], []
@@ -116,7 +116,7 @@ def test_attention_is_fused(method: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 @pytest.mark.parametrize("locations", [(3, 6, 9), (11,)])
 @pytest.mark.parametrize("training", [False, True])
 def test_last_block_updates_cls_alone(method: str, locations: tuple[int, ...], training: bool) -> None:

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 import tokred
-from tests.small_models import REDUCING, images, small_vit
+from tests.small_models import EACH_METHOD, images, small_vit
 from tokred.models.weights import load_weights, save_weights
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_vit_weights_fit_every_method(method: str, tmp_path: Path) -> None:
     save_weights(small_vit(), tmp_path / "vit.safetensors", {})
     fresh = small_vit()

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import tokred
-from tests.small_models import REDUCING, images, small_vit
+from tests.small_models import EACH_METHOD, REDUCING, by_method, images, small_vit
 from tokred.methods.registry import METHODS
 from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.schedules import Constant, Kept, Matched, Schedule, Stages
@@ -29,8 +29,8 @@ def has_parameters(method: str) -> bool:
 
 
 PER_SLOT = [name for name in REDUCING if METHODS[name].load().parameters_per_slot]
-WITH_PARAMETERS = [name for name in REDUCING if has_parameters(name) and name not in PER_SLOT]
-PLAIN = [name for name in REDUCING if not has_parameters(name)]
+PLAIN = [name for name in REDUCING if name not in PER_SLOT and not has_parameters(name)]
+WITH_PARAMETERS = [name for name in REDUCING if name not in (*PER_SLOT, *PLAIN)]
 
 
 def kept_by(model: ReducedVisionTransformer) -> list[tuple[int, int]]:
@@ -44,7 +44,7 @@ def test_there_are_methods_of_each_kind() -> None:
     assert {"topk", "tome", "ats", "l1", "kmedoids"} <= set(PLAIN)
 
 
-@pytest.mark.parametrize("method", PLAIN)
+@pytest.mark.parametrize("method", by_method(PLAIN))
 @pytest.mark.parametrize("training", [False, True])
 @torch.no_grad()
 def test_methods_without_parameters_change_freely(method: str, training: bool) -> None:
@@ -58,7 +58,7 @@ def test_methods_without_parameters_change_freely(method: str, training: bool) -
         assert torch.equal(model(images().double()), expected(images().double()))
 
 
-@pytest.mark.parametrize("method", WITH_PARAMETERS)
+@pytest.mark.parametrize("method", by_method(WITH_PARAMETERS))
 @torch.no_grad()
 def test_methods_with_parameters_keep_their_blocks(method: str) -> None:
     model = reduced(method)
@@ -147,7 +147,7 @@ def test_stages_of_the_vit_do_not_change() -> None:
         assert torch.equal(first(images()), reduced("tome")(images()))
 
 
-@pytest.mark.parametrize("method", REDUCING)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_names_of_parameters(method: str) -> None:
     """They are numbered by stage, not by block."""
     names = list(reduced(method).state_dict())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 _OF_FOLDER = {"workflow": "workflow", "slurm": "slurm"}
 _OF_FIXTURE = {"browser": "browser"}
 #: Tests without these are `fast`.
-_COSTLY = ("workflow", "slurm", "browser", "benchmark", "slow")
+_COSTLY = ("workflow", "slurm", "browser", "benchmark", "slow", "exhaustive")
 #: Folders whose tests share an expensive fixture and run in one process: which of their files, None for all.
 _TOGETHER: dict[str, set[str] | None] = {
     "slurm": None,
@@ -31,6 +32,9 @@ _TOGETHER: dict[str, set[str] | None] = {
         f"test_{name}.py" for name in ("artifacts", "docs", "documented", "pretraining", "readme", "smoke")
     },
 }
+
+#: Folders whose tests take longest. They begin first, so that processes finish at nearly the same time.
+_LONGEST = ("slurm", "workflow", "benchmarks", "explorer")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,6 +81,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(_OF_FIXTURE[fixture])
         if not any(item.get_closest_marker(name) for name in _COSTLY):
             item.add_marker("fast")
+
+
+@pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
+def longest_first(items: list[pytest.Item]) -> None:
+    """In parallel runs: groups of `_LONGEST` first, then those with the most tests."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    groups = {item.nodeid: group_of(item.nodeid) for item in items}
+    sizes = Counter(groups.values())
+    ranks = {folder: rank for rank, folder in enumerate(_LONGEST)}
+
+    def key(item: pytest.Item) -> tuple[int, int, str]:
+        group = groups[item.nodeid]
+        folder = Path(item.nodeid.partition("::")[0]).parts[1]
+        return ranks.get(folder, len(ranks)), -sizes[group], group
+
+    items.sort(key=key)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -16,14 +16,16 @@ REDUCING = [name for name in METHODS if name != "none"]
 #: Keep rates to try with each method, as far as it can do them.
 RATES = ["0.25", "0.50", "0.70", "0.90"]
 METHOD_RATES = [(name, rate) for name in REDUCING for rate in RATES if METHODS[name].can_keep(rate)]
-#: Methods that stand for all in fast tests of what holds for every method: one for each path through a model.
+#: Methods that stand for all in tests of what holds for every method: one for each path through a model.
 TYPICAL = {"l2", "topk", "ats", "dynamicvit", "tome", "kmedoids", "sinkhorn", "mctf", "dtem"}
 
 
 def by_method(cases: Iterable[str | tuple[str, ...]]) -> list[ParameterSet]:
-    """Parameters of a test, methods or tuples that begin with one: of methods not typical they are slow."""
+    """Parameters of a test, methods or tuples that begin with one: others than typical ones are exhaustive."""
     tuples = [(case,) if isinstance(case, str) else case for case in cases]
-    return [pytest.param(*case, marks=[] if case[0] in TYPICAL else [pytest.mark.slow]) for case in tuples]
+    return [
+        pytest.param(*case, marks=[] if case[0] in TYPICAL else [pytest.mark.exhaustive]) for case in tuples
+    ]
 
 
 #: For `pytest.mark.parametrize`.

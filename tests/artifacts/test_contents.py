@@ -41,8 +41,9 @@ def check(name: str, shape: str, artifact: Artifact) -> None:
     CHECKS[artifact.target](make(name, shape), TABLES[shape], VIEWS[shape], **artifact.arguments)
 
 
+_COSTS = {"smallest": [], "default": [pytest.mark.slow]}
 SHAPES = [
-    pytest.param(name, shape, marks=[] if shape == "smallest" else [pytest.mark.slow]) for name, shape in MADE
+    pytest.param(name, shape, marks=_COSTS.get(shape, [pytest.mark.exhaustive])) for name, shape in MADE
 ]
 
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.evaluation.files import outputs
+from tests.small_models import by_method
 from tests.training.tiny import BACKBONE
 from tokred.data.in_memory import Images, normalize
 from tokred.data.prepare import prepare
@@ -45,7 +46,7 @@ def job(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", by_method(METHODS))
 @pytest.mark.parametrize("dataset", ["digits", "scenes"])
 def test_tables_hold_what_the_model_does(method: str, dataset: str, tmp_path: Path) -> None:
     table, checkpoint = str(tmp_path / "test.parquet"), str(tmp_path / "model.safetensors")

@@ -185,7 +185,7 @@ def test_exported_graphs_take_any_batch(method: str, pool: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "method", ["ats", "tome", "sinkhorn", "mctf", "gtp", "dtem", "pitome", "tofu", "diffrate"]
+    "method", by_method(["ats", "tome", "sinkhorn", "mctf", "gtp", "dtem", "pitome", "tofu", "diffrate"])
 )
 def test_compiles_in_one_graph(method: str) -> None:
     """Training too, with gradients; where a hook is on the last block, too."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.small_models import by_method
 from tests.training.pictures import AUGMENTED, table, trainer
 from tests.training.tiny import cut_off_after
 from tokred.methods.registry import METHODS
@@ -14,8 +15,6 @@ from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.runtime.device import autocast
 from tokred.settings import Hardware
 from tokred.training.loop import Trainer
-
-pytestmark = pytest.mark.slow
 
 # Python 3.12 warns of any fork in a process with threads.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -57,7 +56,7 @@ def test_interrupted_training_ends_with_the_same_weights(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", [name for name in METHODS if name != "dynamicvit"])
+@pytest.mark.parametrize("method", by_method(name for name in METHODS if name != "dynamicvit"))
 def test_accumulated_gradients_are_the_whole_batch_s(method: str, path: str, tmp_path: Path) -> None:
     """DynamicViT draws its decisions anew for each micro-batch."""
     whole = trainer(path, method, **AUGMENTED)
@@ -135,7 +134,7 @@ def test_mixed_precision_is_near_to_full(precision: str, path: str, tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", by_method(METHODS))
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The .grad attribute:UserWarning")
 def test_every_method_compiles(method: str, path: str, tmp_path: Path) -> None:
     """The traced network is the network; what the compiler makes of it is the compiler's matter."""
@@ -201,7 +200,7 @@ def test_pairs_of_several_labels_are_not_mixed(several: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", by_method(METHODS))
 def test_every_method_learns_and_traces_in_half_precision(method: str, path: str, tmp_path: Path) -> None:
     learner = trainer(path, method, epochs=1, batch_size=24, warmup_epochs=0, precision="float16")
     learner.fit(tmp_path / "state", "x")

@@ -17,15 +17,14 @@ REDUCING = [name for name in METHODS if name != "none"]
 RATES = ["0.25", "0.50", "0.70", "0.90"]
 METHOD_RATES = [(name, rate) for name in REDUCING for rate in RATES if METHODS[name].can_keep(rate)]
 #: Methods that stand for all in tests of what holds for every method: one for each path through a model.
-TYPICAL = {"l2", "topk", "ats", "dynamicvit", "tome", "kmedoids", "sinkhorn", "mctf", "dtem"}
+TYPICAL = {"none", "l2", "topk", "ats", "dynamicvit", "tome", "kmedoids", "sinkhorn", "mctf", "dtem"}
 
 
 def by_method(cases: Iterable[str | tuple[str, ...]]) -> list[ParameterSet]:
-    """Parameters of a test, methods or tuples that begin with one: others than typical ones are exhaustive."""
+    """Parameters of a test, methods or tuples that begin with one; those not typical are exhaustive."""
     tuples = [(case,) if isinstance(case, str) else case for case in cases]
-    return [
-        pytest.param(*case, marks=[] if case[0] in TYPICAL else [pytest.mark.exhaustive]) for case in tuples
-    ]
+    marks = [[] if case[0] in TYPICAL else [pytest.mark.exhaustive] for case in tuples]
+    return [pytest.param(*case, marks=own) for case, own in zip(tuples, marks, strict=True)]
 
 
 #: For `pytest.mark.parametrize`.

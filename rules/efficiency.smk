@@ -1,5 +1,11 @@
 """Efficiency: time and memory of all configurations of a study, measured on request, alone on the machine."""
 
+
+def all_cores(wildcards):
+    """All cores, so that no other job runs beside; on a cluster, those that other jobs with networks get."""
+    return 1 + STUDY.hardware.workers if on_cluster() else workflow.resource_settings.cores or 1
+
+
 for job in [job for job in TABLES.jobs() if job.measured]:
 
     rule:
@@ -13,7 +19,7 @@ for job in [job for job in TABLES.jobs() if job.measured]:
             job.log,
         conda:
             ENVIRONMENT
-        threads: workflow.cores or 1  # no other job runs beside it
+        threads: all_cores
         resources:
             **requested(MODELS.measuring_estimate),
             gpus=lambda w: gpus(1),

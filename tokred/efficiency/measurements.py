@@ -245,14 +245,17 @@ def _training(
     reference = training_step(first.model.train(), pixels, precision)
     found: dict[str, dict[str, float]] = {}
     for each in chosen:
-        if each.name in batch.times:
-            works = {"first": reference, "own": training_step(each.model.train(), pixels, precision)}
-            times = in_turn(works, images.device, plan.training_repeats, 1, plan.seconds)
-            found[each.name] = {
-                "training_seconds": times["own"].median,
-                "training_speedup": times["own"].speedup_over(times["first"]).median,
-            }
-            if each is not first:
-                each.model.eval()
+        if each.name not in batch.times:
+            continue
+        works = {"first": reference}
+        if each is not first:
+            works["own"] = training_step(each.model.train(), pixels, precision)
+        times = list(in_turn(works, images.device, plan.training_repeats, 1, plan.seconds).values())
+        found[each.name] = {
+            "training_seconds": times[-1].median,
+            "training_speedup": times[-1].speedup_over(times[0]).median,
+        }
+        if each is not first:
+            each.model.eval()
     first.model.eval()
     return found

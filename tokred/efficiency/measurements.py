@@ -83,9 +83,7 @@ class Configuration:
     published: int
 
 
-def rows(
-    inputs: Files, config: Mapping[str, Any], backbone: str, device: str, plan: Plan | None = None
-) -> Iterator[dict[str, object]]:
+def rows(inputs: Files, config: Mapping[str, Any], backbone: str, device: str) -> Iterator[dict[str, object]]:
     """Rows of the table (`schemas.EFFICIENCY`) for a backbone.
 
     Args:
@@ -94,14 +92,19 @@ def rows(
         config: the study's configuration.
         backbone: name of the backbone.
         device: as in the study's `hardware`.
-        plan: for tests; by default that of the workflow.
     """
     raise_malloc_thresholds()
-    study, plan = parse(Study, config, "configuration of the study"), plan or Plan()
-    where = resolve(device)
-    chosen = list(_configurations(study, backbone, inputs.get("measured_weights", ()), where))
-    sizes = BATCH_SIZES["cuda" if where.type == "cuda" else "cpu"]
-    images = _images(study, backbone, inputs.get("measured_images", ()), max(sizes)).to(where)
+    study = parse(Study, config, "configuration of the study")
+    return study_rows(study, backbone, inputs, resolve(device), Plan())
+
+
+def study_rows(
+    study: Study, backbone: str, inputs: Files, device: torch.device, plan: Plan
+) -> Iterator[dict[str, object]]:
+    """The rows of `rows`, measured as a plan says."""
+    chosen = list(_configurations(study, backbone, inputs.get("measured_weights", ()), device))
+    sizes = BATCH_SIZES["cuda" if device.type == "cuda" else "cpu"]
+    images = _images(study, backbone, inputs.get("measured_images", ()), max(sizes)).to(device)
     yield from measured(chosen, images, sizes, plan, study.evaluation_precision)
 
 

@@ -42,7 +42,8 @@ def _one_text(error: BaseException) -> str:
     """An error's message; the operating system's with the file that it is about."""
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
-    return str(error)
+    lines = [line.strip() for line in str(error).splitlines()]
+    return "; ".join(line for line in lines if line) or type(error).__name__
 
 
 def _fail(message: str) -> None:

@@ -146,8 +146,8 @@ def architecture_of(path: str | Path) -> str:
     name = path.name.partition("-")[0].partition(".")[0]
     if not timm.is_model(name):
         raise ValueError(
-            f"{path}: of which model? Its name does not begin with one of timm's, and no config.json is beside "
-            "it: name the model, and pass the file as --weights"
+            f"{path}: of which model? Its name does not begin with one of timm's, and there is no config.json "
+            "beside it: name the model, and pass the file as --weights"
         )
     return name
 

@@ -56,8 +56,9 @@ class ResultTable:
         topic: subject of the artifacts that show it, which is their category in the report.
         for_claims: whether claims read it.
         masked: whether it exists only for data sets with object masks.
-        untrained: whether it exists in a study that trains no models.
-        instead_of: name of the table that it replaces in a study that trains no models.
+        untrained: whether it exists in a study of published performance, without models of its own.
+        instead_of: name of the table that it replaces in such a study.
+        of_training: whether it describes trainings, which a study with `training: none` does not have.
     """
 
     name: str
@@ -76,6 +77,7 @@ class ResultTable:
     masked: bool = False
     untrained: bool = False
     instead_of: str = ""
+    of_training: bool = False
 
     @property
     def code(self) -> tuple[str, ...]:
@@ -149,7 +151,7 @@ _OF_MODELS = [
         for_claims=True,
         untrained=True,
     ),
-    ResultTable("history", f"history/{RUN_PATH}", "HISTORY", "run and epoch", "train"),
+    ResultTable("history", f"history/{RUN_PATH}", "HISTORY", "run and epoch", "train", of_training=True),
     ResultTable("predictions", f"predictions/{RUN_PATH}", "", "run and test image: logits", "extract"),
     ResultTable("patterns", f"patterns/{RUN_PATH}", "", "run and test image: fate of each token", "extract"),
     ResultTable("cls_features", f"features/{RUN_PATH}", "", "run and test image: CLS features", "extract"),
@@ -309,6 +311,7 @@ _OF_STUDY = [
         does="List training settings",
         topic="Settings",
         untrained=True,
+        of_training=True,
     ),
     ResultTable(
         "grid",
@@ -322,6 +325,7 @@ _OF_STUDY = [
         does="List training settings",
         topic="Settings",
         untrained=True,
+        of_training=True,
     ),
 ]
 

@@ -8,7 +8,7 @@ another number of tokens of each image: these have the weights of their first ru
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,14 +25,15 @@ from tokred.efficiency.passes import forward_pass, training_step
 from tokred.efficiency.share import reduction_share
 from tokred.efficiency.timing import in_turn
 from tokred.methods.registry import METHODS
+from tokred.models import shipped
 from tokred.models.factory import build_vit
 from tokred.models.reduce import reduce
 from tokred.models.reduced import ReducedModel
-from tokred.models.weights import load_weights
+from tokred.models.weights import load_backbone, load_weights
 from tokred.run import UNREDUCED, Run
 from tokred.runtime.device import raise_malloc_thresholds, resolve
 from tokred.schedules.macs import Shape, forward_macs
-from tokred.settings import parse
+from tokred.settings import Backbone, parse
 from tokred.study.study import Study
 
 log = logging.getLogger(__name__)
@@ -102,9 +103,10 @@ def study_rows(
     study: Study, backbone: str, inputs: Files, device: torch.device, plan: Plan
 ) -> Iterator[dict[str, object]]:
     """The rows of `rows`, measured as a plan says."""
-    chosen = list(_configurations(study, backbone, inputs.get("measured_weights", ()), device))
+    tables, weights = inputs.get("measured_images", ()), inputs.get("measured_weights", ())
+    chosen = list(_configurations(study, backbone, weights, bool(tables), device))
     sizes = BATCH_SIZES["cuda" if device.type == "cuda" else "cpu"]
-    images = _images(study, backbone, inputs.get("measured_images", ()), max(sizes)).to(device)
+    images = _images(study, backbone, tables, max(sizes)).to(device)
     yield from measured(chosen, images, sizes, plan, study.evaluation_precision)
 
 
@@ -159,9 +161,14 @@ def measured(
 
 
 def _configurations(
-    study: Study, backbone: str, weights: Any, device: torch.device
+    study: Study, backbone: str, weights: Sequence[str], real: bool, device: torch.device
 ) -> Iterator[Configuration]:
-    """The models of a backbone: the unreduced one, and each method at each keep rate."""
+    """The models of a backbone: the unreduced one, and each method at each keep rate.
+
+    Args:
+        weights: files of weights of methods with a variable number of tokens.
+        real: whether these are measured on real images, and need their weights.
+    """
     dataset, seed = study.datasets[0], study.seeds[0]
     description, num_classes = study.settings.backbones[backbone], num_classes_of(study, dataset)
     torch.manual_seed(0)
@@ -170,18 +177,29 @@ def _configurations(
         options = study.method(method).options.model_dump()
         for rate in study.rates_of(method):
             run, schedule = Run(dataset, backbone, method, rate, seed), schedule_of(study, method, rate)
-            own = [path for path in weights if Run.of_path(path, "checkpoints") == run]
+            trained = METHODS[method].dynamic and real
             # Others share their weights: a hundred models of their own would not fit into memory.
-            base = build_vit(description, num_classes) if own else vit
-            model = reduce(base, method, schedule=schedule, **options)
-            for path in own:
-                load_weights(model, path, whole=True)
+            model = reduce(
+                build_vit(description, num_classes) if trained else vit, method, schedule=schedule, **options
+            )
+            if trained:
+                _load(study, model, run, description, weights)
             shape = Shape.of(model)
             published = forward_macs(shape, block_tokens(shape, method, schedule))
-            yield Configuration(f"{method} {rate}", run, model.to(device).eval(), bool(own), published.total)
+            yield Configuration(f"{method} {rate}", run, model.to(device).eval(), trained, published.total)
 
 
-def _images(study: Study, backbone: str, tables: Any, count: int) -> Tensor:
+def _load(study: Study, model: ReducedModel, run: Run, backbone: Backbone, paths: Sequence[str]) -> None:
+    """Load the weights of a run: those that it was trained to, or those of its backbone."""
+    if study.fine_tunes:
+        (path,) = [path for path in paths if Run.of_path(path, "checkpoints") == run]
+        load_weights(model, path, whole=True)
+    else:
+        own = str(shipped.path(run.backbone)) if backbone.weights == "shipped" else None
+        load_backbone(model, backbone, next(iter(paths), own))
+
+
+def _images(study: Study, backbone: str, tables: Sequence[str], count: int) -> Tensor:
     """Normalized test images, or noise if there is no table."""
     description, dataset = study.settings.backbones[backbone], study.datasets[0]
     for path in tables:

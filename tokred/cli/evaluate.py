@@ -292,4 +292,6 @@ def _about(trial: Trial, result: Result) -> Iterator[str]:
     if result.unreadable:
         listed = "; ".join(f"{path}: {reason}" for path, reason in result.unreadable[:_SHOWN])
         more = len(result.unreadable) - _SHOWN
-        yield f"{len(result.unreadable)} images were left out: {listed}{f'; and {more} more' * (more > 0)}."
+        count = _counted(len(result.unreadable), "image")
+        were = "was" if len(result.unreadable) == 1 else "were"
+        yield f"{count} {were} left out: {listed}{f'; and {more} more' if more > 0 else ''}."

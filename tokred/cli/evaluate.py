@@ -152,8 +152,9 @@ def evaluate(
         from tokred.efficiency.judging import match_labels
         from tokred.efficiency.off_the_shelf import Trial
         from tokred.models.pretrained import load_vit
-        from tokred.runtime.device import find
+        from tokred.runtime.device import find, raise_malloc_thresholds
 
+        raise_malloc_thresholds()
         place = find(device)
         files = list_images(images).limited(limit)
         others = None if support is None else list_images(support, files.classes)

@@ -48,12 +48,18 @@ def test_version() -> None:
         (("evaluate", "x", "-i", ".", "-m", ","), "--methods: expected names of methods, separated by "),
         (("evaluate", "x", "-i", ".", "-m", "tome,tome"), "--methods: duplicate entries: 'tome'"),
         (("evaluate", "x", "-i", ".", "-m", "tome", "-r", "2"), "keep_rate '2': expected a number in (0, 1]"),
-        (("evaluate", "x", "-i", ".", "-m", "tome", "-s", "stage"), "unknown schedule 'stage' (did you mean "),
+        (
+            ("evaluate", "x", "-i", ".", "-m", "tome", "-s", "stage"),
+            "unknown schedule 'stage' (did you mean ",
+        ),
         (
             ("evaluate", "x", "-i", ".", "-m", "tome", "-s", "constant:9", "-r", ".5"),
             "--keep-rates .5: schedule 'constant:9' says how many tokens are left, and takes no keep rate",
         ),
-        (("evaluate", "x", "-i", ".", "-m", "tome", "-p", "fp8"), "--precision 'fp8': expected fp32, bf16, fp16"),
+        (
+            ("evaluate", "x", "-i", ".", "-m", "tome", "-p", "fp8"),
+            "--precision 'fp8': expected fp32, bf16, fp16",
+        ),
     ],
 )
 def test_mistakes_are_one_line(arguments: tuple[str, ...], message: str) -> None:

@@ -57,8 +57,12 @@ def test_files_have_all_columns_and_conditions(tmp_path: Path, capsys: pytest.Ca
     assert json.loads(paths[0].read_text()) == {"conditions": REPORT.conditions, "rows": ROWS}
     first, second = csv.DictReader(io.StringIO(paths[1].read_text()))
     assert first == {
-        **{"name": "first", "share": "0.5", "blocks": "1,2", "note": ""},
-        **{"machine": "m", "threads": "2"},
+        "name": "first",
+        "share": "0.5",
+        "blocks": "1,2",
+        "note": "",
+        "machine": "m",
+        "threads": "2",
     }
     assert second["note"] == "a, b"
     assert second["blocks"] == ""
@@ -66,14 +70,12 @@ def test_files_have_all_columns_and_conditions(tmp_path: Path, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize("form", ["json", "csv"])
-def test_standard_output_takes_the_place_of_the_table(
-    form: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_standard_output_takes_the_place_of_the_table(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     Output(**{form: "-"}).write(REPORT)
     assert capsys.readouterr().out == getattr(REPORT, form)()
 
 
 def test_folders_are_no_files(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="--csv .*: is a folder, expected the name of a file"):
+    with pytest.raises(ValueError, match=r"--csv .*: is a folder, expected the name of a file"):
         Output(csv=str(tmp_path)).check()
     Output(json="-", csv=str(tmp_path / "new.csv")).check()

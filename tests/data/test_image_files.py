@@ -42,15 +42,17 @@ def test_a_limit_takes_images_of_all_classes(tmp_path: Path) -> None:
 def test_other_folders(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no such folder; expected images, or one folder per class"):
         list_images(tmp_path / "none")
-    with pytest.raises(ValueError, match=r"expected images \(.jpg .*\) or one folder per class, found nothing"):
+    with pytest.raises(
+        ValueError, match=r"expected images \(.jpg .*\) or one folder per class, found nothing"
+    ):
         list_images(tmp_path)
     write_flat(tmp_path, 1)
     with pytest.raises(ValueError, match="is a file, expected a folder"):
         list_images(tmp_path / "0.png")
-    with pytest.raises(ValueError, match="expected one folder per class, found 0.png"):
+    with pytest.raises(ValueError, match=r"expected one folder per class, found 0\.png"):
         list_images(tmp_path, ["a"])
     write_picture(tmp_path / "a/0.png", 0, 0)
-    with pytest.raises(ValueError, match="expected images, or one folder per class, found both: 0.png, a/"):
+    with pytest.raises(ValueError, match=r"expected images, or one folder per class, found both: 0\.png, a/"):
         list_images(tmp_path)
     with pytest.raises(ValueError, match="folder 'red' is none of the 1 classes"):
         list_images(write_classes(tmp_path / "other", ("red",)), ["green"])
@@ -76,7 +78,9 @@ def test_unreadable_images(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"no image")
     files = list_images(tmp_path)
     reader = ImageReader(files, pixels, workers=2)
-    with pytest.raises(ValueError, match=r"2 of 12 images cannot be read: \S+3.png, \S+7.png \(cannot be dec"):
+    with pytest.raises(
+        ValueError, match=r"2 of 12 images cannot be read: \S+3.png, \S+7.png \(cannot be dec"
+    ):
         list(reader.batches(2))
     reader = ImageReader(files, pixels, workers=2, skip_unreadable=True)
     index = [i for batch in reader.batches(4) for i in batch.index]
@@ -88,7 +92,7 @@ def test_no_readable_image(tmp_path: Path) -> None:
     for number in range(7):
         (tmp_path / f"{number}.jpg").write_bytes(b"")
     reader = ImageReader(list_images(tmp_path), pixels, workers=1, skip_unreadable=True)
-    with pytest.raises(ValueError, match="7 of 7 images cannot be read: .* and 2 more"):
+    with pytest.raises(ValueError, match=r"7 of 7 images cannot be read: .* and 2 more"):
         list(reader.batches(4))
 
 

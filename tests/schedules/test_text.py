@@ -43,7 +43,10 @@ def test_lists_in_a_file(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("stage", r"unknown schedule 'stage' \(did you mean 'stages'\?\); known: stages, matched, "),
-        ("stages:a", r"schedule 'stages:a': expected stages or stages:BLOCK,.* \(found 'a', expected a whole"),
+        (
+            "stages:a",
+            r"schedule 'stages:a': expected stages or stages:BLOCK,.* \(found 'a', expected a whole",
+        ),
         ("matched:flat", r"expected matched:constant, .* \(unknown shape 'flat'"),
         ("constant", r"expected constant:NUMBER or constant:NUMBER:SLOPE \(found ''"),
         ("constant:3:2", r"expected constant:NUMBER.* at most 1.0, found 2.0"),

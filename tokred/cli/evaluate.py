@@ -137,8 +137,7 @@ def evaluate(
 ) -> None:
     """Compare reduced models with the unreduced one: what is lost, and what is saved.
 
-    Every image is decoded once and passes through the unreduced model and all others in turn. Images without
-    labels will do: then it counts how often the models agree.
+    All models see every image in turn. Without labels, it counts how often they agree.
 
     [dim]tokred evaluate deit_small_patch16_224 --images photos --methods topk,tome --keep-rates .5,.7[/dim]
     """

@@ -25,8 +25,12 @@ TEST_IMAGES = "test_images"
 OTHER_STUDY = "scores_of_other_study"
 #: The file with the hyperparameters:
 HYPERPARAMETERS = "hyperparameters"
-#: Inputs that are not made by this study.
-FOREIGN = (OTHER_STUDY, HYPERPARAMETERS)
+#: The patterns of methods whose number of tokens depends on the image:
+DYNAMIC_PATTERNS = "dynamic_patterns"
+#: The test images of the first data set, and weights trained on it, first seed, for measurements of speed:
+MEASURED_IMAGES, MEASURED_WEIGHTS = "measured_images", "measured_weights"
+#: Inputs that are not made by this study, or are no tables: they do not tell which code made them.
+FOREIGN = (OTHER_STUDY, HYPERPARAMETERS, MEASURED_WEIGHTS)
 
 _SCHEMAS = "tokred.tables.schemas"
 
@@ -56,8 +60,11 @@ class ResultTable:
         topic: subject of the artifacts that show it, which is their category in the report.
         for_claims: whether claims read it.
         masked: whether it exists only for data sets with object masks.
-        untrained: whether it exists in a study that trains no models.
-        instead_of: name of the table that it replaces in a study that trains no models.
+        untrained: whether it exists in a study of published performance, without models of its own.
+        measured: whether it holds measurements of speed, which differ from one run to the next: then it is no
+            part of the target `all`, and its job has the machine for itself.
+        instead_of: name of the table that it replaces in a study without models of its own.
+        of_training: whether it describes trainings, which a study with `training: none` does not have.
     """
 
     name: str
@@ -75,7 +82,9 @@ class ResultTable:
     for_claims: bool = False
     masked: bool = False
     untrained: bool = False
+    measured: bool = False
     instead_of: str = ""
+    of_training: bool = False
 
     @property
     def code(self) -> tuple[str, ...]:
@@ -149,7 +158,7 @@ _OF_MODELS = [
         for_claims=True,
         untrained=True,
     ),
-    ResultTable("history", f"history/{RUN_PATH}", "HISTORY", "run and epoch", "train"),
+    ResultTable("history", f"history/{RUN_PATH}", "HISTORY", "run and epoch", "train", of_training=True),
     ResultTable("predictions", f"predictions/{RUN_PATH}", "", "run and test image: logits", "extract"),
     ResultTable("patterns", f"patterns/{RUN_PATH}", "", "run and test image: fate of each token", "extract"),
     ResultTable("cls_features", f"features/{RUN_PATH}", "", "run and test image: CLS features", "extract"),
@@ -309,6 +318,7 @@ _OF_STUDY = [
         does="List training settings",
         topic="Settings",
         untrained=True,
+        of_training=True,
     ),
     ResultTable(
         "grid",
@@ -322,12 +332,44 @@ _OF_STUDY = [
         does="List training settings",
         topic="Settings",
         untrained=True,
+        of_training=True,
+    ),
+]
+
+_EFFICIENCY = [
+    ResultTable(
+        "macs",
+        "metrics/macs",
+        "MACS",
+        "run: multiply-accumulates of one image by component, as publications count them",
+        "count_macs",
+        "tokred.efficiency.macs:rows",
+        (DYNAMIC_PATTERNS,),
+        of_study=("config",),
+        does="Count multiply-accumulates",
+        topic="Efficiency",
+        untrained=True,
+    ),
+    ResultTable(
+        "efficiency",
+        "metrics/efficiency/{backbone}",
+        "EFFICIENCY",
+        "backbone, method, keep rate and batch size: seconds, images/s, speed-up, memory, executed "
+        "multiply-accumulates, and the conditions of the measurement (target `efficiency`)",
+        "measure_efficiency",
+        "tokred.efficiency.measurements:rows",
+        (MEASURED_IMAGES, MEASURED_WEIGHTS),
+        of_study=("config", "backbone", "device"),
+        does="Measure efficiency",
+        topic="Efficiency",
+        untrained=True,
+        measured=True,
     ),
 ]
 
 #: Every result table by name.
 TABLES: dict[str, ResultTable] = {
-    table.name: table for table in [*_OF_MODELS, *_PAIRS, *_OTHER_COMPARISONS, *_OF_STUDY]
+    table.name: table for table in [*_OF_MODELS, *_PAIRS, *_OTHER_COMPARISONS, *_OF_STUDY, *_EFFICIENCY]
 }
 
 

@@ -23,10 +23,10 @@ from tokred.methods.registry import METHODS
 from tokred.models.factory import build_vit
 from tokred.presentation.table import Table
 from tokred.run import UNREDUCED, Run
-from tokred.schedules import Schedule, Stages
-from tokred.schedules.macs import BlockTokens, Shape, forward_macs, reduced_blocks
+from tokred.schedules.macs import Shape, forward_macs
 from tokred.settings import Backbone, parse
 from tokred.settings.training import Training
+from tokred.study.macs import blocks_of
 from tokred.study.study import Study
 
 #: Sustained throughput (TMAC/s) for which GPU hours are estimated.
@@ -50,14 +50,6 @@ class Network:
         with torch.device("meta"):
             vit = build_vit(backbone, num_classes)
         return cls(Shape.of(vit), sum(parameter.numel() for parameter in vit.parameters()))
-
-
-def block_tokens(shape: Shape, method: str, schedule: Schedule) -> list[BlockTokens]:
-    """Numbers of tokens in every block of a reduced model, counted as in publications."""
-    if method == UNREDUCED:
-        return shape.unreduced()
-    budgets = schedule.budgets(shape, METHODS[method].limits)
-    return reduced_blocks(shape, METHODS[method].site, {budget.block: budget.kept for budget in budgets})
 
 
 def pattern_bytes(num_tokens: int, method: str, kept: Sequence[int]) -> float:
@@ -87,10 +79,7 @@ def run_costs(study: Study) -> Iterator[dict[str, Any]]:
         if key not in networks:
             networks[key] = Network.of(study.settings.backbones[run.backbone], num_classes)
         shape = networks[key].shape
-        schedule = study.schedule_of(run.method, run.keep_rate)
-        if schedule is None:
-            schedule = Stages(keep_rate=run.keep_rate, locations=tuple(study.locations))
-        blocks = block_tokens(shape, run.method, schedule)
+        blocks = blocks_of(study, run, shape)
         kept = [blocks[location].mlp - shape.num_prefix for location in study.locations]
         macs = forward_macs(shape, blocks).total
         train_images, val_images = _images_of_training(study, run, num_train, num_test)

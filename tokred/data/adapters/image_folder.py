@@ -1,9 +1,9 @@
 """`image_folder`: one folder per split, with one folder per class inside, as for torchvision's `ImageFolder`.
 
-Classes are the folders of the training split, sorted by name; without one, which only studies without training can
-do, those of the test split. With the option `masks_folder: masks` the
-object mask of `val/cat/1.jpg` is `masks/val/cat/1.png`. Images, and the whole training split, may lack masks,
-but every mask must have an image.
+Classes are the folders of the training split, sorted by name. A study without training needs no such split;
+without one, they are those of the test split. With the option `masks_folder: masks` the object mask of
+`val/cat/1.jpg` is `masks/val/cat/1.png`. Images, and the whole training split, may lack masks, but every mask
+must have an image.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from tokred.data.folders import Walk, class_names, class_rows
-from tokred.data.info import Row, TableInfo
+from tokred.data.info import Row, TableInfo, check_split
 from tokred.data.layout import check_root, require, wrong
 from tokred.data.options import ImageFolderOptions
 from tokred.data.source import RowSource
@@ -29,7 +29,7 @@ def rows(split: str, options: ImageFolderOptions) -> tuple[TableInfo, RowSource]
     root = check_root(options.root)
     tests = (options.test_folder,) if options.test_folder else _TEST_FOLDERS
     trains = (options.train_folder,)
-    folder = _folder(root, trains if split == "train" else tests)
+    folder = _folder(root, trains if check_split(split) == "train" else tests)
     labeled = root / options.train_folder
     labeled = labeled if labeled.is_dir() else folder
     names = class_names(labeled)

@@ -34,7 +34,7 @@ def test_weights_of_an_extraction() -> None:
         == (shipped.models.shipped_weights("vit_nano")["pretrained"])
     )
     own = plans("pretrain")
-    assert own.models.evaluated_backbone(RUN) == ["results/small/pretrained/vit_nano.safetensors"]
+    assert own.models.evaluated_backbone(RUN) == "results/small/pretrained/vit_nano.safetensors"
     timms = plans("timm")
     for made in (own, timms):
         assert made.models.shipped_and_evaluated(RUN) == {}

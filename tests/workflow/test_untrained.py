@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -15,20 +16,24 @@ from tokred import fingerprint
 from tokred.models import shipped
 from tokred.tables import schemas
 
+NANO = yaml.safe_load((ROOT / "config.yaml").read_text())["settings"]["backbones"]["vit_nano"]
+COLORS = {"mean": [0.5] * 3, "std": [0.5] * 3}
+#: The same weights twice: those of the package, and a copy of their file.
 STUDY = {
     "study": "small",
     "training": "none",
     "datasets": ["digits"],
-    "backbones": ["vit_nano"],
+    "backbones": ["vit_nano", "copied"],
     "methods": ["topk", "tome", "dpcknn"],
     "keep_rates": [0.5],
     "compare_with": None,
     "settings": {
         "datasets": {"digits": {"options": {"num_test": 60}}},
         "methods": {"tome": {"schedule": {"kind": "matched"}}},
+        "backbones": {"copied": {**NANO, "label": "Copied", "weights": "copied.safetensors", **COLORS}},
     },
 }
-RUNS = 1 + 3
+RUNS = 2 * (1 + 3)
 
 
 def config(folder: Path, name: str = "small", **changes: object) -> str:
@@ -41,6 +46,7 @@ def config(folder: Path, name: str = "small", **changes: object) -> str:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder in which the study has run."""
     folder = tmp_path_factory.mktemp("untrained")
+    shutil.copy(shipped.path("vit_nano"), folder / "copied.safetensors")
     done = call(folder, "--configfile", config(folder))
     printed = done.stdout + done.stderr
     assert done.returncode == 0, printed[-6000:]
@@ -65,11 +71,17 @@ def test_results_are_those_of_a_study_but_for_trainings(results: Path) -> None:
     claims = pd.read_csv(results / "claims.csv")
     assert len(claims) > 20
     assert "holds" in set(claims["verdict"])
+    assert (
+        "pretrained backbones with a method in them, without fine-tuning"
+        in (results / "claims.md").read_text()
+    )
 
 
 def test_methods_act_in_the_backbone_as_it_is(results: Path) -> None:
-    scores = tokred.load("small", results.parent)["scores"].set_index("method")["score"]
+    found = tokred.load("small", results.parent)["scores"].set_index(["backbone", "method"])["score"]
+    scores = found["vit_nano"]
     assert list(scores.index) == ["dpcknn", "none", "tome", "topk"]
+    pd.testing.assert_series_equal(found["copied"], scores)
     assert abs(scores["none"] - shipped.manifest()["vit_nano"]["properties"]["top1"]) < 6  # of 60 images
     weights = shipped.path("vit_nano")
     for path in (results / "scores").rglob("*.parquet"):
@@ -91,7 +103,7 @@ def test_a_changed_option_reruns_the_extractions_of_its_method(folder: Path, tmp
     methods = {**STUDY["settings"]["methods"], "dpcknn": {"options": {"neighbors": 3}}}
     changed = config(tmp_path, "option", settings={**STUDY["settings"], "methods": methods})
     done = call(folder, "--dry-run", "--configfile", changed)
-    assert planned(done.stdout + done.stderr)["extract"] == 1
+    assert planned(done.stdout + done.stderr)["extract"] == 2
     done = call(folder, "--dry-run", "--configfile", config(folder))
     assert "Nothing to be done" in done.stdout + done.stderr
 

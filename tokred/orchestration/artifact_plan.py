@@ -22,6 +22,7 @@ class ArtifactPlan:
 
     Attributes:
         names: names of the figures and tables that the study can have.
+        measured: those of them that need measurements of speed, and are made on request only.
     """
 
     def __init__(self, plan: Plan, data: DataPlan, tables: TablePlan) -> None:
@@ -29,11 +30,17 @@ class ArtifactPlan:
         self.names = [
             name for name, entry in ARTIFACTS.items() if entry.unavailable_reason(plan.view) is None
         ]
+        self.measured = [
+            name for name in self.names if any(TABLES[table].measured for table in ARTIFACTS[name].needs)
+        ]
 
     def files(self, names: Iterable[str] | None = None) -> list[str]:
-        """All files of some artifacts, by default of all that the study can have."""
-        chosen = [ARTIFACTS[name] for name in (self.names if names is None else names)]
+        """All files of some artifacts, by default of all that need no measurements."""
+        chosen = [ARTIFACTS[name] for name in (self._deterministic() if names is None else names)]
         return [f"{self._plan.results}/{a.kind}s/{a.name}.{suffix}" for a in chosen for suffix in a.formats]
+
+    def _deterministic(self) -> list[str]:
+        return [name for name in self.names if name not in self.measured]
 
     def inputs(self, name: str) -> Inputs:
         """Files of each table that an artifact needs; StudyError if the study cannot have the artifact."""
@@ -83,10 +90,17 @@ class ArtifactPlan:
 
     def all_tables(self) -> list[str]:
         """The tables behind artifacts and claims, and the histories of trainings, if there are any."""
-        needed = {table for name in self.names for table in ARTIFACTS[name].needs} | {*self.claims_inputs()}
+        needed = {table for name in self._deterministic() for table in ARTIFACTS[name].needs} | {
+            *self.claims_inputs()
+        }
         view = self._plan.view
         histories = ["history"] if view.trained and view.fine_tuned else []
         return [file for table in [*histories, *sorted(needed)] for file in self._tables.files(table)]
+
+    def measured_files(self) -> list[str]:
+        """Measurements of speed, and all files of the figures and tables that need them."""
+        tables = [name for name, table in TABLES.items() if table.measured]
+        return [*self.files(self.measured), *(file for name in tables for file in self._tables.files(name))]
 
     def explorer_inputs(self) -> Inputs:
         """Inputs of the explorer: patterns, predictions and depth of the first seed, scores of all seeds."""

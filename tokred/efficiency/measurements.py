@@ -82,7 +82,7 @@ def _configurations(
     torch.manual_seed(0)
     vit = build_vit(description, num_classes)
     for method in (UNREDUCED, *study.methods):
-        options, trained = study.method(method).options.model_dump(), METHODS[method].dynamic and real
+        options, trained = study.options_of_method(method), METHODS[method].dynamic and real
         for rate in study.rates_of(method):
             # Others share their weights: a hundred models of their own would not fit into memory.
             base = build_vit(description, num_classes) if trained else vit

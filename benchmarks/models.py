@@ -13,13 +13,13 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from benchmarks.row import Scale
-from tokred.efficiency.macs import block_tokens
 from tokred.methods.registry import METHODS
 from tokred.models.reduce import reduce
 from tokred.run import UNREDUCED
 from tokred.runtime.device import raise_malloc_thresholds
 from tokred.schedules import Stages
 from tokred.schedules.macs import Shape, forward_macs
+from tokred.study.macs import block_tokens
 
 #: The reduced methods, in the registry's order.
 REDUCED = [name for name in METHODS if name != UNREDUCED]

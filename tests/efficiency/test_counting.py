@@ -9,11 +9,11 @@ import torch.nn.functional as F
 import tokred
 from tests.small_models import EACH_METHOD, images, small_vit
 from tokred.efficiency.counting import counted, counted_by_module, executed_macs
-from tokred.efficiency.macs import block_tokens
 from tokred.methods.registry import METHODS
 from tokred.models.reduced import ReducedModel
 from tokred.schedules import Stages
 from tokred.schedules.macs import Macs, Shape, Site, executed_blocks, forward_macs
+from tokred.study.macs import block_tokens
 
 #: Methods that keep other numbers of tokens than the schedule says: rings of tokens, as the image demands, or
 #: one that stands for those that are dropped.

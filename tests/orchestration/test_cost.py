@@ -12,13 +12,14 @@ import yaml
 
 from tests.workflow.conftest import ROOT
 from tokred.efficiency.counting import counted
-from tokred.efficiency.macs import Network, block_tokens
+from tokred.efficiency.macs import Network
 from tokred.models.factory import build_vit
 from tokred.models.reduce import reduce
 from tokred.orchestration.cost import cost_table, pattern_bytes, run_costs
 from tokred.schedules import Stages
 from tokred.schedules.macs import BlockTokens, Shape, forward_macs
 from tokred.settings import Backbone, parse
+from tokred.study.macs import block_tokens
 from tokred.study.study import Study
 from tokred.tables import batch_writer
 from tokred.tables.patterns import pattern_schema

@@ -162,14 +162,15 @@ def test_changed_published_numbers_count_where_they_are_read(copy: Path, changes
     def more(text: str) -> str:
         return text + "\n"
 
-    # Settings are checked against the published ones.
-    settings = {"list_settings", "collect_settings", "count_macs", "measure_efficiency"}
+    # Those that read the study's settings, which are checked against the published ones.
+    settings = {"list_settings", "collect_settings", "list_off_the_shelf", "count_macs", "measure_efficiency"}
     assert changes(copy / "published/performance.csv", more, of) == {
         "published_scores",
         "reference_scores",
         *settings,
     }
     assert changes(copy / "published/hyperparameters.yaml", more, of) == settings
+    assert changes(copy / "published/off_the_shelf.csv", more, of) == settings
 
 
 @pytest.mark.parametrize(

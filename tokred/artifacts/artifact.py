@@ -77,6 +77,11 @@ class Artifact:
             return f"{self.name} needs a hyperparameter search, the study has settings of its own"
         if "reference" in self.needs and view.reference is None:
             return f"{self.name} needs a reference, the study's `compare_with` is empty"
+        if "off_the_shelf" in self.needs and not view.published_models:
+            return (
+                f"{self.name} needs ImageNet without training (`training: none`), and a backbone with "
+                "published accuracies"
+            )
         if "object_recall" in self.needs and not view.masked:
             return (
                 f"{self.name} needs object masks, no data set of the study has them "

@@ -18,10 +18,10 @@ from tokred.data import registry as datasets
 from tokred.methods.registry import METHODS
 from tokred.models.factory import build_vit
 from tokred.models.reduced import ReducedModel
-from tokred.run import UNREDUCED, Run
-from tokred.schedules import Schedule, Stages
-from tokred.schedules.macs import BlockTokens, Macs, Shape, forward_macs, reduced_blocks
+from tokred.run import Run
+from tokred.schedules.macs import Macs, Shape, forward_macs, reduced_blocks
 from tokred.settings import Backbone, parse
+from tokred.study.macs import block_tokens, schedule_of
 from tokred.study.study import Study
 from tokred.tables import patterns, schemas
 
@@ -44,20 +44,6 @@ class Network:
         with torch.device("meta"):
             vit = build_vit(backbone, num_classes)
         return cls(Shape.of(vit), sum(parameter.numel() for parameter in vit.parameters()))
-
-
-def block_tokens(shape: Shape, method: str, schedule: Schedule) -> list[BlockTokens]:
-    """Numbers of tokens in every block of a reduced model, counted as in publications."""
-    if method == UNREDUCED:
-        return shape.unreduced()
-    budgets = schedule.budgets(shape, METHODS[method].limits)
-    return reduced_blocks(shape, METHODS[method].site, {budget.block: budget.kept for budget in budgets})
-
-
-def schedule_of(study: Study, method: str, keep_rate: str) -> Schedule:
-    """The schedule of a method at a keep rate, which is that of the paper's stages by default."""
-    own = study.schedule_of(method, keep_rate)
-    return Stages(keep_rate=keep_rate, locations=tuple(study.locations)) if own is None else own
 
 
 def num_classes_of(study: Study, dataset: str) -> int:

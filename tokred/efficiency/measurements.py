@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tokred.data.read import read_split
 from tokred.efficiency.judging import Configuration
-from tokred.efficiency.macs import Files, num_classes_of, schedule_of
+from tokred.efficiency.macs import Files, num_classes_of
 from tokred.efficiency.sweep import Effort, sweep
 from tokred.methods.registry import METHODS
 from tokred.models import shipped
@@ -27,6 +27,7 @@ from tokred.models.weights import load_backbone, load_weights
 from tokred.run import UNREDUCED, Run
 from tokred.runtime.device import raise_malloc_thresholds, resolve
 from tokred.settings import Backbone, parse
+from tokred.study.macs import schedule_of
 from tokred.study.study import Study
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ def _configurations(
     torch.manual_seed(0)
     vit = build_vit(description, num_classes)
     for method in (UNREDUCED, *study.methods):
-        options, trained = study.method(method).options.model_dump(), METHODS[method].dynamic and real
+        options, trained = study.options_of_method(method), METHODS[method].dynamic and real
         for rate in study.rates_of(method):
             # Others share their weights: a hundred models of their own would not fit into memory.
             base = build_vit(description, num_classes) if trained else vit

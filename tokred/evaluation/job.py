@@ -78,5 +78,5 @@ def _load(network: ReducedModel, job: ExtractJob, classes: Sequence[str]) -> dic
 
 
 def _check_classes(stored: Mapping[str, Any], classes: Sequence[str], job: ExtractJob) -> None:
-    """Raises ValueError for a test split with other classes than those stored with the weights, if any are."""
+    """Raises ValueError for a test split with other classes than those stored with the weights, if any."""
     check_classes(stored.get("classes", classes), classes, job.test_table, str(job.weights))

@@ -16,7 +16,7 @@ import pandas as pd
 
 from tokred.data import registry as datasets
 from tokred.data.options import CountOptions, FileOptions
-from tokred.efficiency.macs import Network, block_tokens, num_classes_of, schedule_of
+from tokred.efficiency.macs import Network, num_classes_of
 from tokred.files import atomic_path
 from tokred.methods.registry import METHODS
 from tokred.presentation.table import Table
@@ -24,6 +24,7 @@ from tokred.run import UNREDUCED, Run
 from tokred.schedules.macs import forward_macs
 from tokred.settings import parse
 from tokred.settings.training import Training
+from tokred.study.macs import block_tokens, schedule_of
 from tokred.study.study import Study
 
 #: Sustained throughput (TMAC/s) for which GPU hours are estimated.

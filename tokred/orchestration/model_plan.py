@@ -109,9 +109,9 @@ class ModelPlan:
             "code": self._plan.code.run("pretrain", UNREDUCED),
         }
 
-    def evaluated_backbone(self, wildcards: Wildcards) -> list[str]:
-        """File of the weights that an extraction without training evaluates, if there is one."""
-        return list(self.pretrained_weights(self._plan.run_of(wildcards).backbone).values())
+    def evaluated_backbone(self, wildcards: Wildcards) -> str | list[str]:
+        """File of the weights that an extraction without training evaluates; an empty list without one."""
+        return self.pretrained_weights(self._plan.run_of(wildcards).backbone).get("pretrained", [])
 
     def shipped_and_evaluated(self, wildcards: Wildcards) -> dict[str, tuple[str, str]]:
         """`shipped_weights` of an extraction without training; empty if the run is trained."""

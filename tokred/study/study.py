@@ -47,7 +47,9 @@ def _axis(description: str) -> Any:
 def _settings_or_none(value: Any) -> Any:
     """Settings as they are, an empty mapping for null; ValueError for a text other than "none"."""
     if isinstance(value, str) and value != UNTRAINED:
-        raise ValueError(f"expected a mapping, or {UNTRAINED!r} for a study without training, found {value!r}")
+        raise ValueError(
+            f"expected a mapping, or {UNTRAINED!r} for a study without training, found {value!r}"
+        )
     return or_empty(value)
 
 
@@ -183,7 +185,7 @@ class Study(Strict):
         return self.training != UNTRAINED
 
     def _check_untrained(self) -> None:
-        """Without training, models have all their parameters from the backbone, and do not depend on a seed."""
+        """Without training, backbones have all parameters of the models, and no seed has an effect."""
         if self.scores == "published":
             raise ValueError(
                 "training: found 'none' with `scores: published`, expected one of them, as the published "
@@ -403,10 +405,14 @@ class Study(Strict):
         adapters = [known] if isinstance(known, str) else known or []
         return self.settings.datasets[run.dataset].adapter in adapters
 
+    @property
+    def of_imagenet(self) -> list[str]:
+        """Names of the data sets that are ImageNet."""
+        return [name for name in self.datasets if self.settings.datasets[name].adapter == "imagenet"]
+
     def _published_models(self) -> dict[str, str]:
         """timm's names of the backbones with published accuracies without training on ImageNet."""
-        adapters = {self.settings.datasets[name].adapter for name in self.datasets}
-        if self.fine_tunes or "imagenet" not in adapters:
+        if self.fine_tunes or not self.of_imagenet:
             return {}
         known = {row.model for row in published.off_the_shelf()}
         models = {name: self.settings.backbones[name].model for name in self.backbones}

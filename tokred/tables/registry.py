@@ -307,6 +307,16 @@ _OF_STUDY = [
         untrained=True,
     ),
     ResultTable(
+        "off_the_shelf",
+        "metrics/off_the_shelf",
+        "OFF_THE_SHELF",
+        "published accuracy without training of one of the study's backbones",
+        "list_off_the_shelf",
+        "tokred.comparison.off_the_shelf:rows",
+        of_study=("config",),
+        does="List published accuracies without training",
+    ),
+    ResultTable(
         "settings",
         "metrics/settings",
         "SETTINGS",

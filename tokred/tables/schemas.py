@@ -197,6 +197,25 @@ SETTINGS = pa.schema(
 )
 #: One row per setting that was searched: the values that were tried, as text.
 GRID = pa.schema([("setting", _TEXT), ("values", pa.string())], metadata=parquet.kind("grid"))
+#: One row per published accuracy on ImageNet, in percent, of a method in one of the study's backbones without
+#: training: billions of multiply-accumulates, accuracy of the unreduced model (null if not published), key of
+#: `tokred.published.SOURCES`; keep rate and cost of the study's run that costs about as much ("" and null if
+#: it has none).
+OFF_THE_SHELF = pa.schema(
+    [
+        ("dataset", _TEXT),
+        ("backbone", _TEXT),
+        ("method", _TEXT),
+        ("setting", _TEXT),
+        ("gmacs", pa.float64()),
+        ("score", pa.float64()),
+        ("unreduced", pa.float64()),
+        ("source", _TEXT),
+        ("keep_rate", _TEXT),
+        ("own_gmacs", pa.float64()),
+    ],
+    metadata=parquet.kind("off_the_shelf"),
+)
 #: One row per trial of a hyperparameter search: the settings that were tried, the validation score in percent
 #: (null: the training diverged), and whether the trial is chosen for its model. `place` is the index of the
 #: trial; of trials with equal scores, the one of the smallest index is preferred.

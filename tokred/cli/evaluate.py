@@ -192,7 +192,13 @@ def _run(trial: Trial, console: Console) -> Result:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("passes of images", total=trial.passes)
-        trial.progress = lambda count: progress.advance(task, count)
+
+        def advance(count: int) -> None:
+            progress.advance(task, count)
+            if progress.tasks[task].finished:
+                progress.update(task, description="latency and memory")
+
+        trial.progress = advance
         trial.notice = lambda text: progress.console.print(f"tokred: {text}", markup=False, highlight=False)
         return trial.run()
 

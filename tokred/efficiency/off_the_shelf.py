@@ -18,7 +18,7 @@ from tokred.efficiency.judging import Configuration, Judge, Labels
 from tokred.efficiency.macs import published_macs
 from tokred.efficiency.memory import peak_memory
 from tokred.efficiency.passes import forward_pass
-from tokred.efficiency.side_by_side import SideBySide
+from tokred.efficiency.side_by_side import OutOfMemory, SideBySide
 from tokred.efficiency.timing import in_turn
 from tokred.models.pretrained import LoadedVit
 
@@ -113,6 +113,8 @@ class Trial:
             if not runs.done:
                 raise
             problem = error
+        except torch.OutOfMemoryError as error:  # of the last measurements, beside what is there already
+            problem = OutOfMemory(str(error).partition(". ")[0])
         judge = Judge(
             self.configurations,
             runs,

@@ -23,6 +23,7 @@ WORDS = {"random", "uniform"}
 NAMING = {
     "tokred/artifacts/registry.py": "the paper's figures, of which some show one method",
     "tokred/comparison/anchors.py": "the methods that the paper compares all others with",
+    "tokred/published/__init__.py": "sources of numbers are named after the method that they introduce",
     **dict.fromkeys(
         (
             *(

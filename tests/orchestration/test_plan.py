@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.orchestration.plans import Plans
 from tests.study.studies import at, smoke, study
-from tokred.orchestration.artifact_plan import ArtifactPlan
-from tokred.orchestration.data_plan import DataPlan
-from tokred.orchestration.model_plan import ModelPlan
-from tokred.orchestration.plan import Plan
-from tokred.orchestration.search_plan import TRIAL_NAME, SearchPlan
+from tokred.artifacts.artifact import Artifact
+from tokred.artifacts.registry import ARTIFACTS
+from tokred.orchestration.search_plan import TRIAL_NAME
 from tokred.orchestration.snakefile import StudyError
-from tokred.orchestration.table_plan import TableJob, TablePlan
+from tokred.orchestration.table_plan import TableJob
 from tokred.settings import Hardware, parse
 from tokred.study.study import Study
 from tokred.tables.registry import TABLES
@@ -25,21 +24,6 @@ SMALL |= {"keep_rates": [0.5], "seeds": [1, 0], "study": "small"}
 SLICE = {"dataset": "digits", "backbone": "vit_nano", "seed": "0"}
 RUN = {**SLICE, "method": "topk", "keep_rate": "0.50"}
 RESULTS = "results/small"
-
-
-class Plans:
-    """All plans of a study."""
-
-    def __init__(self, study: Study) -> None:
-        self.plan = Plan(study)
-        self.data = DataPlan(self.plan)
-        self.models = ModelPlan(self.plan, self.data)
-        self.tables = TablePlan(self.plan, self.data)
-        self.artifacts = ArtifactPlan(self.plan, self.data, self.tables)
-
-    @property
-    def search(self) -> SearchPlan:
-        return SearchPlan(self.plan, self.data, self.models)
 
 
 def plan(**changes: object) -> Plans:
@@ -310,3 +294,50 @@ def test_arguments_of_rules_do_not_depend_on_files() -> None:
     assert len(taken) > 10
     decided = {name for name, parameters in taken if parameters != "w"}
     assert decided <= {"files", "mem_mb", "runtime"}
+
+
+def test_measurements_read_what_the_number_of_tokens_depends_on() -> None:
+    """ATS keeps another number of tokens of each image: its first weights, and test images."""
+    plans, at_backbone = plan(methods=["topk", "ats"]), {"backbone": "vit_micro"}
+    measuring, counting = job(plans, "measure_efficiency"), job(plans, "count_macs")
+    assert measuring.inputs(at_backbone) == {
+        "measured_images": [f"{RESULTS}/datasets/digits/test.parquet"],
+        "measured_weights": [f"{RESULTS}/checkpoints/digits/vit_micro/ats/0.50/1.safetensors"],
+    }
+    patterns = counting.inputs({})["dynamic_patterns"]
+    assert len(patterns) == 8
+    assert all(f"{RESULTS}/patterns/" in path and "/ats/0.50/" in path for path in patterns)
+    assert counting.facts()["methods"]["ats"]["site"]
+    assert (measuring.measured, counting.measured) == (True, False)
+
+
+def test_measurements_without_such_methods_need_no_training(small: Plans) -> None:
+    assert job(small, "measure_efficiency").inputs({"backbone": "vit_micro"}) == {}
+    assert job(small, "count_macs").inputs({}) == {}
+    published = Plans(study({**SMALL, "methods": ["ats"]}).model_copy(update={"scores": "published"}))
+    assert job(published, "measure_efficiency").inputs({"backbone": "vit_micro"}) == {}
+    assert job(published, "count_macs").inputs({}) == {}
+
+
+def test_measurements_depend_on_the_device(small: Plans) -> None:
+    arguments = job(small, "measure_efficiency").arguments({"backbone": "vit_micro"})["arguments"]
+    assert (arguments["backbone"], arguments["device"]) == ("vit_micro", small.plan.study.hardware.device)
+
+
+def test_what_needs_measurements_is_made_on_request_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other artifacts of the study stay as they are."""
+    before = plan().artifacts
+    slow = Artifact("speed1", "table", "Speed", "Speed.", ("scores", "efficiency"), "ranks:draw")
+    cheap = Artifact("cost1", "table", "Cost", "Cost.", ("macs",), "ranks:draw")
+    monkeypatch.setitem(ARTIFACTS, slow.name, slow)
+    monkeypatch.setitem(ARTIFACTS, cheap.name, cheap)
+    found = plan().artifacts
+    assert found.measured == [*before.measured, "speed1"]
+    assert set(found.files()) - set(before.files()) == {
+        f"{RESULTS}/tables/cost1.{suffix}" for suffix in cheap.formats
+    }
+    measured = {f"{RESULTS}/metrics/efficiency/{name}.parquet" for name in ("vit_nano", "vit_micro")}
+    assert measured <= set(before.measured_files())
+    assert f"{RESULTS}/tables/speed1.csv" in found.measured_files()
+    assert not measured & set(found.all_tables())
+    assert f"{RESULTS}/metrics/macs.parquet" in found.all_tables()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.orchestration.test_plan import Plans
+from tests.orchestration.plans import Plans
 from tests.study.studies import at, overlaid, study
+from tokred.artifacts.registry import ARTIFACTS
 from tokred.orchestration.cost import cost_table
 from tokred.orchestration.snakefile import StudyError
 
@@ -79,6 +80,12 @@ def test_captions_say_that_nothing_is_fine_tuned() -> None:
     assert [name for name, caption in captions.items() if sentence in caption] == ["figure1", "table1"]
     trained = Plans(study({**CHANGES, "training": None}))
     assert sentence not in trained.artifacts.registry_facts("table1")["caption"]
+
+
+def test_names_of_artifacts_for_people() -> None:
+    names = ["figure13a", "table1", "differences", "off_the_shelf"]
+    expected = ["Figure 13a", "Table 1", "Differences", "Off the shelf"]
+    assert [ARTIFACTS[name].label for name in names] == expected
 
 
 def test_cost_is_that_of_evaluation() -> None:

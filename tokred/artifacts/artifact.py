@@ -137,11 +137,9 @@ class Artifact:
 
     @property
     def label(self) -> str:
-        """Its name for people: "Figure 13a"."""
-        parts = re.fullmatch(r"([a-z]+)([0-9]*[a-z]?)", self.name)
-        assert parts is not None, self.name
-        kind, number = parts.groups()
-        return f"{kind.title()} {number}".strip()
+        """Its name for people: "Figure 13a", "Pareto macs"."""
+        parts = re.fullmatch(r"(figure|table)([0-9]+[a-z]?)", self.name)
+        return f"{parts[1].title()} {parts[2]}" if parts else self.name.replace("_", " ").capitalize()
 
     @property
     def formats(self) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ class Effort:
     compiled: bool = False
     repeats: int = 20
     warm_up: int = 3
-    seconds: float = 60.0
+    seconds: float = 30.0
     training_repeats: int = 5
 
 

@@ -26,6 +26,7 @@ from tokred.run import UNREDUCED
 from tokred.schedules import Schedule, Stages
 from tokred.schedules.macs import BlockTokens, Shape, forward_macs, reduced_blocks
 from tokred.settings import Backbone, parse
+from tokred.settings.corruption import PASSES
 from tokred.settings.training import Training
 from tokred.study.study import Study
 
@@ -95,11 +96,12 @@ def run_costs(study: Study) -> Iterator[dict[str, Any]]:
         training, macs = study.training_for(run), forward_macs(shape, blocks).total
         train_images = training.epochs * num_train
         val_images = training.epochs * _validation_images(training, num_train, num_test)
+        test_images = num_test * (1 + (PASSES if study.robustness else 0))
         yield {
             "dataset": run.dataset,
             "runs": 1,
             "training images": train_images,
-            "macs": float(macs) * (3 * train_images + val_images + num_test),
+            "macs": float(macs) * (3 * train_images + val_images + test_images),
             "checkpoints": networks[key].parameters * _FLOAT,
             "patterns": num_test * pattern_bytes(shape.num_tokens, run.method, kept),
             "features": num_test * (len(kept) + 1) * shape.embed_dim * _FLOAT,

@@ -69,12 +69,14 @@ _ALL = [
     Corruption(
         "occlusion",
         "Occlusion",
-        (0.25, 0.5, 0.75),
+        (0.2, 0.4, 0.6),
         "fraction of the patches that are replaced by the image's mean color",
     ),
 ]
 #: Every corruption by name, in the order of figures.
 CORRUPTIONS: dict[str, Corruption] = {corruption.name: corruption for corruption in _ALL}
+#: Number of forward passes over the test images for all of them.
+PASSES = len(CORRUPTIONS) * len(SEVERITIES)
 
 
 def get(name: str) -> Corruption:

@@ -123,17 +123,28 @@ class PretrainJob(Job):
     properties: str = Field(description="output: measured properties of the backbone (JSON)")
 
 
-class ExtractJob(_RunJob):
-    """Run a trained model on the test split and write its four tables (`tokred.evaluation.extract`)."""
+class EvaluationJob(_RunJob):
+    """Arguments of all jobs that run a trained model on the test split."""
 
     weights: str
     test_table: str
     batch_size: PositiveInt
     precision: Precision = "float32"
+
+
+class ExtractJob(EvaluationJob):
+    """Run a trained model on the test split and write its four tables (`tokred.evaluation.extract`)."""
+
     predictions: str
     patterns: str
     features: str
     score: str
+
+
+class CorruptJob(EvaluationJob):
+    """Run a trained model on corrupted images of the test split (`tokred.evaluation.robustness`)."""
+
+    robustness: str = Field(description="output: score by corruption and severity")
 
 
 JobModel = TypeVar("JobModel", bound=Job)

@@ -58,6 +58,8 @@ class ResultTable:
         masked: whether it exists only for data sets with object masks.
         untrained: whether it exists in a study that trains no models.
         instead_of: name of the table that it replaces in a study that trains no models.
+        on_request: key of the study that asks for it; empty: every study does. Without the key, artifacts
+            that need the table are made only if they are asked for by name.
     """
 
     name: str
@@ -76,6 +78,7 @@ class ResultTable:
     masked: bool = False
     untrained: bool = False
     instead_of: str = ""
+    on_request: str = ""
 
     @property
     def code(self) -> tuple[str, ...]:
@@ -153,6 +156,15 @@ _OF_MODELS = [
     ResultTable("predictions", f"predictions/{RUN_PATH}", "", "run and test image: logits", "extract"),
     ResultTable("patterns", f"patterns/{RUN_PATH}", "", "run and test image: fate of each token", "extract"),
     ResultTable("cls_features", f"features/{RUN_PATH}", "", "run and test image: CLS features", "extract"),
+    ResultTable(
+        "robustness",
+        f"robustness/{RUN_PATH}",
+        "ROBUSTNESS",
+        "run, corruption of the test images and severity: performance, its standard error over images",
+        "evaluate_corrupted",
+        topic="Robustness and calibration",
+        on_request="robustness",
+    ),
 ]
 
 _PAIRS = [
@@ -247,6 +259,19 @@ _OTHER_COMPARISONS = [
         does="Correlate similarity with performance",
         topic="Proxies for performance",
         for_claims=True,
+    ),
+    ResultTable(
+        "calibration",
+        f"metrics/calibration/{SLICE}",
+        "CALIBRATION",
+        "run, for data sets with one label per image: expected calibration error, the error that a perfectly "
+        "calibrated model would have, mean confidence, accuracy",
+        "measure_calibration",
+        "tokred.comparison.calibration:measure",
+        ("predictions",),
+        does="Measure calibration",
+        topic="Robustness and calibration",
+        on_request="robustness",
     ),
     ResultTable(
         "pictures",

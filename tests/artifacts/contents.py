@@ -471,7 +471,8 @@ def check_calibration(table: Table, tables: Tables, view: View) -> None:
             expected = [chosen["calibration_error"].mean(), chosen["if_calibrated"].mean()]
             expected += [(chosen["confidence"] - chosen["accuracy"]).mean()]
             np.testing.assert_allclose(table.values.loc[label, heading], expected)
-            smaller = expected[0] < table.values.loc["Unreduced", (heading, "error")]
+            errors = table.values[heading, "error"]
+            smaller = errors[label] < errors["Unreduced"]
             assert list(table.bold.loc[label, heading]) == [smaller, False, False]
 
 

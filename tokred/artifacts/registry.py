@@ -291,8 +291,9 @@ _ROBUSTNESS = [
         "Performance on corrupted images",
         "Change in performance (in points) from the clean test images to the same images with noise, blur, "
         "more brightness and occluded patches, at three severities; means over data sets and backbones. "
-        "Dashed: the unreduced model at severity 3. A method whose largest dot is left of it breaks under "
-        "the corruption more than the unreduced model does.",
+        "Dashed: the unreduced model at severity 3. A method whose largest dot is left of it loses more than "
+        "the unreduced model. One that performs poorly on clean images has less to lose: see the table "
+        "of corruptions.",
         ("robustness", "scores"),
         "robustness:draw",
     ),

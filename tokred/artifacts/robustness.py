@@ -53,7 +53,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
     for corruption, axes in zip(CORRUPTIONS.values(), panels[0], strict=True):
         axes.set_title(corruption.label)
         low, high = axes.get_xlim()
-        axes.set_xlim(min(low, high - _LEAST_RANGE), high)
+        axes.set_xlim(min(low, high - _LEAST_RANGE), max(high, 0.5))
     style.shared_xlabel(panels, "change in performance (points)")
     _legend(fig)
     return fig

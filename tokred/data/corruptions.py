@@ -42,14 +42,14 @@ def corrupt(
         ValueError: an unknown corruption or severity, another number of ids, or a grid that does not divide
             the images.
     """
-    strength, side = corruption.get(name).at(severity), min(images.shape[-2:])
+    strength, scale = corruption.get(name).at(severity), min(images.shape[-2:]) / corruption.PUBLISHED_SIDE
     seeds = image_seeds(0, image_ids)
     if len(seeds) != len(images):
         raise ValueError(f"corruption {name!r}: found {len(seeds)} image ids for {len(images)} images")
     if name == "noise":
-        return add_noise(images, strength * math.sqrt(side / corruption.PUBLISHED_SIDE), seeds)
+        return add_noise(images, strength * math.sqrt(scale), seeds)
     if name == "blur":
-        return blur(images, strength * side)
+        return blur(images, math.hypot(strength * scale, corruption.LEAST_BLUR))
     if name == "brightness":
         return brighten(images, strength)
     return occlude(images, strength, seeds, grid)

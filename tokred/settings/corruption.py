@@ -5,10 +5,12 @@ neural network robustness to common corruptions and perturbations") at severitie
 224 x 224. Occlusion is the random patch drop of Naseer et al. (2021, "Intriguing properties of vision
 transformers"), here with the image's mean color.
 
-Strengths mean the same at every image size. Blur is a fraction of the shorter side. Noise is scaled by the
-square root of that side: in a smaller image a pixel shows more of the object and has fewer neighbors to
-average with, so that equal noise would be harder. At 32 x 32 this gives standard deviations of .03, .07 and
-.14, around those of Hendrycks and Dietterich's own set for images of that size (.04 to .10).
+Strengths mean the same at every image size. Noise is scaled by the square root of the shorter side: in a
+smaller image a pixel shows more of the object and has fewer neighbors to average with, so that equal noise
+would be harder. Blur is scaled by the side, plus `LEAST_BLUR` in quadrature, as a narrower kernel does
+nothing to pixels. At 32 x 32 this gives noise of .03, .07 and .14 and blur of .42, .59 and .95 pixels, close
+to Hendrycks and Dietterich's own strengths for images of that size (noise of .04, .08 and .10, blur of .4, .7
+and 1 pixels).
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from tokred.names import lookup
 
 #: Shorter side, in pixels, of images for which strengths were published.
 PUBLISHED_SIDE = 224
+#: Standard deviation of the narrowest blur, in pixels.
+LEAST_BLUR = 0.4
 #: Strength grows from 1 to 3.
 SEVERITIES = (1, 2, 3)
 
@@ -57,8 +61,8 @@ _ALL = [
     Corruption(
         "blur",
         "Blur",
-        (1 / PUBLISHED_SIDE, 3 / PUBLISHED_SIDE, 6 / PUBLISHED_SIDE),
-        "standard deviation of the Gaussian kernel, as a fraction of the side",
+        (1.0, 3.0, 6.0),
+        "standard deviation of the Gaussian kernel in pixels, for images of 224 x 224; scaled by side / 224",
     ),
     Corruption(
         "brightness",

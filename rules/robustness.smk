@@ -1,9 +1,9 @@
-"""Robustness: each trained model on corrupted images of the test split."""
+"""Robustness: each model on corrupted images of the test split."""
 
 
 rule evaluate_corrupted:
     input:
-        weights=rules.train.output.weights,
+        weights=rules.extract.input.weights,
         test=DATA.image_table("{dataset}", "test"),
     output:
         robustness=f"{RESULTS}/robustness/{RUN_PATH}.parquet",
@@ -23,10 +23,11 @@ rule evaluate_corrupted:
         takes=["hardware"],
         arguments=MODELS.corruption,
         files=lambda w, input, output: {
-            "weights": input.weights,
+            "weights": input.get("weights") or None,
             "test_table": input.test,
             **dict(output.items()),
         },
+        of_package=MODELS.shipped_and_evaluated,
         method=lambda w: PLAN.plain_method_facts[w.method],
     message:
         MESSAGE

@@ -342,6 +342,24 @@ def _shared_ranks(scores: pd.DataFrame, other: pd.DataFrame) -> pd.Series:
     return settings.rank(ascending=False, method="min").groupby(reduced["method"]).mean()
 
 
+def check_off_the_shelf(table: Table, tables: Tables, view: View) -> None:
+    """Published numbers of every row, and the study's own where it has a run."""
+    labels = ["deit-small ToMe, 4 G", "deit-small ToMe, 2.3 G", "deit-small New, 2.3 G"]
+    assert table.values.index.tolist() == labels
+    rows = tables["off_the_shelf"].iloc[[1, 0, 2]]
+    assert table.values["Published", "GMACs"].tolist() == [4.0, 2.3, 2.3]
+    np.testing.assert_allclose(table.values["Published", "top-1"], rows["score"])
+    np.testing.assert_allclose(table.values["Published", "change"], rows["score"] - rows["unreduced"])
+    scores = tables["scores"].set_index(["backbone", "method", "keep_rate"])["score"]
+    here, unreduced = scores["deit_small", "tome", "0.50"], scores["deit_small", "none", "1.00"]
+    own = table.values["This study"]
+    np.testing.assert_allclose(own["top-1"], [np.nan, here, np.nan])
+    np.testing.assert_allclose(own["change"], [np.nan, here - unreduced, np.nan])
+    np.testing.assert_allclose(own["GMACs"].astype(float), [np.nan, 2.4, np.nan])
+    assert own["keep rate"].tolist() == ["-", "50%", "-"]
+    assert "MaMe: README of cominder/mame" in table.note
+
+
 def check_grid(table: Table, tables: Tables, view: View) -> None:
     assert table.values.iloc[:, 0].tolist() == [f"{name}1, {name}2" for name in SEARCHED]
 
@@ -497,6 +515,7 @@ CHECKS: dict[str, Callable[..., None]] = {
     "performance_table:make": check_performance,
     "differences:make": check_differences,
     "orders:make": check_orders,
+    "off_the_shelf:make": check_off_the_shelf,
     "settings_tables:searched_grid": check_grid,
     "settings_tables:of_datasets": check_datasets,
     "settings_tables:of_methods": check_methods,

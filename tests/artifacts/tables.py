@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -38,6 +39,12 @@ VIEWS = {
     "default": view(2, 2, ("0.25", "0.50", "0.70")),
     "smallest": view(1, 1, ("0.50",)),
     "all methods": view(1, 2, ("0.50", "0.70"), ALL),
+    "untrained": replace(
+        view(1, 2, ("0.50",), ("topk", "tome")),
+        fine_tuned=False,
+        reference=None,
+        published_models={"deit_small": "small"},
+    ),
 }
 
 
@@ -171,6 +178,18 @@ def made_up(view: View) -> dict[str, pd.DataFrame]:
         for place in range(8)
     ]
     tables["examples"] = list(examples(view, reduced, rng))
+    tables["off_the_shelf"] = [
+        {"dataset": dataset, "backbone": backbone, "method": method, "setting": f"{gmacs:g} G"}
+        | {"gmacs": gmacs, "score": rng.uniform(70, 80), "unreduced": unreduced, "source": "MaMe"}
+        | {"keep_rate": rate, "own_gmacs": gmacs + 0.1 if rate else None}
+        for dataset in view.datasets
+        for backbone in view.published_models
+        for method, gmacs, unreduced, rate in (
+            ("tome", 2.3, 79.8, "0.50"),
+            ("tome", 4.0, None, ""),
+            ("New", 2.3, 79.8, ""),
+        )
+    ]
     tables["settings"] = list(settings(view, all_runs))
     tables["grid"] = [{"setting": name, "values": f"{name}1, {name}2"} for name in SEARCHED]
     return {name: pd.DataFrame(rows) for name, rows in tables.items()}

@@ -56,6 +56,15 @@ def test_folders_can_be_named(root: Path) -> None:
     assert table_of("image_folder", root, "test").image_ids.tolist() == ["birds/9.jpg"]
 
 
+def test_without_a_training_split_classes_are_those_of_the_test_split(root: Path) -> None:
+    trees.class_folders(root / "val", {"birds": ["9.jpg"], "apple": ["8.jpg"]})
+    table = table_of("image_folder", root, "test")
+    assert table.info.classes == ("apple", "birds")
+    assert table.labels.tolist() == [0, 1]
+    with pytest.raises(ValueError, match=r"expected train/; found val/"):
+        table_of("image_folder", root)
+
+
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_empty_class_folder(root: Path, split: str) -> None:
     trees.class_folders(root / "train", TRAIN)

@@ -100,6 +100,20 @@ def test_dpcknn(equal: bool) -> None:
             torch.testing.assert_close(found.tokens[image, k].detach(), mean, atol=1e-5, rtol=1e-5)
 
 
+def test_dpcknn_with_equal_weights() -> None:
+    torch.manual_seed(1)
+    x = torch.randn(2, 30, 8)
+    method = DPCKNN(stage(6), DPCKNNOptions(weights="equal"))
+    found = method(x, Context())
+    learned = DPCKNN(stage(6), DPCKNNOptions())(x, Context())
+    torch.testing.assert_close(found.assign, learned.assign)
+    for image in range(2):
+        means = [x[image][found.assign[image] == k].double().mean(0) for k in range(6)]
+        torch.testing.assert_close(found.tokens[image].double(), torch.stack(means), atol=1e-6, rtol=1e-6)
+    half = method(x.half(), Context())
+    assert half.tokens.dtype == torch.float16
+
+
 def test_ats_samples_the_cdf() -> None:
     torch.manual_seed(2)
     scores, values = torch.rand(4, 2, 30).softmax(dim=2) ** 2, torch.randn(4, 2, 30, 4)

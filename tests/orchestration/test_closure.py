@@ -48,7 +48,7 @@ TRAINING = """
 EXTRACTION = "evaluation.extract evaluation.job tables.batch_writer tables.patterns"
 #: Runs, but for the log alone, which no result depends on.
 LOGGED = {("tokred.training.fit", "describe")}
-TABLES_OF_TRAINING = ["HISTORY", "_IDENTITY", "_TEXT", "_key", "metadata", "write", "write_rows"]
+TABLES_OF_TRAINING = ["HISTORY", "_IDENTITY", "_TEXT", "_key", "code_of", "metadata", "write", "write_rows"]
 
 
 def modules(names: str) -> set[str]:

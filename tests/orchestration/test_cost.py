@@ -14,10 +14,11 @@ from tests.models.counting import counted
 from tests.workflow.conftest import ROOT
 from tokred.models.factory import build_vit
 from tokred.models.reduce import reduce
-from tokred.orchestration.cost import Network, block_tokens, cost_table, pattern_bytes, run_costs
+from tokred.orchestration.cost import Network, cost_table, pattern_bytes, run_costs
 from tokred.schedules import Stages
 from tokred.schedules.macs import BlockTokens, Shape, forward_macs
 from tokred.settings import Backbone, parse
+from tokred.study.macs import block_tokens
 from tokred.study.study import Study
 from tokred.tables import batch_writer
 from tokred.tables.patterns import pattern_schema

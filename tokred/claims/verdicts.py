@@ -47,6 +47,11 @@ _RULES = (
     "ones. Patterns agree above 0.5; one agreement is higher than another if they differ by at "
     "least 0.05. Degenerate pairs (a single cluster, all tokens kept) are left out.",
 )
+#: Explanation of a study without training, above those.
+_NOT_FINE_TUNED = (
+    "The models of this study are pretrained backbones with a method in them, without fine-tuning. Those of "
+    "the paper are fine-tuned, so that a finding may hold for them alone."
+)
 
 
 @dataclass(frozen=True)
@@ -90,10 +95,12 @@ def to_csv(groups: Mapping[str, Sequence[Verdict]]) -> str:
     return buffer.getvalue()
 
 
-def to_markdown(groups: Mapping[str, Sequence[Verdict]], study: str) -> str:
-    """One table per group, below the number of claims that hold."""
+def to_markdown(
+    groups: Mapping[str, Sequence[Verdict]], study: str, explanations: Sequence[str] = _RULES
+) -> str:
+    """One table per group, below the number of claims that hold and explanations."""
     lines = [f"# Findings of the paper in study {study}", "", _counts(groups)]
-    lines += [line for paragraph in _RULES for line in ("", paragraph)]
+    lines += [line for paragraph in explanations for line in ("", paragraph)]
     for group, verdicts in groups.items():
         lines += ["", f"## {group}", "", f"| | {' | '.join(_HEADS)} |"]
         lines.append("| --- " * (1 + len(_HEADS)) + "|")
@@ -105,9 +112,9 @@ def to_markdown(groups: Mapping[str, Sequence[Verdict]], study: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def to_html(groups: Mapping[str, Sequence[Verdict]], study: str) -> str:
-    """A page with one table per group, below the number of claims that hold."""
-    parts = [f"<p>{escape(paragraph)}</p>" for paragraph in (_counts(groups), *_RULES)]
+def to_html(groups: Mapping[str, Sequence[Verdict]], study: str, explanations: Sequence[str] = _RULES) -> str:
+    """A page with one table per group, below the number of claims that hold and explanations."""
+    parts = [f"<p>{escape(paragraph)}</p>" for paragraph in (_counts(groups), *explanations)]
     for group, verdicts in groups.items():
         heads = "".join(f"<th>{name}</th>" for name in ("", *_HEADS))
         rows = [
@@ -141,8 +148,9 @@ def write(
     }
     shown = View.of(view)
     groups = decide_all(Evidence(frames, shown))
-    texts = {"csv": to_csv(groups), "md": to_markdown(groups, shown.study)}
-    texts["html"] = to_html(groups, shown.study)
+    explanations = _RULES if shown.fine_tuned else (_NOT_FINE_TUNED, *_RULES)
+    texts = {"csv": to_csv(groups), "md": to_markdown(groups, shown.study, explanations)}
+    texts["html"] = to_html(groups, shown.study, explanations)
     for name, text in texts.items():
         with atomic_path(outputs[name]) as temporary:
             temporary.write_text(text, encoding="utf-8")

@@ -12,6 +12,7 @@ from timm.layers import resample_abs_pos_embed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
+from tokred import fingerprint
 from tokred.models import shipped, tensor_file
 from tokred.settings import Backbone
 from tokred.tables import identity
@@ -82,6 +83,31 @@ def load_weights(
         identity.check(path, facts, expected)
     assign_weights(model, tensors, path, new_head, whole)
     return facts
+
+
+def load_backbone(
+    model: VisionTransformer, backbone: Backbone, path: str | None, new_head: bool = False
+) -> tuple[str, dict[str, Any]]:
+    """Load a backbone's pretrained weights into a ViT, reduced or not.
+
+    Args:
+        model: changed in place.
+        backbone: the model's.
+        path: safetensors file; None: timm's weights for the backbone.
+        new_head: keep the model's classifier.
+
+    Returns:
+        Fingerprint of the weights, and the facts that tokred stored with them, if any.
+
+    Raises:
+        FileNotFoundError, ValueError: see `load_weights` and `timm_weights`.
+    """
+    if path is not None:
+        facts = load_weights(model, path, new_head)
+        return fingerprint.file(path), facts
+    tensors = timm_weights(backbone)
+    assign_weights(model, tensors, f"timm's weights of {backbone.model}", new_head)
+    return fingerprint.tensors(tensors), {}
 
 
 def timm_weights(backbone: Backbone) -> dict[str, Tensor]:

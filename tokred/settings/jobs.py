@@ -124,16 +124,26 @@ class PretrainJob(Job):
 
 
 class EvaluationJob(_RunJob):
-    """Arguments of all jobs that run a trained model on the test split."""
+    """Arguments of all jobs that run a model on the test split.
 
-    weights: str
+    In a study without training, the weights are those of the backbone.
+    """
+
+    trained: bool = Field(True, description="whether the weights are those of the run, else of its backbone")
+    weights: str | None = Field(None, description="null: those of timm for the backbone")
     test_table: str
     batch_size: PositiveInt
     precision: Precision = "float32"
 
+    @model_validator(mode="after")
+    def _has_weights(self) -> EvaluationJob:
+        if self.trained and self.weights is None:
+            raise ValueError("weights: missing, expected those of the trained model")
+        return self
+
 
 class ExtractJob(EvaluationJob):
-    """Run a trained model on the test split and write its four tables (`tokred.evaluation.extract`)."""
+    """Run a model on the test split and write its four tables (`tokred.evaluation.extract`)."""
 
     predictions: str
     patterns: str
@@ -142,7 +152,7 @@ class ExtractJob(EvaluationJob):
 
 
 class CorruptJob(EvaluationJob):
-    """Run a trained model on corrupted images of the test split (`tokred.evaluation.robustness`)."""
+    """Run a model on corrupted images of the test split (`tokred.evaluation.robustness`)."""
 
     robustness: str = Field(description="output: score by corruption and severity")
 

@@ -56,8 +56,9 @@ class ResultTable:
         topic: subject of the artifacts that show it, which is their category in the report.
         for_claims: whether claims read it.
         masked: whether it exists only for data sets with object masks.
-        untrained: whether it exists in a study that trains no models.
-        instead_of: name of the table that it replaces in a study that trains no models.
+        untrained: whether it exists in a study of published performance, without models of its own.
+        instead_of: name of the table that it replaces in such a study.
+        of_training: whether it describes trainings, which a study with `training: none` does not have.
         on_request: key of the study that asks for it; empty: every study does. Without the key, artifacts
             that need the table are made only if they are asked for by name.
     """
@@ -79,6 +80,7 @@ class ResultTable:
     untrained: bool = False
     instead_of: str = ""
     on_request: str = ""
+    of_training: bool = False
 
     @property
     def code(self) -> tuple[str, ...]:
@@ -152,7 +154,7 @@ _OF_MODELS = [
         for_claims=True,
         untrained=True,
     ),
-    ResultTable("history", f"history/{RUN_PATH}", "HISTORY", "run and epoch", "train"),
+    ResultTable("history", f"history/{RUN_PATH}", "HISTORY", "run and epoch", "train", of_training=True),
     ResultTable("predictions", f"predictions/{RUN_PATH}", "", "run and test image: logits", "extract"),
     ResultTable("patterns", f"patterns/{RUN_PATH}", "", "run and test image: fate of each token", "extract"),
     ResultTable("cls_features", f"features/{RUN_PATH}", "", "run and test image: CLS features", "extract"),
@@ -323,6 +325,16 @@ _OF_STUDY = [
         untrained=True,
     ),
     ResultTable(
+        "off_the_shelf",
+        "metrics/off_the_shelf",
+        "OFF_THE_SHELF",
+        "published accuracy without training of one of the study's backbones",
+        "list_off_the_shelf",
+        "tokred.comparison.off_the_shelf:rows",
+        of_study=("config",),
+        does="List published accuracies without training",
+    ),
+    ResultTable(
         "settings",
         "metrics/settings",
         "SETTINGS",
@@ -334,6 +346,7 @@ _OF_STUDY = [
         does="List training settings",
         topic="Settings",
         untrained=True,
+        of_training=True,
     ),
     ResultTable(
         "grid",
@@ -347,6 +360,7 @@ _OF_STUDY = [
         does="List training settings",
         topic="Settings",
         untrained=True,
+        of_training=True,
     ),
 ]
 

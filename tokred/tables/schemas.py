@@ -176,6 +176,25 @@ SETTINGS = pa.schema(
 )
 #: One row per setting that was searched: the values that were tried, as text.
 GRID = pa.schema([("setting", _TEXT), ("values", pa.string())], metadata=parquet.kind("grid"))
+#: One row per published accuracy on ImageNet, in percent, of a method in one of the study's backbones without
+#: training: billions of multiply-accumulates, accuracy of the unreduced model (null if not published), key of
+#: `tokred.published.SOURCES`; keep rate and cost of the study's run that costs about as much ("" and null if
+#: it has none).
+OFF_THE_SHELF = pa.schema(
+    [
+        ("dataset", _TEXT),
+        ("backbone", _TEXT),
+        ("method", _TEXT),
+        ("setting", _TEXT),
+        ("gmacs", pa.float64()),
+        ("score", pa.float64()),
+        ("unreduced", pa.float64()),
+        ("source", _TEXT),
+        ("keep_rate", _TEXT),
+        ("own_gmacs", pa.float64()),
+    ],
+    metadata=parquet.kind("off_the_shelf"),
+)
 #: One row per trial of a hyperparameter search: the settings that were tried, the validation score in percent
 #: (null: the training diverged), and whether the trial is chosen for its model. `place` is the index of the
 #: trial; of trials with equal scores, the one of the smallest index is preferred.
@@ -276,3 +295,9 @@ def metadata(path: str | Path) -> dict[str, Any]:
     """Metadata of a table (see `write`); errors as for `tokred.tables.parquet.opened`."""
     with parquet.opened(path) as file:
         return parquet.facts_of(file.schema_arrow, path)
+
+
+def code_of(path: str | Path) -> dict[str, str]:
+    """Fingerprints of the code behind a table, by stage of the workflow; see `tokred.tables.lineage`."""
+    code: Any = metadata(path).get("code", {})
+    return dict(code)

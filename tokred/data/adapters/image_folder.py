@@ -1,8 +1,9 @@
 """`image_folder`: one folder per split, with one folder per class inside, as for torchvision's `ImageFolder`.
 
-Classes are the folders of the training split, sorted by name. With the option `masks_folder: masks` the
-object mask of `val/cat/1.jpg` is `masks/val/cat/1.png`. Images, and the whole training split, may lack masks,
-but every mask must have an image.
+Classes are the folders of the training split, sorted by name. A study without training needs no such split;
+without one, they are those of the test split. With the option `masks_folder: masks` the object mask of
+`val/cat/1.jpg` is `masks/val/cat/1.png`. Images, and the whole training split, may lack masks, but every mask
+must have an image.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from tokred.data.folders import Walk, class_names, class_rows
-from tokred.data.info import Row, TableInfo
+from tokred.data.info import Row, TableInfo, check_split
 from tokred.data.layout import check_root, require, wrong
 from tokred.data.options import ImageFolderOptions
 from tokred.data.source import RowSource
@@ -26,12 +27,14 @@ _TEST_FOLDERS = ("test", "val", "valid", "validation")
 def rows(split: str, options: ImageFolderOptions) -> tuple[TableInfo, RowSource]:
     """The table's description, and its images."""
     root = check_root(options.root)
-    train = _folder(root, (options.train_folder,))
-    names = class_names(train)
-    options.check_classes(len(names), train)
-    info = TableInfo("image_folder", split, "single", tuple(names))
     tests = (options.test_folder,) if options.test_folder else _TEST_FOLDERS
-    folder = train if split == "train" else _folder(root, tests)
+    trains = (options.train_folder,)
+    folder = _folder(root, trains if check_split(split) == "train" else tests)
+    labeled = root / options.train_folder
+    labeled = labeled if labeled.is_dir() else folder
+    names = class_names(labeled)
+    options.check_classes(len(names), labeled)
+    info = TableInfo("image_folder", split, "single", tuple(names))
     read: Callable[[], Iterator[Row]] = partial(class_rows, folder, names)
     if options.masks_folder is not None:
         below = f"{options.masks_folder}/{folder.relative_to(root).as_posix()}/"

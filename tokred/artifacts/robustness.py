@@ -45,8 +45,8 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
         len(shown), len(CORRUPTIONS), sharex="col", sharey="row", squeeze=False, height_ratios=heights
     )
     for (rate, names), line_of_panels in zip(shown.items(), panels, strict=True):
-        for corruption, axes in zip(CORRUPTIONS, line_of_panels, strict=True):
-            _draw_methods(axes, changes[corruption], [_model(name, rate) for name in names])
+        for kind, axes in zip(CORRUPTIONS, line_of_panels, strict=True):
+            _draw_methods(axes, changes[kind], [_model(name, rate) for name in names])
         line_of_panels[0].set_yticks(range(len(names)), [METHODS[name].label for name in names])
         line_of_panels[0].set_ylim(len(names) - 0.4, -0.6)
         line_of_panels[0].set_ylabel(f"$r$ = {style.percent(rate)} %")

@@ -42,7 +42,7 @@ def expected_scores(model: ReducedModel, backbone: Backbone, images: Source) -> 
     return scores
 
 
-@pytest.mark.parametrize("task", ["single", "multi"])
+@pytest.mark.parametrize("task", ["single", pytest.param("multi", marks=pytest.mark.slow)])
 def test_scores_of_a_stream(task: str, tmp_path: Path) -> None:
     stream = Stream.read(table(tmp_path / "test.parquet", 19, task, "test"), SMALL, CENTER, 0)
     model = build_model(RUN, SMALL, {}, (1, 2), 5).eval()
@@ -56,6 +56,7 @@ def test_scores_of_a_stream(task: str, tmp_path: Path) -> None:
         assert all(row["std_error"] > 0 for row in rows if 0 < row["score"] < 100)
 
 
+@pytest.mark.slow
 def test_plain_images_are_those_that_the_model_gets(tmp_path: Path) -> None:
     stream = Stream.read(table(tmp_path / "test.parquet", 9, "single", "test"), SMALL, CENTER, 0)
     prepare("digits", "digits", "test", {"num_test": 9}, str(tmp_path / "digits.parquet"))
@@ -87,6 +88,7 @@ def test_logits_that_are_not_finite(tmp_path: Path) -> None:
         evaluate(model, RUN, SMALL, stream, 4)
 
 
+@pytest.mark.slow
 def test_the_job_writes_a_table(tmp_path: Path) -> None:
     images, weights, out = (str(tmp_path / name) for name in ("test.parquet", "0.safetensors", "r.parquet"))
     prepare("digits", "digits", "test", {"num_test": 12}, images)

@@ -425,16 +425,19 @@ def check_object_recall(fig: Figure, tables: Tables, view: View) -> None:
             np.testing.assert_allclose(drawn[METHODS[name].label], expected.to_numpy().T)
 
 
-def _severity(tables: Tables, view: View) -> pd.DataFrame:
-    """Rows of corrupted images with the change against the clean ones, run by run."""
-    clean = tables["scores"].set_index(_RUN)["score"]
-    rows = tables["robustness"]
-    of_runs = [clean.loc[key] for key in rows[_RUN].itertuples(index=False, name=None)]
-    return rows.assign(change=rows["score"].to_numpy() - np.array(of_runs))
+def _loss(tables: Tables, model: tuple[str, str], corruption: str, severity: int) -> float:
+    """Percent of its performance on clean images that a model gains or loses under a corruption."""
+    clean, corrupted = (
+        rows[(rows["method"] == model[0]) & (rows["keep_rate"] == model[1])]
+        for rows in (tables["scores"], tables["robustness"])
+    )
+    chosen = corrupted[(corrupted["corruption"] == corruption) & (corrupted["severity"] == severity)]
+    assert len(chosen) == len(clean) > 0
+    return 100 * (chosen["score"].sum() / clean["score"].sum() - 1)
 
 
 def check_robustness(fig: Figure, tables: Tables, view: View) -> None:
-    rows, panels = _severity(tables, view), grid(fig, len(view.keep_rates))
+    panels = grid(fig, len(view.keep_rates))
     for rate, line_of_panels in zip(view.keep_rates, panels, strict=True):
         names = ["none", *(name for name in view.methods if METHODS[name].can_keep(rate))]
         ticks = [text.get_text() for text in line_of_panels[0].get_yticklabels()]
@@ -444,12 +447,10 @@ def check_robustness(fig: Figure, tables: Tables, view: View) -> None:
         ):
             if rate == view.keep_rates[0]:
                 assert axes.get_title().lower() == corruption
-            chosen = rows[rows["corruption"] == corruption]
             drawn = [line.get_data() for line in axes.get_lines() if line.get_label() == "_method"]
             for place, (name, line) in enumerate(zip(names, drawn, strict=True)):
-                of_model = chosen[chosen["method"] == name]
-                of_model = of_model[of_model["keep_rate"] == ("1.00" if name == "none" else rate)]
-                expected = [of_model.loc[of_model["severity"] == s, "change"].mean() for s in (1, 2, 3)]
+                model = (name, "1.00" if name == "none" else rate)
+                expected = [_loss(tables, model, corruption, severity) for severity in (1, 2, 3)]
                 np.testing.assert_allclose(line, [expected, [place] * 3])
                 if name == "none":
                     (dashed,) = [line for line in axes.get_lines() if line.get_label() == "_unreduced"]
@@ -466,13 +467,15 @@ def _of_models(view: View) -> Iterator[tuple[str, str, str]]:
 
 
 def check_corruptions(table: Table, tables: Tables, view: View) -> None:
-    rows, scores, columns = _severity(tables, view), tables["scores"], [head for _, head in table.values]
+    scores, columns = tables["scores"], [head for _, head in table.values]
     assert columns == ["clean", "Noise", "Blur", "Brightness", "Occlusion", "mean"]
     assert list(table.values.index) == [label for label, _, _ in _of_models(view)]
     for label, name, rate in _of_models(view):
-        of_model = rows[(rows["method"] == name) & (rows["keep_rate"] == rate)]
         clean = scores.loc[(scores["method"] == name) & (scores["keep_rate"] == rate), "score"].mean()
-        means = [of_model.loc[of_model["corruption"] == c.lower(), "change"].mean() for c in columns[1:-1]]
+        means = [
+            np.mean([_loss(tables, (name, rate), c.lower(), severity) for severity in (1, 2, 3)])
+            for c in columns[1:-1]
+        ]
         np.testing.assert_allclose(table.values.loc[label], [clean, *means, np.mean(means)])
     above = table.values > table.values.loc["Unreduced"]
     pd.testing.assert_frame_equal(table.bold, above)

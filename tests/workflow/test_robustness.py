@@ -54,7 +54,8 @@ def test_artifacts_show_the_tables(finished: Path) -> None:
         clean = scores.loc[scores["method"] == method, "score"].mean()
         assert table.loc[label, "clean"] == pytest.approx(clean, abs=0.051)
         of_noise = rows[(rows["method"] == method) & (rows["corruption"] == "noise")]
-        assert table.loc[label, "change Noise"] == pytest.approx(of_noise["score"].mean() - clean, abs=0.051)
+        change = 100 * (of_noise["score"].mean() / clean - 1)
+        assert table.loc[label, "change Noise"] == pytest.approx(change, abs=0.051)
     calibration = study["calibration"]
     assert set(calibration["dataset"]) == {"digits"}
     shown = pd.read_csv(finished / "results/tiny/tables/calibration.csv", index_col=0)

@@ -298,11 +298,10 @@ _ROBUSTNESS = [
         "robustness",
         "figure",
         "Performance on corrupted images",
-        "Change in performance (in points) from the clean test images to the same images with noise, blur, "
-        "more brightness and occluded patches, at three severities; means over data sets and backbones. "
-        "Dashed: the unreduced model at severity 3. A method whose largest dot is left of it loses more than "
-        "the unreduced model. One that performs poorly on clean images has less to lose: see the table "
-        "of corruptions.",
+        "Change in performance from the clean test images to the same images with noise, blur, more "
+        "brightness and occluded patches, at three severities, in percent of the performance on clean "
+        "images; means over data sets and backbones. Dashed: the unreduced model at severity 3. A method whose "
+        "largest dot is left of it breaks under the corruption more than the unreduced model does.",
         ("robustness", "scores"),
         "robustness:draw",
     ),
@@ -310,8 +309,8 @@ _ROBUSTNESS = [
         "corruptions",
         "table",
         "Performance on corrupted images",
-        "Performance on clean test images, and its mean change (in points) over three severities of each "
-        "corruption; means over data sets and backbones.",
+        "Performance on clean test images, and its mean change over three severities of each corruption, in "
+        "percent of the performance on clean images; means over data sets and backbones.",
         ("robustness", "scores"),
         "robustness:make",
     ),

@@ -54,20 +54,27 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View) -> Figure:
         axes.set_title(corruption.label)
         low, high = axes.get_xlim()
         axes.set_xlim(min(low, high - _LEAST_RANGE), max(high, 0.5))
-    style.shared_xlabel(panels, "change in performance (points)")
+    style.shared_xlabel(panels, "change in performance (% of that on clean images)")
     _legend(fig)
     return fig
 
 
 def _changes(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Change in performance from clean to corrupted images: a row per method, keep rate and severity, a
-    column per corruption; means over data sets, backbones and seeds.
+    """Change in performance from clean to corrupted images, in percent of that on clean images.
+
+    Relative, as a model that performs poorly on clean images has few points to lose. Performance is averaged
+    over data sets, backbones and seeds first.
+
+    Returns:
+        A row per method, keep rate and severity, a column per corruption; NaN where nothing is right on clean
+        images.
     """
     run = list(RUN_COLUMNS)
     both = tables["robustness"].merge(tables["scores"][[*run, "score"]], on=run, suffixes=("", "_clean"))
-    both["change"] = both["score"] - both["score_clean"]
-    means = both.groupby(["method", "keep_rate", "severity", "corruption"])["change"].mean()
-    return means.unstack("corruption")
+    by_model = both.groupby(["method", "keep_rate", "severity", "corruption"])
+    means = by_model[["score", "score_clean"]].mean()
+    clean = means["score_clean"].where(means["score_clean"] > 0)
+    return (100 * (means["score"] / clean - 1)).unstack("corruption")
 
 
 def _model(name: str, rate: str) -> Model:
@@ -96,7 +103,7 @@ def _legend(fig: Figure) -> None:
 
 
 def make(tables: Mapping[str, pd.DataFrame], view: View) -> Table:
-    """Performance on clean images, and its mean change over the severities of each corruption.
+    """Performance on clean images, and its mean relative change over the severities of each corruption.
 
     Args:
         tables: "robustness" and "scores".
@@ -111,8 +118,9 @@ def make(tables: Mapping[str, pd.DataFrame], view: View) -> Table:
     values["change", "mean"] = means.mean(axis=1)
     bold = values.gt(values.loc[models[0]], axis=1)
     note = (
-        "Percent on the test split and points of change, mean over data sets, backbones and severities. "
-        "**Bold**: above the unreduced model."
+        "Clean: percent on the test split, mean over data sets and backbones. Change: from clean to "
+        "corrupted images, in percent of the performance on clean images, mean over three severities. **Bold**: above "
+        "the unreduced model."
     )
     return _table("Performance on corrupted images", note, values, bold, 1)
 

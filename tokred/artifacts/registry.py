@@ -300,8 +300,8 @@ _ROBUSTNESS = [
         "Performance on corrupted images",
         "Change in performance from the clean test images to the same images with noise, blur, more "
         "brightness and occluded patches, at three severities, in percent of the performance on clean "
-        "images; means over data sets and backbones. Dashed: the unreduced model at severity 3. A method whose "
-        "largest dot is left of it breaks under the corruption more than the unreduced model does.",
+        "images; means over data sets and backbones. Dashed: the unreduced model at severity 3. A method "
+        "whose largest dot is left of it breaks under the corruption more than the unreduced model does.",
         ("robustness", "scores"),
         "robustness:draw",
     ),

@@ -119,8 +119,8 @@ def make(tables: Mapping[str, pd.DataFrame], view: View) -> Table:
     bold = values.gt(values.loc[models[0]], axis=1)
     note = (
         "Clean: percent on the test split, mean over data sets and backbones. Change: from clean to "
-        "corrupted images, in percent of the performance on clean images, mean over three severities. **Bold**: above "
-        "the unreduced model."
+        "corrupted images, in percent of the performance on clean images, mean over three severities. "
+        "**Bold**: above the unreduced model."
     )
     return _table("Performance on corrupted images", note, values, bold, 1)
 

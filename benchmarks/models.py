@@ -15,11 +15,11 @@ from torch import Tensor
 from benchmarks.row import Scale
 from tokred.methods.registry import METHODS
 from tokred.models.reduce import reduce
-from tokred.orchestration.cost import block_tokens
 from tokred.run import UNREDUCED
 from tokred.runtime.device import raise_malloc_thresholds
 from tokred.schedules import Stages
 from tokred.schedules.macs import Shape, forward_macs
+from tokred.study.macs import block_tokens
 
 #: The reduced methods, in the registry's order.
 REDUCED = [name for name in METHODS if name != UNREDUCED]

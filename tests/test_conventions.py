@@ -23,9 +23,13 @@ WORDS = {"random", "uniform"}
 NAMING = {
     "tokred/artifacts/registry.py": "the paper's figures, of which some show one method",
     "tokred/comparison/anchors.py": "the methods that the paper compares all others with",
+    "tokred/published/__init__.py": "sources of numbers are named after the method that they introduce",
     **dict.fromkeys(
         (
-            *(f"tokred/schedules/{name}.py" for name in ("__init__", "diffrate_file", "matched", "shapes")),
+            *(
+                f"tokred/schedules/{name}.py"
+                for name in ("__init__", "diffrate_file", "matched", "shapes", "text")
+            ),
             "tokred/study/schedules.py",
         ),
         "a schedule has the name of the method whose lists it takes",

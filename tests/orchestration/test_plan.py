@@ -9,14 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.orchestration.plans import Plans
 from tests.study.studies import at, smoke, study
-from tokred.orchestration.artifact_plan import ArtifactPlan
-from tokred.orchestration.data_plan import DataPlan
-from tokred.orchestration.model_plan import ModelPlan
-from tokred.orchestration.plan import Plan
-from tokred.orchestration.search_plan import TRIAL_NAME, SearchPlan
+from tokred.orchestration.search_plan import TRIAL_NAME
 from tokred.orchestration.snakefile import StudyError
-from tokred.orchestration.table_plan import TableJob, TablePlan
+from tokred.orchestration.table_plan import TableJob
 from tokred.settings import Hardware, parse
 from tokred.study.study import Study
 from tokred.tables.registry import TABLES
@@ -26,21 +23,6 @@ SMALL |= {"keep_rates": [0.5], "seeds": [1, 0], "study": "small"}
 SLICE = {"dataset": "digits", "backbone": "vit_nano", "seed": "0"}
 RUN = {**SLICE, "method": "topk", "keep_rate": "0.50"}
 RESULTS = "results/small"
-
-
-class Plans:
-    """All plans of a study."""
-
-    def __init__(self, study: Study) -> None:
-        self.plan = Plan(study)
-        self.data = DataPlan(self.plan)
-        self.models = ModelPlan(self.plan, self.data)
-        self.tables = TablePlan(self.plan, self.data)
-        self.artifacts = ArtifactPlan(self.plan, self.data, self.tables)
-
-    @property
-    def search(self) -> SearchPlan:
-        return SearchPlan(self.plan, self.data, self.models)
 
 
 def plan(**changes: object) -> Plans:

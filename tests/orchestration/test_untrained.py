@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.orchestration.test_plan import Plans
+from tests.orchestration.plans import Plans
 from tests.study.studies import at, overlaid, study
 from tokred.orchestration.cost import cost_table
 from tokred.orchestration.snakefile import StudyError

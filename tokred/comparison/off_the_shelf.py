@@ -9,9 +9,9 @@ from tokred import published
 from tokred.comparison.runs import Files
 from tokred.published import OffTheShelf
 from tokred.run import UNREDUCED
-from tokred.schedules import Constant
+from tokred.schedules import Constant, Schedule
 from tokred.schedules.macs import Shape, forward_macs
-from tokred.study.macs import block_tokens, blocks_of
+from tokred.study.macs import block_tokens, schedule_of
 from tokred.study.study import Study
 from tokred.validation import parse
 
@@ -59,8 +59,8 @@ def _own_gmacs(study: Study, backbone: str) -> Iterator[tuple[tuple[str, str], f
     shape = study.settings.backbones[backbone].shape
     for run in study.runs():
         if run.backbone == backbone and run.method != UNREDUCED:
-            macs = forward_macs(shape, blocks_of(study, run, shape)).total
-            yield (run.method, run.keep_rate), macs / 1e9
+            schedule = schedule_of(study, run.method, run.keep_rate)
+            yield (run.method, run.keep_rate), _cost(shape, run.method, schedule)
 
 
 def _gmacs(entry: OffTheShelf, shape: Shape) -> float:
@@ -68,8 +68,12 @@ def _gmacs(entry: OffTheShelf, shape: Shape) -> float:
     if entry.gmacs is not None:
         return entry.gmacs
     assert entry.per_block is not None, "an entry has a cost or a schedule"
-    blocks = block_tokens(shape, entry.method, Constant(number=entry.per_block))
-    return forward_macs(shape, blocks).total / 1e9
+    return _cost(shape, entry.method, Constant(number=entry.per_block))
+
+
+def _cost(shape: Shape, method: str, schedule: Schedule) -> float:
+    """Billions of multiply-accumulates of a reduced model."""
+    return forward_macs(shape, block_tokens(shape, method, schedule)).total / 1e9
 
 
 def _nearest(method: str, gmacs: float, own: Mapping[tuple[str, str], float]) -> tuple[str, float | None]:

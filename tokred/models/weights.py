@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -119,13 +120,23 @@ def timm_weights(backbone: Backbone) -> dict[str, Tensor]:
     Raises:
         ValueError: timm has no such weights, or they are neither cached nor downloadable.
     """
-    try:
+    with explain_download(backbone.model, "a safetensors file as the backbone's `weights`"):
         return timm.create_model(backbone.model, pretrained=True, **backbone.kwargs).state_dict()
+
+
+@contextmanager
+def explain_download(model: str, instead: str) -> Iterator[None]:
+    """Context that turns errors of timm and its hub into a ValueError with what helps.
+
+    Args:
+        instead: what can take the place of timm's weights.
+    """
+    try:
+        yield
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
-            f"timm could not give the weights of {backbone.model!r}: {error}\n"
-            "without a network: download them before (HF_HUB_OFFLINE=1 uses the cache), or name a "
-            "safetensors file as the backbone's `weights`"
+            f"timm could not give the weights of {model!r}: {error}\n"
+            f"without a network: download them before (HF_HUB_OFFLINE=1 uses the cache), or name {instead}"
         ) from error
 
 

@@ -22,8 +22,9 @@ class ArtifactPlan:
     """Paths, inputs and arguments of a study's figures, tables and pages.
 
     Attributes:
-        names: names of the figures and tables that are part of `all`: those that the study can have, without
-            those that it does not ask for.
+        names: names of the figures and tables that the study can have, without those that it does not ask
+            for.
+        measured: those of them that need measurements of speed, and are no part of `all`.
     """
 
     def __init__(self, plan: Plan, data: DataPlan, tables: TablePlan) -> None:
@@ -33,16 +34,22 @@ class ArtifactPlan:
             for name, entry in ARTIFACTS.items()
             if entry.unavailable_reason(plan.view) is None and self._is_asked_for(entry)
         ]
+        self.measured = [
+            name for name in self.names if any(TABLES[table].measured for table in ARTIFACTS[name].needs)
+        ]
 
     def _is_asked_for(self, artifact: Artifact) -> bool:
-        """Whether an artifact is part of `all`: the study asks for each of its tables."""
+        """Whether the study asks for each table of an artifact that is made on request."""
         keys = [TABLES[table].on_request for table in artifact.needs]
         return all(getattr(self._plan.study, key) for key in keys if key)
 
     def files(self, names: Iterable[str] | None = None) -> list[str]:
-        """All files of some artifacts, by default of `names`."""
-        chosen = [ARTIFACTS[name] for name in (self.names if names is None else names)]
+        """All files of some artifacts, by default of those that are part of `all`."""
+        chosen = [ARTIFACTS[name] for name in (self._deterministic() if names is None else names)]
         return [f"{self._plan.results}/{a.kind}s/{a.name}.{suffix}" for a in chosen for suffix in a.formats]
+
+    def _deterministic(self) -> list[str]:
+        return [name for name in self.names if name not in self.measured]
 
     def inputs(self, name: str) -> Inputs:
         """Files of each table that an artifact needs; StudyError if the study cannot have the artifact."""
@@ -92,10 +99,17 @@ class ArtifactPlan:
 
     def all_tables(self) -> list[str]:
         """The tables behind artifacts and claims, and the histories of trainings, if there are any."""
-        needed = {table for name in self.names for table in ARTIFACTS[name].needs} | {*self.claims_inputs()}
+        needed = {table for name in self._deterministic() for table in ARTIFACTS[name].needs} | {
+            *self.claims_inputs()
+        }
         view = self._plan.view
         histories = ["history"] if view.trained and view.fine_tuned else []
         return [file for table in [*histories, *sorted(needed)] for file in self._tables.files(table)]
+
+    def measured_files(self) -> list[str]:
+        """Measurements of speed, and all files of the figures and tables that need them."""
+        tables = [name for name, table in TABLES.items() if table.measured]
+        return [*self.files(self.measured), *(file for name in tables for file in self._tables.files(name))]
 
     def explorer_inputs(self) -> Inputs:
         """Inputs of the explorer: patterns, predictions and depth of the first seed, scores of all seeds."""

@@ -10,24 +10,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import torch
 
 from tokred.data import registry as datasets
 from tokred.data.options import CountOptions, FileOptions
+from tokred.efficiency.macs import Network, num_classes_of
 from tokred.files import atomic_path
 from tokred.methods.registry import METHODS
-from tokred.models.factory import build_vit
 from tokred.presentation.table import Table
 from tokred.run import UNREDUCED, Run
-from tokred.schedules.macs import Shape, forward_macs
-from tokred.settings import Backbone, parse
+from tokred.schedules.macs import forward_macs
+from tokred.settings import parse
 from tokred.settings.corruption import PASSES
 from tokred.settings.training import Training
-from tokred.study.macs import blocks_of
+from tokred.study.macs import block_tokens, schedule_of
 from tokred.study.study import Study
 
 #: Sustained throughput (TMAC/s) for which GPU hours are estimated.
@@ -36,21 +34,6 @@ THROUGHPUTS = (10, 30, 100)
 #: (paper section 3.2), split 70 to 30 as by the authors of the asymmetric loss.
 _APPROXIMATE_COUNTS = {"nuswide": (154_000, 66_000)}
 _FLOAT = 4
-
-
-@dataclass(frozen=True)
-class Network:
-    """Dimensions and number of parameters of a backbone."""
-
-    shape: Shape
-    parameters: int
-
-    @classmethod
-    def of(cls, backbone: Backbone, num_classes: int) -> Network:
-        """The network that a configuration describes, built without allocating its weights."""
-        with torch.device("meta"):
-            vit = build_vit(backbone, num_classes)
-        return cls(Shape.of(vit), sum(parameter.numel() for parameter in vit.parameters()))
 
 
 def pattern_bytes(num_tokens: int, method: str, kept: Sequence[int]) -> float:
@@ -80,7 +63,7 @@ def run_costs(study: Study) -> Iterator[dict[str, Any]]:
         if key not in networks:
             networks[key] = Network.of(study.settings.backbones[run.backbone], num_classes)
         shape = networks[key].shape
-        blocks = blocks_of(study, run, shape)
+        blocks = block_tokens(shape, run.method, schedule_of(study, run.method, run.keep_rate))
         kept = [blocks[location].mlp - shape.num_prefix for location in study.locations]
         macs = forward_macs(shape, blocks).total
         train_images, val_images = _images_of_training(study, run, num_train, num_test)
@@ -131,7 +114,7 @@ def _image_counts(study: Study, name: str) -> tuple[int, int, int]:
             f"data set {name!r}: its number of images is not known before it is prepared; set its options "
             "num_train and num_test to estimate the cost"
         )
-    return num_train, num_test, getattr(options, "num_classes", None) or 10
+    return num_train, num_test, num_classes_of(study, name)
 
 
 def cost_table(study: Study) -> Table:

@@ -1,9 +1,9 @@
-"""Multiply-accumulates of a study's models, from its configuration alone."""
+"""Numbers of tokens in the blocks of a study's models, from its configuration alone."""
 
 from __future__ import annotations
 
 from tokred.methods.registry import METHODS
-from tokred.run import UNREDUCED, Run
+from tokred.run import UNREDUCED
 from tokred.schedules import Schedule, Stages
 from tokred.schedules.macs import BlockTokens, Shape, reduced_blocks
 from tokred.study.study import Study
@@ -17,9 +17,7 @@ def block_tokens(shape: Shape, method: str, schedule: Schedule) -> list[BlockTok
     return reduced_blocks(shape, METHODS[method].site, {budget.block: budget.kept for budget in budgets})
 
 
-def blocks_of(study: Study, run: Run, shape: Shape) -> list[BlockTokens]:
-    """Numbers of tokens in every block of a run's model, whose backbone has some shape."""
-    schedule = study.schedule_of(run.method, run.keep_rate)
-    if schedule is None:
-        schedule = Stages(keep_rate=run.keep_rate, locations=tuple(study.locations))
-    return block_tokens(shape, run.method, schedule)
+def schedule_of(study: Study, method: str, keep_rate: str) -> Schedule:
+    """The schedule of a method at a keep rate, which is that of the paper's stages by default."""
+    own = study.schedule_of(method, keep_rate)
+    return Stages(keep_rate=keep_rate, locations=tuple(study.locations)) if own is None else own

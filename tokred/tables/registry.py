@@ -25,8 +25,12 @@ TEST_IMAGES = "test_images"
 OTHER_STUDY = "scores_of_other_study"
 #: The file with the hyperparameters:
 HYPERPARAMETERS = "hyperparameters"
-#: Inputs that are not made by this study.
-FOREIGN = (OTHER_STUDY, HYPERPARAMETERS)
+#: The patterns of methods whose number of tokens depends on the image:
+DYNAMIC_PATTERNS = "dynamic_patterns"
+#: The test images of the first data set, and weights trained on it, first seed, for measurements of speed:
+MEASURED_IMAGES, MEASURED_WEIGHTS = "measured_images", "measured_weights"
+#: Inputs that are not made by this study, or are no tables: they do not tell which code made them.
+FOREIGN = (OTHER_STUDY, HYPERPARAMETERS, MEASURED_WEIGHTS)
 
 _SCHEMAS = "tokred.tables.schemas"
 
@@ -57,7 +61,9 @@ class ResultTable:
         for_claims: whether claims read it.
         masked: whether it exists only for data sets with object masks.
         untrained: whether it exists in a study of published performance, without models of its own.
-        instead_of: name of the table that it replaces in such a study.
+        measured: whether it holds measurements of speed, which differ from one run to the next: then it is no
+            part of the target `all`, and its job has the machine for itself.
+        instead_of: name of the table that it replaces in a study without models of its own.
         of_training: whether it describes trainings, which a study with `training: none` does not have.
         on_request: key of the study that asks for it; empty: every study does. Without the key, artifacts
             that need the table are made only if they are asked for by name.
@@ -78,6 +84,7 @@ class ResultTable:
     for_claims: bool = False
     masked: bool = False
     untrained: bool = False
+    measured: bool = False
     instead_of: str = ""
     on_request: str = ""
     of_training: bool = False
@@ -364,9 +371,40 @@ _OF_STUDY = [
     ),
 ]
 
+_EFFICIENCY = [
+    ResultTable(
+        "macs",
+        "metrics/macs",
+        "MACS",
+        "run: multiply-accumulates of one image by component, as publications count them",
+        "count_macs",
+        "tokred.efficiency.macs:rows",
+        (DYNAMIC_PATTERNS,),
+        of_study=("config",),
+        does="Count multiply-accumulates",
+        topic="Efficiency",
+        untrained=True,
+    ),
+    ResultTable(
+        "efficiency",
+        "metrics/efficiency/{backbone}",
+        "EFFICIENCY",
+        "backbone, method, keep rate and batch size: seconds, images/s, speed-up, memory, executed "
+        "multiply-accumulates, and the conditions of the measurement (target `efficiency`)",
+        "measure_efficiency",
+        "tokred.efficiency.measurements:rows",
+        (MEASURED_IMAGES, MEASURED_WEIGHTS),
+        of_study=("config", "backbone", "device"),
+        does="Measure efficiency",
+        topic="Efficiency",
+        untrained=True,
+        measured=True,
+    ),
+]
+
 #: Every result table by name.
 TABLES: dict[str, ResultTable] = {
-    table.name: table for table in [*_OF_MODELS, *_PAIRS, *_OTHER_COMPARISONS, *_OF_STUDY]
+    table.name: table for table in [*_OF_MODELS, *_PAIRS, *_OTHER_COMPARISONS, *_OF_STUDY, *_EFFICIENCY]
 }
 
 

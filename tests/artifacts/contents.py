@@ -6,7 +6,7 @@ Each check takes what was made, the tables, the view and the artifact's argument
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -425,6 +425,78 @@ def check_object_recall(fig: Figure, tables: Tables, view: View) -> None:
             np.testing.assert_allclose(drawn[METHODS[name].label], expected.to_numpy().T)
 
 
+def _loss(tables: Tables, model: tuple[str, str], corruption: str, severity: int) -> float:
+    """Percent of its performance on clean images that a model gains or loses under a corruption."""
+    clean, corrupted = (
+        rows[(rows["method"] == model[0]) & (rows["keep_rate"] == model[1])]
+        for rows in (tables["scores"], tables["robustness"])
+    )
+    chosen = corrupted[(corrupted["corruption"] == corruption) & (corrupted["severity"] == severity)]
+    assert len(chosen) == len(clean) > 0
+    return 100 * (chosen["score"].sum() / clean["score"].sum() - 1)
+
+
+def check_robustness(fig: Figure, tables: Tables, view: View) -> None:
+    panels = grid(fig, len(view.keep_rates))
+    for rate, line_of_panels in zip(view.keep_rates, panels, strict=True):
+        names = ["none", *(name for name in view.methods if METHODS[name].can_keep(rate))]
+        ticks = [text.get_text() for text in line_of_panels[0].get_yticklabels()]
+        assert ticks == [METHODS[name].label for name in names]
+        for corruption, axes in zip(
+            ("noise", "blur", "brightness", "occlusion"), line_of_panels, strict=True
+        ):
+            if rate == view.keep_rates[0]:
+                assert axes.get_title().lower() == corruption
+            drawn = [line.get_data() for line in axes.get_lines() if line.get_label() == "_method"]
+            for place, (name, line) in enumerate(zip(names, drawn, strict=True)):
+                model = (name, "1.00" if name == "none" else rate)
+                expected = [_loss(tables, model, corruption, severity) for severity in (1, 2, 3)]
+                np.testing.assert_allclose(line, [expected, [place] * 3])
+                if name == "none":
+                    (dashed,) = [line for line in axes.get_lines() if line.get_label() == "_unreduced"]
+                    np.testing.assert_allclose(dashed.get_xdata(), expected[-1])
+
+
+def _of_models(view: View) -> Iterator[tuple[str, str, str]]:
+    """Label of the row, method and keep rate of every model."""
+    yield "Unreduced", "none", "1.00"
+    for name in view.methods:
+        for rate in view.keep_rates:
+            if METHODS[name].can_keep(rate):
+                yield f"{METHODS[name].label} {_percent(rate)}", name, rate
+
+
+def check_corruptions(table: Table, tables: Tables, view: View) -> None:
+    scores, columns = tables["scores"], [head for _, head in table.values]
+    assert columns == ["clean", "Noise", "Blur", "Brightness", "Occlusion", "mean"]
+    assert list(table.values.index) == [label for label, _, _ in _of_models(view)]
+    for label, name, rate in _of_models(view):
+        clean = scores.loc[(scores["method"] == name) & (scores["keep_rate"] == rate), "score"].mean()
+        means = [
+            np.mean([_loss(tables, (name, rate), c.lower(), severity) for severity in (1, 2, 3)])
+            for c in columns[1:-1]
+        ]
+        np.testing.assert_allclose(table.values.loc[label], [clean, *means, np.mean(means)])
+    above = table.values > table.values.loc["Unreduced"]
+    pd.testing.assert_frame_equal(table.bold, above)
+
+
+def check_calibration(table: Table, tables: Tables, view: View) -> None:
+    rows = tables["calibration"]
+    assert list(table.values.index) == [label for label, _, _ in _of_models(view)]
+    for label, name, rate in _of_models(view):
+        for dataset, heading in view.datasets.items():
+            chosen = rows[
+                (rows["method"] == name) & (rows["keep_rate"] == rate) & (rows["dataset"] == dataset)
+            ]
+            expected = [chosen["calibration_error"].mean(), chosen["if_calibrated"].mean()]
+            expected += [(chosen["confidence"] - chosen["accuracy"]).mean()]
+            np.testing.assert_allclose(table.values.loc[label, heading], expected)
+            errors = table.values[heading, "error"]
+            smaller = errors[label] < errors["Unreduced"]
+            assert list(table.bold.loc[label, heading]) == [smaller, False, False]
+
+
 CHECKS: dict[str, Callable[..., None]] = {
     "ranks:draw": check_ranks,
     "comparison:draw": check_comparison,
@@ -433,6 +505,9 @@ CHECKS: dict[str, Callable[..., None]] = {
     "lines:draw_fixed": check_fixed,
     "actual_keep_rates:draw": check_actual_keep_rates,
     "object_recall:draw": check_object_recall,
+    "robustness:draw": check_robustness,
+    "robustness:make": check_corruptions,
+    "robustness:make_calibration": check_calibration,
     "dataset_pairs:draw_backbones": check_pairs_by_backbone,
     "dataset_pairs:draw_metrics": check_pairs_by_metric,
     "depth_maps:draw": check_depth_maps,

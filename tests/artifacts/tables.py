@@ -12,6 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from tokred.methods.registry import METHODS, PAPER, Family
+from tokred.settings.corruption import CORRUPTIONS, SEVERITIES
 from tokred.study.view import View
 
 #: Settings that are searched, and those that all reduced models of a data set share.
@@ -157,6 +158,18 @@ def made_up(view: View) -> dict[str, pd.DataFrame]:
         for run in reduced
         for stage in stages
         if run["dataset"] in view.masked
+    ]
+    tables["robustness"] = [
+        {**row, "corruption": corruption, "severity": severity, "score": row["score"] * rng.uniform(0.3, 1)}
+        for row in scores
+        for corruption in CORRUPTIONS
+        for severity in SEVERITIES
+    ]
+    tables["calibration"] = [
+        {**run, "n": 10, "calibration_error": rng.uniform(1, 20), "if_calibrated": rng.uniform(0, 3)}
+        | {"confidence": rng.uniform(60, 90), "accuracy": rng.uniform(50, 80)}
+        for run in all_runs
+        if run["dataset"] not in ("coco", "nuswide")  # several labels per image
     ]
     tables["pictures"] = [
         {"dataset": dataset, "place": place, "image_id": f"i{place}", "label": f"class {place}, another"}

@@ -135,6 +135,12 @@ def test_selection_costs_evaluations() -> None:
     assert test - last == macs * 2 * 1000
 
 
+def test_corrupted_images_cost_twelve_passes() -> None:
+    clean, corrupted = (next(run_costs(study(robustness=asked)))["macs"] for asked in (False, True))
+    shape = Network.of(study().settings.backbones["vit_nano"], 10).shape
+    assert corrupted - clean == 12 * forward_macs(shape, shape.unreduced()).total * 1000
+
+
 def test_unknown_numbers_of_images() -> None:
     settings = yaml.safe_load((ROOT / "config.yaml").read_text())["settings"]
     mine = {"adapter": "image_folder", "options": {"root": "x"}, "images": {"source": "stream"}}

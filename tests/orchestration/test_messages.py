@@ -39,6 +39,11 @@ def messages() -> Messages:
             {**RUN, "keep_rate": "0.875"},
             "Extract patterns and features of Top-K at 87.5 % on Scenes, ViT-Micro, seed 0",
         ),
+        (
+            "evaluate_corrupted",
+            RUN,
+            "Evaluate Top-K at 50 % on Scenes, ViT-Micro, seed 0, on corrupted images",
+        ),
         ("prepare", {"dataset": "digits", "split": "train"}, "Prepare the training split of Digits"),
         ("pretrain", {"backbone": "vit_nano"}, "Pretrain ViT-Nano from scratch"),
         ("figure", {"figure": "figure13a"}, "Draw Figure 13a"),

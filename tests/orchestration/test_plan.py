@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,7 @@ def test_arguments_are_plain_values(small: Plans) -> None:
     for arguments in (
         small.models.training(RUN),
         small.models.extraction(RUN),
+        small.models.corruption(RUN),
         small.models.pretraining({"backbone": "vit_nano"}),
     ):
         json.dumps(arguments)
@@ -122,7 +124,7 @@ def test_arguments_are_plain_values(small: Plans) -> None:
 
 def test_a_schedule_is_an_argument_of_the_jobs_that_depend_on_it(small: Plans) -> None:
     """Its numbers rerun trainings and extractions of its method, and no others."""
-    jobs = ("training", "extraction")
+    jobs = ("training", "extraction", "corruption")
     constant, longer = (
         plan(**at("settings.methods.topk.schedule", {"0.50": {"kind": "constant", "number": number}}))
         for number in (2, 3)
@@ -151,7 +153,7 @@ def test_a_schedule_that_follows_the_keep_rate_has_it_as_an_argument() -> None:
 
 def test_no_argument_depends_on_the_hardware(small: Plans) -> None:
     other = plan(hardware={"device": "cpu", "workers": 3}, environment="gpu")
-    for name in ("training", "extraction"):
+    for name in ("training", "extraction", "corruption"):
         assert getattr(other.models, name)(RUN) == getattr(small.models, name)(RUN)
     assert other.plan.config == small.plan.config
 
@@ -231,6 +233,22 @@ def test_names_of_wildcards(small: Plans) -> None:
     assert not re.fullmatch(allowed["keep_rate"], "0.5")
 
 
+def test_a_study_asks_for_what_takes_further_passes(small: Plans) -> None:
+    asking, names = plan(robustness=True), {"robustness", "corruptions", "calibration"}
+    assert set(asking.artifacts.names) == set(small.artifacts.names) | names
+    assert not set(small.artifacts.names) & names
+    files = {f"{RESULTS}/figures/robustness.{suffix}" for suffix in ("pdf", "png")}
+    files |= {
+        f"{RESULTS}/tables/{n}.{s}" for n in names - {"robustness"} for s in ("csv", "html", "md", "tex")
+    }
+    assert set(asking.artifacts.files()) - set(small.artifacts.files()) == files
+    tables = {file for name in ("robustness", "calibration") for file in small.tables.files(name)}
+    assert len(tables) == len(small.plan.runs) + 2 * 2 * 2
+    assert set(asking.artifacts.all_tables()) - set(small.artifacts.all_tables()) == tables
+    # by name, they are there without the key
+    assert small.artifacts.inputs("robustness") == asking.artifacts.inputs("robustness")
+
+
 def test_resources_of_jobs(small: Plans) -> None:
     inputs = {"train": "none.parquet", "test": "none.parquet"}
     many = plan(hardware={"processes": 2, "nodes": 3, "workers": 1})
@@ -240,6 +258,8 @@ def test_resources_of_jobs(small: Plans) -> None:
     extraction = many.models.extraction_estimate(RUN, inputs, lambda processes: processes)
     assert (extraction.gpus, extraction.epochs, extraction.hardware) == (1, 1, Hardware(workers=1))
     assert extraction.batch_size == many.plan.study.evaluation_batch_size
+    corruption = many.models.corruption_estimate(RUN, inputs, lambda processes: processes)
+    assert corruption == replace(extraction, epochs=12)
     assert [small.data.estimate({"dataset": "digits"}, 2).memory(n) for n in (1, 2)] == [3000, 6000]
 
 

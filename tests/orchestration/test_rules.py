@@ -220,19 +220,23 @@ def test_what_comes_newly_into_a_registry_has_nothing_made_anew(copy: Path, chan
 
 def test_training_extraction_comparison_and_drawing_are_apart(copy: Path, changes: Changes) -> None:
     def of(code: RuleCode) -> dict[str, str]:
-        return {**code.run("train", "topk"), **code.run("extract", "topk"), **of_comparisons(code)}
+        runs = (code.run(stage, "topk") for stage in ("train", "extract", "evaluate_corrupted"))
+        return {name: value for stages in (*runs, of_comparisons(code)) for name, value in stages.items()}
 
     def found(target: str) -> set[str]:
         return changes(*altered(copy, target), of)
 
     assert found("tokred.training.loop:Trainer") == {"train"}
     assert found("tokred.evaluation.extract:extract") == {"extract"}
+    assert found("tokred.evaluation.robustness:evaluate") == {"evaluate_corrupted"}
+    assert found("tokred.metrics.calibration:calibration_error") == {"measure_calibration"}
     assert found("tokred.comparison.summary:summarize_runs") == {"summarize"}
     assert found("tokred.comparison.examples:picture_rows") == {"choose_pictures"}
     assert found("tokred.artifacts.style:figure") == set()
     assert found("tokred.models.vision_transformer:ReducedVisionTransformer") == {
         "train",
         "extract",
+        "evaluate_corrupted",
         "count_macs",  # a network is built for its sizes
         "measure_efficiency",
     }

@@ -12,7 +12,7 @@ import pytest
 
 from tokred.run import Run
 from tokred.settings import Hardware
-from tokred.settings.jobs import ExtractJob, Job, Network, PretrainJob, TrainJob, TrialJob, takes
+from tokred.settings.jobs import CorruptJob, ExtractJob, Job, Network, PretrainJob, TrainJob, TrialJob, takes
 from tokred.validation import parse
 
 RUN = {"dataset": "pictures", "backbone": "b", "method": "topk", "keep_rate": "0.50", "seed": 0}
@@ -32,6 +32,7 @@ JOBS: dict[type[Job], dict[str, Any]] = {
         "batch_size": 8,
         **{n: n for n in ("weights", "test_table", "predictions", "patterns", "features", "score")},
     },
+    CorruptJob: {**COMMON, "batch_size": 8, **{n: n for n in ("weights", "test_table", "robustness")}},
 }
 
 

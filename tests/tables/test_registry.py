@@ -13,6 +13,7 @@ from tokred.claims import TABLES as CLAIMED
 from tokred.claims.verdicts import GROUPS
 from tokred.orchestration.table_plan import STUDY_ARGUMENTS
 from tokred.run import RUN_COLUMNS
+from tokred.study.study import Study
 from tokred.tables import parquet
 from tokred.tables.registry import (
     DYNAMIC_PATTERNS,
@@ -56,8 +57,15 @@ def test_a_file_covers_a_slice() -> None:
         "predictions",
         "patterns",
         "cls_features",
+        "robustness",
     ]
     assert "/".join(f"{{{name}}}" for name in RUN_COLUMNS) == TABLES["scores"].slice
+
+
+def test_what_asks_for_a_table_is_a_key_of_studies_that_is_off_by_default() -> None:
+    asking = {name: table.on_request for name, table in TABLES.items() if table.on_request}
+    assert asking == {"robustness": "robustness", "calibration": "robustness"}
+    assert all(Study.model_fields[key].default is False for key in asking.values())
 
 
 def test_no_two_tables_share_a_file() -> None:

@@ -293,6 +293,38 @@ _OBJECTS = [
     ),
 ]
 
+_ROBUSTNESS = [
+    Artifact(
+        "robustness",
+        "figure",
+        "Performance on corrupted images",
+        "Change in performance from the clean test images to the same images with noise, blur, more "
+        "brightness and occluded patches, at three severities, in percent of the performance on clean "
+        "images; means over data sets and backbones. Dashed: the unreduced model at severity 3. A method "
+        "whose largest dot is left of it breaks under the corruption more than the unreduced model does.",
+        ("robustness", "scores"),
+        "robustness:draw",
+    ),
+    Artifact(
+        "corruptions",
+        "table",
+        "Performance on corrupted images",
+        "Performance on clean test images, and its mean change over three severities of each corruption, in "
+        "percent of the performance on clean images; means over data sets and backbones.",
+        ("robustness", "scores"),
+        "robustness:make",
+    ),
+    Artifact(
+        "calibration",
+        "table",
+        "Calibration",
+        "Expected calibration error on the clean test images: how far a model's confidence is from how often "
+        "it is right, mean over backbones.",
+        ("calibration",),
+        "robustness:make_calibration",
+    ),
+]
+
 _AVERAGE_PATTERNS = [
     Artifact(
         "figure5",
@@ -448,7 +480,17 @@ def _sort_key(artifact: Artifact) -> tuple[str, int, str]:
 
 
 _ALL = sorted(
-    [*_PERFORMANCE, *_PATTERNS, *_OBJECTS, *_AVERAGE_PATTERNS, *_PROXIES, *_IMAGES, *_SETTINGS], key=_sort_key
+    [
+        *_PERFORMANCE,
+        *_ROBUSTNESS,
+        *_PATTERNS,
+        *_OBJECTS,
+        *_AVERAGE_PATTERNS,
+        *_PROXIES,
+        *_IMAGES,
+        *_SETTINGS,
+    ],
+    key=_sort_key,
 )
 #: Every artifact by name, in the paper's order.
 ARTIFACTS: dict[str, Artifact] = {artifact.name: artifact for artifact in _ALL}

@@ -54,6 +54,9 @@ class Source(Protocol):
     def batches(self, batch_size: int, shard: BatchShard = WHOLE_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
         """All images and labels in order; process r of n gets batches r, r + n, ..."""
 
+    def plain_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images, with values in [0, 1] and not normalized, and labels in order."""
+
     def steps(
         self, training: Training, shard: BatchShard, seed: int
     ) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
@@ -110,6 +113,11 @@ class Images:
         """All images and labels in order; process r of n gets batches r, r + n, ..."""
         parts = zip(self.pixels.split(batch_size), self.labels.split(batch_size), strict=True)
         yield from islice(parts, shard.rank, None, shard.world_size)
+
+    def plain_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images, with values in [0, 1] and not normalized, and labels in order."""
+        for pixels, labels in self.batches(batch_size):
+            yield pixels / 255, labels
 
     def shuffled(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch in random order (torch's global generator), without an incomplete last batch."""

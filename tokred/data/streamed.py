@@ -82,9 +82,19 @@ class Stream:
 
     def batches(self, batch_size: int, shard: BatchShard = WHOLE_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
         """All normalized images and labels in order; process r of n gets batches r, r + n, ..."""
+        return self._evaluated(batch_size, shard, normalized=True)
+
+    def plain_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images, with values in [0, 1] and not normalized, and labels in order."""
+        return self._evaluated(batch_size, WHOLE_BATCH, normalized=False)
+
+    def _evaluated(
+        self, batch_size: int, shard: BatchShard, *, normalized: bool
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         batches = list(torch.arange(len(self)).split(batch_size))[shard.rank :: shard.world_size]
         keys: list[list[Key]] = [[(int(self.index[i]), None) for i in batch] for batch in batches]
-        images = _TransformedImages(self.table, transforms.evaluation(self.backbone, self.access))
+        transform = transforms.evaluation(self.backbone, self.access, normalized=normalized)
+        images = _TransformedImages(self.table, transform)
         for batch, inputs in zip(batches, self._load(images, keys), strict=True):
             yield inputs, self.labels[batch]
 

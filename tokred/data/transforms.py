@@ -26,10 +26,14 @@ Transform = Callable[[Image.Image], Tensor]
 _BICUBIC = transforms.InterpolationMode.BICUBIC
 
 
-def evaluation(backbone: Backbone, access: ImageAccess) -> Transform:
-    """The evaluation transform: (3, height, width) normalized, from an RGB image."""
+def evaluation(backbone: Backbone, access: ImageAccess, *, normalized: bool = True) -> Transform:
+    """The evaluation transform: (3, height, width) from an RGB image.
+
+    Args:
+        normalized: whether the result is normalized, as a backbone takes it; otherwise it is in [0, 1].
+    """
     crop = partial(resize_center_crop, size=backbone.image_size, crop_pct=access.crop_pct)
-    return transforms.Compose([crop, *_to_input(backbone)])
+    return transforms.Compose([crop, *(_to_input(backbone) if normalized else [transforms.ToTensor()])])
 
 
 def augmenting(backbone: Backbone, training: Training) -> Transform:

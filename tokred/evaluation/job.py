@@ -1,4 +1,4 @@
-"""The extraction job of the workflow."""
+"""The workflow's jobs that run models on the test split."""
 
 from __future__ import annotations
 
@@ -7,19 +7,45 @@ from dataclasses import asdict
 from typing import Any
 
 from tokred import fingerprint
+from tokred.data.in_memory import Source
 from tokred.data.read import check_classes, read_split
+from tokred.evaluation import robustness
 from tokred.evaluation.extract import Outputs, extract
 from tokred.models.factory import build_model
 from tokred.models.reduced import ReducedModel
 from tokred.models.weights import load_backbone, load_weights
 from tokred.runtime.device import raise_malloc_thresholds, resolve
-from tokred.settings.jobs import ExtractJob, takes
+from tokred.settings.jobs import CorruptJob, EvaluationJob, ExtractJob, takes
 from tokred.tables import schemas
 
 
 @takes(ExtractJob)
 def extract_run(job: ExtractJob) -> None:
     """Run a model on the test split and write its four tables (`tokred.evaluation.extract`)."""
+    network, split, facts = _loaded(job)
+    extract(
+        network,
+        job.run,
+        job.model.backbone,
+        split,
+        job.batch_size,
+        Outputs(job.predictions, job.patterns, job.features, job.score),
+        facts,
+        job.precision,
+        locations=job.model.locations,
+    )
+
+
+@takes(CorruptJob)
+def evaluate_corrupted(job: CorruptJob) -> None:
+    """Run a model on corrupted images of the test split (`tokred.evaluation.robustness`)."""
+    network, split, facts = _loaded(job)
+    rows = robustness.evaluate(network, job.run, job.model.backbone, split, job.batch_size, job.precision)
+    robustness.write(job.robustness, job.run, rows, facts)
+
+
+def _loaded(job: EvaluationJob) -> tuple[ReducedModel, Source, dict[str, Any]]:
+    """The model on its device, the test split, and facts for the metadata of the job's tables."""
     raise_malloc_thresholds()
     run, model = job.run, job.model
     split = read_split(job.test_table, model.backbone, job.images, job.hardware.workers, run.source, "test")
@@ -41,21 +67,10 @@ def extract_run(job: ExtractJob) -> None:
     if model.schedule is not None:
         facts["kept"] = network.tokens_after(model.locations)
     facts |= {"depth": model.backbone.depth, **origin}
-    outputs = Outputs(job.predictions, job.patterns, job.features, job.score)
-    extract(
-        network,
-        run,
-        model.backbone,
-        split,
-        job.batch_size,
-        outputs,
-        facts,
-        job.precision,
-        locations=model.locations,
-    )
+    return network, split, facts
 
 
-def _load(network: ReducedModel, job: ExtractJob, classes: Sequence[str]) -> dict[str, Any]:
+def _load(network: ReducedModel, job: EvaluationJob, classes: Sequence[str]) -> dict[str, Any]:
     """Load a job's weights into its network.
 
     Args:
@@ -77,6 +92,6 @@ def _load(network: ReducedModel, job: ExtractJob, classes: Sequence[str]) -> dic
     return {"checkpoint": fingerprint.file(job.weights), "code": code}
 
 
-def _check_classes(stored: Mapping[str, Any], classes: Sequence[str], job: ExtractJob) -> None:
+def _check_classes(stored: Mapping[str, Any], classes: Sequence[str], job: EvaluationJob) -> None:
     """Raises ValueError for a test split with other classes than those stored with the weights, if any."""
     check_classes(stored.get("classes", classes), classes, job.test_table, str(job.weights))

@@ -63,14 +63,19 @@ def permute_tokens(labelings: Sequence[NDArray[Any]], seeds: NDArray[Any]) -> li
     """
     permuted = [np.empty_like(labels) for labels in labelings]
     for part in chunks(len(seeds)):
-        order = np.argsort(_random(seeds[part], labelings[0].shape[1]), axis=1)
+        order = np.argsort(random_bits(seeds[part], labelings[0].shape[1]), axis=1)
         for target, labels in zip(permuted, labelings, strict=True):
             target[part] = np.take_along_axis(labels[part], order, axis=1)
     return permuted
 
 
-def _random(seeds: NDArray[Any], count: int) -> NDArray[Any]:
-    """(n, count) pseudorandom uint64 numbers: the sequence of SplitMix64 from each seed."""
+def random_bits(seeds: NDArray[Any], count: int) -> NDArray[Any]:
+    """(n, count) pseudorandom uint64 numbers: the sequence of SplitMix64 from each seed.
+
+    Args:
+        seeds: (n,) uint64, as returned by `image_seeds`.
+        count: numbers for each seed.
+    """
     state = seeds[:, None] + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_STEP)
     for shift, factor in _MIX:
         state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)

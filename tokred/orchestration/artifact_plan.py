@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from tokred.artifacts.artifact import Artifact
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.claims import TABLES as CLAIMED
 from tokred.orchestration.data_plan import DataPlan
@@ -21,21 +22,29 @@ class ArtifactPlan:
     """Paths, inputs and arguments of a study's figures, tables and pages.
 
     Attributes:
-        names: names of the figures and tables that the study can have.
-        measured: those of them that need measurements of speed, and are made on request only.
+        names: names of the figures and tables that the study can have, without those that it does not ask
+            for.
+        measured: those of them that need measurements of speed, and are no part of `all`.
     """
 
     def __init__(self, plan: Plan, data: DataPlan, tables: TablePlan) -> None:
         self._plan, self._data, self._tables = plan, data, tables
         self.names = [
-            name for name, entry in ARTIFACTS.items() if entry.unavailable_reason(plan.view) is None
+            name
+            for name, entry in ARTIFACTS.items()
+            if entry.unavailable_reason(plan.view) is None and self._is_asked_for(entry)
         ]
         self.measured = [
             name for name in self.names if any(TABLES[table].measured for table in ARTIFACTS[name].needs)
         ]
 
+    def _is_asked_for(self, artifact: Artifact) -> bool:
+        """Whether the study asks for each table of an artifact that is made on request."""
+        keys = [TABLES[table].on_request for table in artifact.needs]
+        return all(getattr(self._plan.study, key) for key in keys if key)
+
     def files(self, names: Iterable[str] | None = None) -> list[str]:
-        """All files of some artifacts, by default of all that need no measurements."""
+        """All files of some artifacts, by default of those that are part of `all`."""
         chosen = [ARTIFACTS[name] for name in (self._deterministic() if names is None else names)]
         return [f"{self._plan.results}/{a.kind}s/{a.name}.{suffix}" for a in chosen for suffix in a.formats]
 

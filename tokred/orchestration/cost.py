@@ -23,6 +23,7 @@ from tokred.presentation.table import Table
 from tokred.run import UNREDUCED, Run
 from tokred.schedules.macs import forward_macs
 from tokred.settings import parse
+from tokred.settings.corruption import PASSES
 from tokred.settings.training import Training
 from tokred.study.macs import block_tokens, schedule_of
 from tokred.study.study import Study
@@ -66,11 +67,12 @@ def run_costs(study: Study) -> Iterator[dict[str, Any]]:
         kept = [blocks[location].mlp - shape.num_prefix for location in study.locations]
         macs = forward_macs(shape, blocks).total
         train_images, val_images = _images_of_training(study, run, num_train, num_test)
+        test_images = num_test * (1 + (PASSES if study.robustness else 0))
         yield {
             "dataset": run.dataset,
             "runs": 1,
             "training images": train_images,
-            "macs": float(macs) * (3 * train_images + val_images + num_test),
+            "macs": float(macs) * (3 * train_images + val_images + test_images),
             "checkpoints": networks[key].parameters * _FLOAT if study.fine_tunes else 0,
             "patterns": num_test * pattern_bytes(shape.num_tokens, run.method, kept),
             "features": num_test * (len(kept) + 1) * shape.embed_dim * _FLOAT,

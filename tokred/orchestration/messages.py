@@ -87,6 +87,9 @@ class Messages:
     def _extract(self, wildcards: Mapping[str, str]) -> str:
         return f"Extract patterns and features of {self._model(wildcards)}, seed {wildcards['seed']}"
 
+    def _corrupt(self, wildcards: Mapping[str, str]) -> str:
+        return f"Evaluate {self._model(wildcards)}, seed {wildcards['seed']}, on corrupted images"
+
     def _prepare(self, wildcards: Mapping[str, str]) -> str:
         dataset = self._label("dataset", wildcards["dataset"])
         return f"Prepare the {_SPLITS[wildcards['split']]} split of {dataset}"
@@ -120,6 +123,7 @@ _OF_RULES: dict[str, Callable[[Messages, Mapping[str, str]], str]] = {
     "pretrain": Messages._pretrain,
     "train": Messages._train,
     "extract": Messages._extract,
+    "evaluate_corrupted": Messages._corrupt,
     "figure": _draw,
     "table": _draw,
     "try_setting": Messages._try,

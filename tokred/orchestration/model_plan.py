@@ -16,6 +16,7 @@ from tokred.orchestration.provenance import installed
 from tokred.orchestration.resources import ResourceEstimate, rows
 from tokred.orchestration.snakefile import StudyError
 from tokred.run import UNREDUCED, Run
+from tokred.settings.corruption import PASSES
 from tokred.settings.jobs import Network
 from tokred.settings.pretraining import Recipe
 from tokred.settings.training import Training
@@ -121,6 +122,14 @@ class ModelPlan:
 
     def extraction(self, wildcards: Wildcards) -> dict[str, Any]:
         """Values of an `ExtractJob` except files and hardware."""
+        return self._evaluation("extract", wildcards)
+
+    def corruption(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Values of a `CorruptJob` except files and hardware."""
+        return self._evaluation("evaluate_corrupted", wildcards)
+
+    def _evaluation(self, rule: str, wildcards: Wildcards) -> dict[str, Any]:
+        """Values of an `EvaluationJob` except files and hardware."""
         run = self._plan.run_of(wildcards)
         return {
             "run": asdict(run),
@@ -129,7 +138,7 @@ class ModelPlan:
             "batch_size": self._plan.study.evaluation_batch_size,
             "precision": self._plan.study.evaluation_precision,
             "trained": self._plan.study.fine_tunes,
-            "code": self._plan.code.run("extract", run.method),
+            "code": self._plan.code.run(rule, run.method),
         }
 
     def training_estimate(
@@ -159,8 +168,19 @@ class ModelPlan:
         self, wildcards: Wildcards, inputs: Mapping[str, Any], gpus: Gpus
     ) -> ResourceEstimate:
         """Resources of one pass over the test split, in one process."""
+        return self._evaluation_estimate(wildcards, inputs, gpus, passes=1)
+
+    def corruption_estimate(
+        self, wildcards: Wildcards, inputs: Mapping[str, Any], gpus: Gpus
+    ) -> ResourceEstimate:
+        """Resources of a pass over the test split for each corruption and severity, in one process."""
+        return self._evaluation_estimate(wildcards, inputs, gpus, passes=PASSES)
+
+    def _evaluation_estimate(
+        self, wildcards: Wildcards, inputs: Mapping[str, Any], gpus: Gpus, passes: int
+    ) -> ResourceEstimate:
         run, batch_size = self._plan.run_of(wildcards), self._plan.study.evaluation_batch_size
-        return self.estimate_of(run, inputs["test"], 1, batch_size, gpus, alone=True)
+        return self.estimate_of(run, inputs["test"], passes, batch_size, gpus, alone=True)
 
     def measuring_estimate(
         self, wildcards: Wildcards, inputs: Mapping[str, Any], gpus: Gpus

@@ -25,6 +25,7 @@ JOBS = {
     "pretrain": "tokred.training.pretraining:pretrain",
     "train": "tokred.training.job:train",
     "extract": "tokred.evaluation.job:extract_run",
+    "evaluate_corrupted": "tokred.evaluation.job:evaluate_corrupted",
     "try_setting": "tokred.search.trial:run_trial",
     "choose_setting": "tokred.search.choice:choose",
     "collect_settings": "tokred.search.result:write",
@@ -60,7 +61,7 @@ class RuleCode:
         return {"prepare": self._of("prepare", ADAPTERS=[]), f"prepare {adapter}": own}
 
     def run(self, stage: str, method: str) -> Stages:
-        """Code of a stage of one model: "pretrain", "train", "extract" or "try_setting"."""
+        """Code of a stage of one model, such as "pretrain", "train", "extract" or "try_setting"."""
         own = self._package.code(*METHODS[method].code, METHODS=[])
         return {stage: self._of(stage, METHODS=[]), f"{stage} {method}": own}
 

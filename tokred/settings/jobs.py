@@ -123,8 +123,8 @@ class PretrainJob(Job):
     properties: str = Field(description="output: measured properties of the backbone (JSON)")
 
 
-class ExtractJob(_RunJob):
-    """Run a model on the test split and write its four tables (`tokred.evaluation.extract`).
+class EvaluationJob(_RunJob):
+    """Arguments of all jobs that run a model on the test split.
 
     In a study without training, the weights are those of the backbone.
     """
@@ -134,16 +134,27 @@ class ExtractJob(_RunJob):
     test_table: str
     batch_size: PositiveInt
     precision: Precision = "float32"
+
+    @model_validator(mode="after")
+    def _has_weights(self) -> EvaluationJob:
+        if self.trained and self.weights is None:
+            raise ValueError("weights: missing, expected those of the trained model")
+        return self
+
+
+class ExtractJob(EvaluationJob):
+    """Run a model on the test split and write its four tables (`tokred.evaluation.extract`)."""
+
     predictions: str
     patterns: str
     features: str
     score: str
 
-    @model_validator(mode="after")
-    def _has_weights(self) -> ExtractJob:
-        if self.trained and self.weights is None:
-            raise ValueError("weights: missing, expected those of the trained model")
-        return self
+
+class CorruptJob(EvaluationJob):
+    """Run a model on corrupted images of the test split (`tokred.evaluation.robustness`)."""
+
+    robustness: str = Field(description="output: score by corruption and severity")
 
 
 JobModel = TypeVar("JobModel", bound=Job)

@@ -113,6 +113,11 @@ class Study(Strict):
     evaluation_precision: Precision = Field(
         "float32", description="precision of matrix products and attention in extractions"
     )
+    robustness: bool = Field(
+        False,
+        description="evaluate all models on corrupted test images as well, and measure their calibration; "
+        "otherwise only if a figure or table of these is asked for by name",
+    )
     hardware: Hardware = Field(Hardware(), description="devices and processes of trainings")
     data: str | None = Field(None, description="folder to which the `root` of data sets is relative")
     environment: Literal["cpu", "gpu"] = Field("cpu", description="conda environment of `--sdm conda`")

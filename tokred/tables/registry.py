@@ -65,6 +65,8 @@ class ResultTable:
             part of the target `all`, and its job has the machine for itself.
         instead_of: name of the table that it replaces in a study without models of its own.
         of_training: whether it describes trainings, which a study with `training: none` does not have.
+        on_request: key of the study that asks for it; empty: every study does. Without the key, artifacts
+            that need the table are made only if they are asked for by name.
     """
 
     name: str
@@ -84,6 +86,7 @@ class ResultTable:
     untrained: bool = False
     measured: bool = False
     instead_of: str = ""
+    on_request: str = ""
     of_training: bool = False
 
     @property
@@ -162,6 +165,15 @@ _OF_MODELS = [
     ResultTable("predictions", f"predictions/{RUN_PATH}", "", "run and test image: logits", "extract"),
     ResultTable("patterns", f"patterns/{RUN_PATH}", "", "run and test image: fate of each token", "extract"),
     ResultTable("cls_features", f"features/{RUN_PATH}", "", "run and test image: CLS features", "extract"),
+    ResultTable(
+        "robustness",
+        f"robustness/{RUN_PATH}",
+        "ROBUSTNESS",
+        "run, corruption of the test images and severity: performance, its standard error over images",
+        "evaluate_corrupted",
+        topic="Robustness and calibration",
+        on_request="robustness",
+    ),
 ]
 
 _PAIRS = [
@@ -256,6 +268,19 @@ _OTHER_COMPARISONS = [
         does="Correlate similarity with performance",
         topic="Proxies for performance",
         for_claims=True,
+    ),
+    ResultTable(
+        "calibration",
+        f"metrics/calibration/{SLICE}",
+        "CALIBRATION",
+        "run, for data sets with one label per image: expected calibration error, the error that a perfectly "
+        "calibrated model would have, mean confidence, accuracy",
+        "measure_calibration",
+        "tokred.comparison.calibration:measure",
+        ("predictions",),
+        does="Measure calibration",
+        topic="Robustness and calibration",
+        on_request="robustness",
     ),
     ResultTable(
         "pictures",

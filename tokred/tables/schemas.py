@@ -41,6 +41,34 @@ SCORES = pa.schema(
     ],
     metadata=parquet.kind("scores"),
 )
+#: One row per run, corruption of the test images and severity (`tokred.settings.corruption`): performance as
+#: in `SCORES`.
+ROBUSTNESS = pa.schema(
+    [
+        *_IDENTITY,
+        ("corruption", _TEXT),
+        ("severity", pa.int8()),
+        ("metric", _TEXT),
+        ("score", pa.float64()),
+        ("std_error", pa.float64()),
+        ("n", pa.int64()),
+    ],
+    metadata=parquet.kind("robustness"),
+)
+#: One row per run on a data set with one label per image, all values in percent: expected calibration error;
+#: the error that a perfectly calibrated model with the same confidences would have on these `n` images; mean
+#: confidence; top-1 accuracy (`tokred.metrics.calibration`).
+CALIBRATION = pa.schema(
+    [
+        *_IDENTITY,
+        ("calibration_error", pa.float64()),
+        ("if_calibrated", pa.float64()),
+        ("confidence", pa.float64()),
+        ("accuracy", pa.float64()),
+        ("n", pa.int64()),
+    ],
+    metadata=parquet.kind("calibration"),
+)
 #: One row per run and epoch.
 HISTORY = pa.schema(
     [

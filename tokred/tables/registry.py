@@ -25,8 +25,12 @@ TEST_IMAGES = "test_images"
 OTHER_STUDY = "scores_of_other_study"
 #: The file with the hyperparameters:
 HYPERPARAMETERS = "hyperparameters"
-#: Inputs that are not made by this study.
-FOREIGN = (OTHER_STUDY, HYPERPARAMETERS)
+#: The patterns of methods whose number of tokens depends on the image:
+DYNAMIC_PATTERNS = "dynamic_patterns"
+#: The test images of the first data set, and weights trained on it, first seed, for measurements of speed:
+MEASURED_IMAGES, MEASURED_WEIGHTS = "measured_images", "measured_weights"
+#: Inputs that are not made by this study, or are no tables: they do not tell which code made them.
+FOREIGN = (OTHER_STUDY, HYPERPARAMETERS, MEASURED_WEIGHTS)
 
 _SCHEMAS = "tokred.tables.schemas"
 
@@ -57,6 +61,8 @@ class ResultTable:
         for_claims: whether claims read it.
         masked: whether it exists only for data sets with object masks.
         untrained: whether it exists in a study that trains no models.
+        measured: whether it holds measurements of speed, which differ from one run to the next: then it is no
+            part of the target `all`, and its job has the machine for itself.
         instead_of: name of the table that it replaces in a study that trains no models.
     """
 
@@ -75,6 +81,7 @@ class ResultTable:
     for_claims: bool = False
     masked: bool = False
     untrained: bool = False
+    measured: bool = False
     instead_of: str = ""
 
     @property
@@ -337,9 +344,40 @@ _OF_STUDY = [
     ),
 ]
 
+_EFFICIENCY = [
+    ResultTable(
+        "macs",
+        "metrics/macs",
+        "MACS",
+        "run: multiply-accumulates of one image by component, as publications count them",
+        "count_macs",
+        "tokred.efficiency.macs:rows",
+        (DYNAMIC_PATTERNS,),
+        of_study=("config",),
+        does="Count multiply-accumulates",
+        topic="Efficiency",
+        untrained=True,
+    ),
+    ResultTable(
+        "efficiency",
+        "metrics/efficiency/{backbone}",
+        "EFFICIENCY",
+        "backbone, method, keep rate and batch size: seconds, images/s, speed-up, memory, executed "
+        "multiply-accumulates, and the conditions of the measurement (target `efficiency`)",
+        "measure_efficiency",
+        "tokred.efficiency.measurements:rows",
+        (MEASURED_IMAGES, MEASURED_WEIGHTS),
+        of_study=("config", "backbone", "device"),
+        does="Measure efficiency",
+        topic="Efficiency",
+        untrained=True,
+        measured=True,
+    ),
+]
+
 #: Every result table by name.
 TABLES: dict[str, ResultTable] = {
-    table.name: table for table in [*_OF_MODELS, *_PAIRS, *_OTHER_COMPARISONS, *_OF_STUDY]
+    table.name: table for table in [*_OF_MODELS, *_PAIRS, *_OTHER_COMPARISONS, *_OF_STUDY, *_EFFICIENCY]
 }
 
 

@@ -120,6 +120,51 @@ PROXIES = pa.schema(
     ],
     metadata=parquet.kind("proxies"),
 )
+#: One row per run: multiply-accumulates of one image by component and in total, as publications count them
+#: (`tokred.schedules.macs`): the whole last block, and nothing for the reduction itself. `of_images`: whether
+#: they are the mean over the numbers of tokens that the method kept of each test image; otherwise the numbers
+#: are those of the schedule, which for a method of variable numbers are the most.
+MACS = pa.schema(
+    [
+        *_IDENTITY,
+        *((name, pa.float64()) for name in ("embedding", "attention", "mlp", "head", "total")),
+        ("of_images", pa.bool_()),
+    ],
+    metadata=parquet.kind("macs"),
+)
+#: One row per backbone, method, keep rate and batch size: what a pass of `batch_size` images takes, measured
+#: in turn with the unreduced model, and the conditions. Seconds of a pass: median, 95th percentile and
+#: interquartile range (`low`, `high`) of `repeats`; `images_per_second` at the median. `speedup`: the
+#: unreduced model's time divided by this one's, median and interquartile range over rounds. `memory`: bytes of
+#: parameters and of all that a pass allocates. `reduction_share`: fraction of a pass in the method's stages;
+#: null for the unreduced model. `training_seconds`: a training step; null at batch sizes at which none was
+#: measured. `macs_*`: executed multiply-accumulates of one image by component (`tokred.efficiency.counting`);
+#: `macs_published`: the total as publications count it. `real_images`: whether test images and trained
+#: weights were used, or noise and random weights (on which only times of ATS depend). Batch sizes that did
+#: not fit into memory have no row.
+EFFICIENCY = pa.schema(
+    [
+        *((name, _TEXT) for name in ("backbone", "method", "keep_rate")),
+        ("batch_size", pa.int64()),
+        *((f"seconds{part}", pa.float64()) for part in ("", "_p95", "_low", "_high")),
+        ("images_per_second", pa.float64()),
+        *((f"speedup{part}", pa.float64()) for part in ("", "_low", "_high")),
+        *((name, pa.float64()) for name in ("memory", "reduction_share", "training_seconds")),
+        ("parameters", pa.float64()),
+        *((f"macs_{name}", pa.float64()) for name in ("embedding", "attention", "mlp", "reduction", "head")),
+        *((f"macs_{name}", pa.float64()) for name in ("executed", "published")),
+        ("real_images", pa.bool_()),
+        ("repeats", pa.int64()),
+        *((name, _TEXT) for name in ("device", "processor")),
+        ("threads", pa.int64()),
+        *((name, _TEXT) for name in ("torch", "timm", "tokred", "precision")),
+        *((name, pa.bool_()) for name in ("compiled", "fused_attention")),
+        ("image", _TEXT),
+        ("channels_last", pa.bool_()),
+        ("date", _TEXT),
+    ],
+    metadata=parquet.kind("efficiency"),
+)
 #: One row per example picture of a data set: its index (`place`), id, names of its classes, encoded bytes.
 PICTURES = pa.schema(
     [

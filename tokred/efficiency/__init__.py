@@ -1,0 +1,1 @@
+"""What a reduced model costs: multiply-accumulates, time, memory, and the conditions of the measurement."""

@@ -1,9 +1,10 @@
-"""Extraction: one pass of each trained model over the test split."""
+"""Extraction: one pass of each model over the test split."""
 
 
 rule extract:
     input:
-        weights=rules.train.output.weights,
+        # In a study without training the backbone's file; none for weights from timm, or of the package.
+        weights=rules.train.output.weights if STUDY.fine_tunes else MODELS.evaluated_backbone,
         test=DATA.image_table("{dataset}", "test"),
     output:
         predictions=f"{RESULTS}/predictions/{RUN_PATH}.parquet",
@@ -26,10 +27,11 @@ rule extract:
         takes=["hardware"],
         arguments=MODELS.extraction,
         files=lambda w, input, output: {
-            "weights": input.weights,
+            "weights": input.get("weights") or None,
             "test_table": input.test,
             **dict(output.items()),
         },
+        of_package=MODELS.shipped_and_evaluated,
         method=lambda w: PLAN.plain_method_facts[w.method],
     message:
         MESSAGE

@@ -121,7 +121,7 @@ def _locate(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[li
     node, keys = _resolve(schema, schema), []
     for index, part in enumerate(location):
         if "oneOf" in node and "discriminator" not in node:
-            node = _member(node["oneOf"], *location[index + 1 : index + 2])
+            node = _resolve(_member(node["oneOf"], *location[index + 1 : index + 2]), schema)
             continue
         chosen = node.get("discriminator", {}).get("mapping", {}).get(part)
         if chosen is not None:
@@ -137,6 +137,7 @@ def _locate(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[li
 
 def _member(members: Sequence[dict[str, Any]], following: str | int | None = None) -> dict[str, Any]:
     """The member of a union in which a key, or the name of a model, can follow; the first if none does."""
+    members = [member for member in members if "const" not in member]  # a text, which has no keys
     if following is None:
         return members[0]
     named = (m for m in members if following in m.get("discriminator", {}).get("mapping", {}))

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FORMATS = {"figure": ("pdf", "png"), "table": ("csv", "html", "md", "tex")}
 #: Topic that takes precedence over those of an artifact's other tables.
 _PROXIES = "Proxies for performance"
+#: Part of captions of performance in a study without training.
+_NOT_FINE_TUNED = "The methods act in pretrained backbones, without fine-tuning."
 #: Parts of patterns that an artifact may show, by the attribute of methods that have them.
 _SHOWN = {"kept": "kept tokens", "clusters": "clusters", "dynamic": "a variable number of tokens"}
 
@@ -68,6 +70,9 @@ class Artifact:
         missing_tables = [table for table in self.needs if not TABLES[table].untrained]
         if missing_tables and not view.trained:
             return f"{self.name} needs {', '.join(missing_tables)}, the study has performance only"
+        of_training = [table for table in self.needs if TABLES[table].of_training]
+        if of_training and not view.fine_tuned:
+            return f"{self.name} needs {', '.join(of_training)}, the study trains no models"
         if "grid" in self.needs and not view.searched:
             return f"{self.name} needs a hyperparameter search, the study has settings of its own"
         if "reference" in self.needs and view.reference is None:
@@ -100,10 +105,13 @@ class Artifact:
         )
 
     def caption_for(self, view: View) -> str:
-        """The caption, with a description of the intervals in a study."""
+        """The caption, with what depends on the study: whether it trains, and the kind of intervals."""
+        parts = [self.caption]
+        if "scores" in self.needs and not view.fine_tuned:
+            parts.append(_NOT_FINE_TUNED)
         if self.intervals == "images" or (self.intervals == "seeds" and len(view.seeds) > 1):
-            return f"{self.caption} Bars: {describe(len(view.seeds))}."
-        return self.caption
+            parts.append(f"Bars: {describe(len(view.seeds))}.")
+        return " ".join(parts)
 
     @property
     def code(self) -> tuple[str, ...]:

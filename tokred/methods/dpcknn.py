@@ -8,36 +8,46 @@ from torch import Tensor, nn
 from tokred.methods.base import Context, Reducer, Reduction, Stage, rank_descending
 from tokred.methods.distance import pairwise_distance
 from tokred.methods.options import DPCKNNOptions
-from tokred.methods.tokens import at_least_float32, gather_tokens, sum_by_slot
+from tokred.methods.tokens import at_least_float32, gather_tokens, sum_by_slot, weighted_means
 from tokred.validation import Strict
 
 
 class DPCKNN(Reducer):
-    """Clusters around K_s density peaks; a slot is the mean of its cluster's tokens with learned weights.
+    """Clusters around K_s density peaks; a slot is the mean of its cluster's tokens.
 
-    Ties of densities are broken by token index, for reproducibility.
+    Weights of the mean are learned, or equal. Ties of densities are broken by token index, for
+    reproducibility.
     """
 
     options: DPCKNNOptions
 
     def __init__(self, stage: Stage, options: Strict) -> None:
         super().__init__(stage, options)
-        self.score = nn.Linear(stage.embed_dim, 1)
+        self.score = nn.Linear(stage.embed_dim, 1) if self.options.weights == "learned" else None
 
     def forward(self, x: Tensor, context: Context) -> Reduction:
         centers, assign = self._cluster(x)
+        num_slots = centers.shape[1]
+        if self.score is None:
+            equal = at_least_float32(torch.ones_like(assign, dtype=x.dtype))
+            tokens, _ = weighted_means(x, equal, assign, num_slots)
+        else:
+            tokens = self._learned_means(x, at_least_float32(self.score(x)), assign, num_slots)
+        return Reduction(tokens=tokens, anchor=centers, assign=assign)
+
+    @staticmethod
+    def _learned_means(x: Tensor, score: Tensor, assign: Tensor, num_slots: int) -> Tensor:
+        """(B, K, D) means of the tokens of each slot with weights exp(score); `score` is (B, N, 1)."""
         slots = assign.unsqueeze(-1)
-        score = at_least_float32(self.score(x))
         # exp(score) / (sum over the cluster of exp(score) + 1e-6). Numerator and denominator are divided by
         # exp(largest score of the cluster), since exp(score) could overflow.
-        cluster_max = score.new_zeros(x.shape[0], centers.shape[1], 1).scatter_reduce(
+        cluster_max = score.new_zeros(x.shape[0], num_slots, 1).scatter_reduce(
             1, slots, score.detach(), "amax"
         )
         weight = (score - cluster_max.gather(1, slots)).exp()
-        total = sum_by_slot(weight, assign, centers.shape[1]) + 1e-6 * (-cluster_max).exp()
+        total = sum_by_slot(weight, assign, num_slots) + 1e-6 * (-cluster_max).exp()
         normalized = weight / total.gather(1, slots)
-        tokens = sum_by_slot((x * normalized).to(x.dtype), assign, centers.shape[1])
-        return Reduction(tokens=tokens, anchor=centers, assign=assign)
+        return sum_by_slot((x * normalized).to(x.dtype), assign, num_slots)
 
     @torch.no_grad()
     def _cluster(self, x: Tensor) -> tuple[Tensor, Tensor]:

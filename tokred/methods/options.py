@@ -137,6 +137,11 @@ class DPCKNNOptions(Strict):
     """Options of DPC-KNN."""
 
     neighbors: PositiveInt = Field(5, description="k of the density estimate")
+    weights: Literal["learned", "equal"] = Field(
+        "learned",
+        description="weights of a cluster's tokens in their mean: 'learned', as published, by a linear layer "
+        "that scores each token; 'equal': the plain mean, without parameters (always so in untrained models)",
+    )
 
 
 class SinkhornOptions(Strict):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 
@@ -54,6 +54,8 @@ class Method:
         min_keep_rate: smallest fraction of its tokens that a stage can keep, as exact decimal text.
         prunes_and_merges: whether a stage can take two numbers of tokens, see `tokred.schedules.DiffRate`.
         options: model of its options, with defaults.
+        must_train: what of it has to be trained, for the message; empty: it also works in a pretrained ViT.
+        if_untrained: options with which it has no parameters, if it has any by default.
     """
 
     name: str
@@ -70,6 +72,8 @@ class Method:
     min_keep_rate: str = "0"
     prunes_and_merges: bool = False
     options: type[Strict] = opt.NoOptions
+    must_train: str = ""
+    if_untrained: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def code(self) -> tuple[str, ...]:
@@ -90,6 +94,32 @@ class Method:
     def check_options(self, values: Mapping[str, object]) -> Strict:
         """The method's validated options; ValueError for an unknown name or a wrong value."""
         return parse(self.options, values, f"options of method {self.name!r}")
+
+    def untrained_options(self, values: Mapping[str, object] | None = None) -> dict[str, object]:
+        """Options of a model that is not trained.
+
+        Args:
+            values: those that a user has set.
+
+        Returns:
+            These, and the ones without which the method had random parameters.
+
+        Raises:
+            ValueError: the method has layers that must be trained, or an option was set that adds some.
+
+        >>> METHODS["dpcknn"].untrained_options({"neighbors": 3})
+        {'neighbors': 3, 'weights': 'equal'}
+        """
+        if self.must_train:
+            raise ValueError(f"{self.name!r} cannot be used untrained, as {self.must_train}")
+        chosen = dict(values or {})
+        for name, needed in self.if_untrained.items():
+            if chosen.setdefault(name, needed) != needed:
+                raise ValueError(
+                    f"{name}: found {chosen[name]!r}, which {self.name!r} has to learn; untrained it needs "
+                    f"{needed!r}"
+                )
+        return chosen
 
     def can_keep(self, keep_rate: float | str) -> bool:
         """Whether the method supports a keep rate."""
@@ -124,6 +154,7 @@ _PAPER = [
         f"{_PKG}.dynamicvit:DynamicViT",
         kept=True,
         options=opt.DynamicViTOptions,
+        must_train="its scores of tokens are those of a small network of its own",
     ),
     Method(
         "ats",
@@ -170,8 +201,18 @@ _PAPER = [
         kept=True,
         clusters=True,
         options=opt.DPCKNNOptions,
+        if_untrained={"weights": "equal"},
     ),
-    Method("sit", "SiT", Family.SOFT, "#009E73", "^", f"{_PKG}.sit:SiT", clusters=True),
+    Method(
+        "sit",
+        "SiT",
+        Family.SOFT,
+        "#009E73",
+        "^",
+        f"{_PKG}.sit:SiT",
+        clusters=True,
+        must_train="its weights of tokens are those of a small network of its own",
+    ),
     Method(
         "patchmerger",
         "PatchMerger",
@@ -180,6 +221,7 @@ _PAPER = [
         "v",
         f"{_PKG}.patchmerger:PatchMerger",
         clusters=True,
+        must_train="its output tokens are those that learned queries attend to",
     ),
     Method(
         "sinkhorn",
@@ -190,6 +232,7 @@ _PAPER = [
         f"{_PKG}.sinkhorn:Sinkhorn",
         clusters=True,
         options=opt.SinkhornOptions,
+        must_train="its cluster centers are parameters of its own",
     ),
 ]
 _ALL = [
@@ -239,6 +282,7 @@ _ALL = [
         site=Site.AFTER,
         min_keep_rate="0.5",
         options=opt.DTEMOptions,
+        must_train="its similarities are those of an embedding of its own",
     ),
     Method(
         "pitome",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from timm.layers import resample_abs_pos_embed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
+from tokred import fingerprint
 from tokred.models import shipped, tensor_file
 from tokred.settings import Backbone
 from tokred.tables import identity
@@ -84,6 +86,31 @@ def load_weights(
     return facts
 
 
+def load_backbone(
+    model: VisionTransformer, backbone: Backbone, path: str | None, new_head: bool = False
+) -> tuple[str, dict[str, Any]]:
+    """Load a backbone's pretrained weights into a ViT, reduced or not.
+
+    Args:
+        model: changed in place.
+        backbone: the model's.
+        path: safetensors file; None: timm's weights for the backbone.
+        new_head: keep the model's classifier.
+
+    Returns:
+        Fingerprint of the weights, and the facts that tokred stored with them, if any.
+
+    Raises:
+        FileNotFoundError, ValueError: see `load_weights` and `timm_weights`.
+    """
+    if path is not None:
+        facts = load_weights(model, path, new_head)
+        return fingerprint.file(path), facts
+    tensors = timm_weights(backbone)
+    assign_weights(model, tensors, f"timm's weights of {backbone.model}", new_head)
+    return fingerprint.tensors(tensors), {}
+
+
 def timm_weights(backbone: Backbone) -> dict[str, Tensor]:
     """timm's pretrained weights of a backbone's model, for their original image size and classes.
 
@@ -93,13 +120,23 @@ def timm_weights(backbone: Backbone) -> dict[str, Tensor]:
     Raises:
         ValueError: timm has no such weights, or they are neither cached nor downloadable.
     """
-    try:
+    with explain_download(backbone.model, "a safetensors file as the backbone's `weights`"):
         return timm.create_model(backbone.model, pretrained=True, **backbone.kwargs).state_dict()
+
+
+@contextmanager
+def explain_download(model: str, instead: str) -> Iterator[None]:
+    """Context that turns errors of timm and its hub into a ValueError with what helps.
+
+    Args:
+        instead: what can take the place of timm's weights.
+    """
+    try:
+        yield
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
-            f"timm could not give the weights of {backbone.model!r}: {error}\n"
-            "without a network: download them before (HF_HUB_OFFLINE=1 uses the cache), or name a "
-            "safetensors file as the backbone's `weights`"
+            f"timm could not give the weights of {model!r}: {error}\n"
+            f"without a network: download them before (HF_HUB_OFFLINE=1 uses the cache), or name {instead}"
         ) from error
 
 

@@ -82,10 +82,11 @@ class ArtifactPlan:
         return [f"{self._plan.results}/explorer.html"] if self._plan.view.trained else []
 
     def all_tables(self) -> list[str]:
-        """The tables behind artifacts and claims, and the histories of trainings."""
+        """The tables behind artifacts and claims, and the histories of trainings, if there are any."""
         needed = {table for name in self.names for table in ARTIFACTS[name].needs} | {*self.claims_inputs()}
-        trained = ["history"] if self._plan.view.trained else []
-        return [file for table in [*trained, *sorted(needed)] for file in self._tables.files(table)]
+        view = self._plan.view
+        histories = ["history"] if view.trained and view.fine_tuned else []
+        return [file for table in [*histories, *sorted(needed)] for file in self._tables.files(table)]
 
     def explorer_inputs(self) -> Inputs:
         """Inputs of the explorer: patterns, predictions and depth of the first seed, scores of all seeds."""

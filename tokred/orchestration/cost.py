@@ -22,7 +22,7 @@ from tokred.files import atomic_path
 from tokred.methods.registry import METHODS
 from tokred.models.factory import build_vit
 from tokred.presentation.table import Table
-from tokred.run import UNREDUCED
+from tokred.run import UNREDUCED, Run
 from tokred.schedules import Schedule, Stages
 from tokred.schedules.macs import BlockTokens, Shape, forward_macs, reduced_blocks
 from tokred.settings import Backbone, parse
@@ -92,19 +92,27 @@ def run_costs(study: Study) -> Iterator[dict[str, Any]]:
             schedule = Stages(keep_rate=run.keep_rate, locations=tuple(study.locations))
         blocks = block_tokens(shape, run.method, schedule)
         kept = [blocks[location].mlp - shape.num_prefix for location in study.locations]
-        training, macs = study.training_for(run), forward_macs(shape, blocks).total
-        train_images = training.epochs * num_train
-        val_images = training.epochs * _validation_images(training, num_train, num_test)
+        macs = forward_macs(shape, blocks).total
+        train_images, val_images = _images_of_training(study, run, num_train, num_test)
         yield {
             "dataset": run.dataset,
             "runs": 1,
             "training images": train_images,
             "macs": float(macs) * (3 * train_images + val_images + num_test),
-            "checkpoints": networks[key].parameters * _FLOAT,
+            "checkpoints": networks[key].parameters * _FLOAT if study.fine_tunes else 0,
             "patterns": num_test * pattern_bytes(shape.num_tokens, run.method, kept),
             "features": num_test * (len(kept) + 1) * shape.embed_dim * _FLOAT,
             "predictions": num_test * num_classes * _FLOAT,
         }
+
+
+def _images_of_training(study: Study, run: Run, num_train: int, num_test: int) -> tuple[float, float]:
+    """Numbers of images that a training learns from, and that it validates on; 0 without training."""
+    if not study.fine_tunes:
+        return 0, 0
+    training = study.training_for(run)
+    validated = _validation_images(training, num_train, num_test)
+    return training.epochs * num_train, training.epochs * validated
 
 
 def _validation_images(training: Training, num_train: int, num_test: int) -> float:
@@ -125,6 +133,8 @@ def _image_counts(study: Study, name: str) -> tuple[int, int, int]:
     assert isinstance(options, (CountOptions, FileOptions))  # those of every adapter
     about = _APPROXIMATE_COUNTS.get(dataset.adapter, (None, None))
     num_train, num_test = (options.num_train or about[0]), (options.num_test or about[1])
+    if not study.fine_tunes:
+        num_train = 0
     if num_train is None or num_test is None:
         raise ValueError(
             f"data set {name!r}: its number of images is not known before it is prepared; set its options "

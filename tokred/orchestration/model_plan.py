@@ -41,7 +41,7 @@ class ModelPlan:
         study = self._plan.study
         network = Network(
             backbone=study.settings.backbones[run.backbone],
-            options=study.method(run.method).options.model_dump(),
+            options=study.options_of_method(run.method),
             locations=study.locations,
             schedule=study.schedule_of(run.method, run.keep_rate),
         )
@@ -58,18 +58,18 @@ class ModelPlan:
         own = f"{self._plan.results}/pretrained/{backbone}.safetensors"
         return {"pretrained": own if source == "pretrain" else source}
 
-    def shipped_weights(self, backbone: str) -> dict[str, tuple[str, str]]:
+    def shipped_weights(self, backbone: str, argument: str = "pretrained") -> dict[str, tuple[str, str]]:
         """Initial weights of a backbone's runs, if they are those of the package; otherwise empty.
 
         They are a parameter, not an input, as neither the package's folder nor the file's age matters.
 
         Returns:
-            By argument ("pretrained"): the file's path below the package, and its hash.
+            By argument of the job: the file's path below the package, and its hash.
         """
         if self._plan.study.settings.backbones[backbone].weights != "shipped":
             return {}
         file = shipped.path(backbone)
-        return {"pretrained": (file.relative_to(installed().root).as_posix(), _hash_of(file))}
+        return {argument: (file.relative_to(installed().root).as_posix(), _hash_of(file))}
 
     def _training_of(self, run: Run) -> Training:
         """Training settings of a run; `training_of` caches them, as inputs and parameters need them."""
@@ -78,6 +78,8 @@ class ModelPlan:
     def training_inputs(self, wildcards: Wildcards) -> Inputs:
         """Tables and weights for a training; the test split only if the study selects epochs on it."""
         run = self._plan.run_of(wildcards)
+        if not self._plan.study.fine_tunes:
+            raise StudyError(f"study {self._plan.study.study!r} trains no models (training: 'none')")
         files: Inputs = {"train": self._data.image_table(run.dataset, "train")}
         files |= self.pretrained_weights(run.backbone)
         if self.training_of(run).selection == "test":
@@ -107,6 +109,16 @@ class ModelPlan:
             "code": self._plan.code.run("pretrain", UNREDUCED),
         }
 
+    def evaluated_backbone(self, wildcards: Wildcards) -> list[str]:
+        """File of the weights that an extraction without training evaluates, if there is one."""
+        return list(self.pretrained_weights(self._plan.run_of(wildcards).backbone).values())
+
+    def shipped_and_evaluated(self, wildcards: Wildcards) -> dict[str, tuple[str, str]]:
+        """`shipped_weights` of an extraction without training; empty if the run is trained."""
+        if self._plan.study.fine_tunes:
+            return {}
+        return self.shipped_weights(wildcards["backbone"], "weights")
+
     def extraction(self, wildcards: Wildcards) -> dict[str, Any]:
         """Values of an `ExtractJob` except files and hardware."""
         run = self._plan.run_of(wildcards)
@@ -116,6 +128,7 @@ class ModelPlan:
             "images": self._data.images_of(run.dataset, run.backbone).model_dump(),
             "batch_size": self._plan.study.evaluation_batch_size,
             "precision": self._plan.study.evaluation_precision,
+            "trained": self._plan.study.fine_tunes,
             "code": self._plan.code.run("extract", run.method),
         }
 

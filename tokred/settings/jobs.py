@@ -124,9 +124,13 @@ class PretrainJob(Job):
 
 
 class ExtractJob(_RunJob):
-    """Run a trained model on the test split and write its four tables (`tokred.evaluation.extract`)."""
+    """Run a model on the test split and write its four tables (`tokred.evaluation.extract`).
 
-    weights: str
+    In a study without training, the weights are those of the backbone.
+    """
+
+    trained: bool = Field(True, description="whether the weights are those of the run, else of its backbone")
+    weights: str | None = Field(None, description="null: those of timm for the backbone")
     test_table: str
     batch_size: PositiveInt
     precision: Precision = "float32"
@@ -134,6 +138,12 @@ class ExtractJob(_RunJob):
     patterns: str
     features: str
     score: str
+
+    @model_validator(mode="after")
+    def _has_weights(self) -> ExtractJob:
+        if self.trained and self.weights is None:
+            raise ValueError("weights: missing, expected those of the trained model")
+        return self
 
 
 JobModel = TypeVar("JobModel", bound=Job)

@@ -10,8 +10,9 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, NonNegativeInt, PositiveInt, Tag, model_validator
 
+from tokred import published
 from tokred.data import registry as datasets
 from tokred.methods import registry as methods
 from tokred.names import nearest
@@ -32,6 +33,8 @@ from tokred.study.view import View
 from tokred.study.weights import check_weights
 from tokred.validation import Strict, check_unique, parse
 
+#: Value of `training` in a study without training.
+UNTRAINED = "none"
 #: Tables store the index of a stage, and the one after the last, in 8 bits.
 MOST_STAGES = 2**7 - 2
 
@@ -39,6 +42,26 @@ MOST_STAGES = 2**7 - 2
 def _axis(description: str) -> Any:
     """The field of an axis, a list with at least one value."""
     return Field(min_length=1, description=description)
+
+
+def _settings_or_none(value: Any) -> Any:
+    """Settings as they are, an empty mapping for null; ValueError for a text other than "none"."""
+    if isinstance(value, str) and value != UNTRAINED:
+        raise ValueError(f"expected a mapping, or {UNTRAINED!r} for a study without training, found {value!r}")
+    return or_empty(value)
+
+
+def _is_none(value: Any) -> str:
+    """Which of the two kinds of values of `training` a value is."""
+    return UNTRAINED if value == UNTRAINED else "settings"
+
+
+#: Training settings, or the text "none".
+_TrainingOrNone = Annotated[
+    Annotated[Literal["none"], Tag(UNTRAINED)] | Annotated[PartialTraining, Tag("settings")],
+    Discriminator(_is_none),
+    BeforeValidator(_settings_or_none),
+]
 
 
 class Study(Strict):
@@ -58,8 +81,8 @@ class Study(Strict):
     )
     scores: Literal["trained", "published"] = Field(
         "trained",
-        description="source of performance: models that the study trains, or Tables 1 and 7 of the paper, in "
-        "which case only artifacts of performance are made",
+        description="source of performance: the study's own models, or Tables 1 and 7 of the paper, in which "
+        "case only artifacts of performance are made",
     )
     compare_with: Name | None = Field(
         "published",
@@ -74,9 +97,10 @@ class Study(Strict):
         description="training settings that those of the study override: 'own': none, 'published': those of "
         "the paper, by adapter, method and keep rate, or a file like tokred/published/hyperparameters.yaml",
     )
-    training: Annotated[PartialTraining, BeforeValidator(or_empty)] = Field(
+    training: _TrainingOrNone = Field(
         PartialTraining(),
-        description="settings of all runs, which override `hyperparameters` or the defaults of the data set",
+        description="settings of all runs, which override `hyperparameters` or the defaults of the data set; "
+        "or 'none': the pretrained backbones are evaluated with every method, without training",
     )
     built_in_training: Annotated[dict[str, Any], BeforeValidator(or_empty)] = Field(
         {},
@@ -104,6 +128,8 @@ class Study(Strict):
         self._check_backbones()
         self._check_runs()
         self._check_pretrainings()
+        if not self.fine_tunes:
+            self._check_untrained()
         if self.compare_with == self.study:
             raise ValueError(
                 f"compare_with: {self.study!r} is the study itself; expected another, 'published' or null"
@@ -150,6 +176,38 @@ class Study(Strict):
             self._check_run(run)
         if self.scores == "published":
             _check_published(self.runs())
+
+    @property
+    def fine_tunes(self) -> bool:
+        """Whether models are fine-tuned; otherwise the study evaluates pretrained backbones as they are."""
+        return self.training != UNTRAINED
+
+    def _check_untrained(self) -> None:
+        """Without training, models have all their parameters from the backbone, and do not depend on a seed."""
+        if self.scores == "published":
+            raise ValueError(
+                "training: found 'none' with `scores: published`, expected one of them, as the published "
+                "performance is that of trained models"
+            )
+        if len(self.seeds) > 1:
+            raise ValueError(
+                f"seeds: found {len(self.seeds)}, expected one, as the study trains nothing (training: "
+                "'none') and results would be the same for all"
+            )
+        for name in self.methods:
+            try:
+                self.options_of_method(name)
+            except ValueError as error:
+                raise ValueError(f"methods: {error} (training: 'none')") from None
+        for run in self.runs():
+            if not self.keeps_head(run):
+                known = self.settings.backbones[run.backbone].pretrained_on
+                adapter = self.settings.datasets[run.dataset].adapter
+                raise ValueError(
+                    f"settings.backbones.{run.backbone}.pretrained_on: found {known!r}, expected a backbone "
+                    f"with the classes of data set {run.dataset!r} ({adapter!r}), as the study trains no "
+                    "classifier (training: 'none')"
+                )
 
     def _check_pretrainings(self) -> None:
         """Pretrained backbones are defined, and have the image size of `digits`."""
@@ -232,15 +290,20 @@ class Study(Strict):
                 raise ValueError(f"{key}: keep rate {rate}, backbone {backbone!r}: {error}") from None
 
     def _check_run(self, run: Run) -> None:
-        training, described = self.training_for(run), self.settings.datasets[run.dataset]
+        described = self.settings.datasets[run.dataset]
         source = self.images_of(described, run.backbone).source
-        _check_augmentation(f"training of {run.key}", training, source)
+        if self.fine_tunes:
+            self._check_training(run, source)
         made, needed = datasets.get(described.adapter).size, self.settings.backbones[run.backbone].image_size
         if source == "memory" and made not in (None, needed):
             raise ValueError(
                 f"settings.datasets.{run.dataset}.images.source: found 'memory', expected 'stream' or "
                 f"'auto': its images have size {made}, backbone {run.backbone!r} has image_size {needed}"
             )
+
+    def _check_training(self, run: Run, source: str) -> None:
+        training = self.training_for(run)
+        _check_augmentation(f"training of {run.key}", training, source)
         if training.epochs == 0 and not self.keeps_head(run):
             raise ValueError(
                 f"training of {run.key}: epochs: found 0, expected more, as the backbone's classifier has "
@@ -250,6 +313,15 @@ class Study(Strict):
     def method(self, name: str) -> Method:
         """Settings of a method; the defaults if the study has none."""
         return self.settings.methods.get(name) or METHOD_MODELS[name].model_validate({})
+
+    def options_of_method(self, name: str) -> dict[str, Any]:
+        """Options of a method's models; ValueError for a method that a study without training cannot have."""
+        options = self.method(name).options
+        if self.fine_tunes:
+            return options.model_dump()
+        spec = methods.get(name)
+        chosen = spec.untrained_options(options.model_dump(exclude_unset=True))
+        return spec.check_options(chosen).model_dump()
 
     def rates_of(self, method: str) -> list[str]:
         """The study's keep rates that a method supports, ascending.
@@ -296,6 +368,9 @@ class Study(Strict):
 
         In increasing order of precedence: `hyperparameters` or the defaults of the data set, then settings
         of study, data set, method and keep rate.
+
+        Raises:
+            ValueError: the study has no training.
         """
         method = self.method(run.method)
         own = {**method.training, **method.keep_rates.get(run.keep_rate, {})}
@@ -303,6 +378,8 @@ class Study(Strict):
 
     def settings_below(self, run: Run, own: Mapping[str, Any]) -> dict[str, Any]:
         """Training settings of a run, with `own` as those of its method and keep rate."""
+        if isinstance(self.training, str):
+            raise ValueError(f"study {self.study!r} trains no models (training: {self.training!r})")
         described, backbone = self.settings.datasets[run.dataset], self.settings.backbones[run.backbone]
         chosen = {**self.training.model_dump(exclude_unset=True), **described.training, **own}
         if self.hyperparameters != hyperparameters.OWN:
@@ -325,6 +402,15 @@ class Study(Strict):
         known = self.settings.backbones[run.backbone].pretrained_on
         adapters = [known] if isinstance(known, str) else known or []
         return self.settings.datasets[run.dataset].adapter in adapters
+
+    def _published_models(self) -> dict[str, str]:
+        """timm's names of the backbones with published accuracies without training on ImageNet."""
+        adapters = {self.settings.datasets[name].adapter for name in self.datasets}
+        if self.fine_tunes or "imagenet" not in adapters:
+            return {}
+        known = {row.model for row in published.off_the_shelf()}
+        models = {name: self.settings.backbones[name].model for name in self.backbones}
+        return {name: model for name, model in models.items() if model in known}
 
     def pretraining_run(self, backbone: str) -> Run:
         """Identity of the pretraining of a backbone."""
@@ -380,6 +466,7 @@ class Study(Strict):
             grid=self.settings.backbones[self.backbones[0]].grid,
             depth=self.settings.backbones[self.backbones[0]].depth,
             trained=self.scores == "trained",
+            fine_tuned=self.fine_tunes,
             searched=self.hyperparameters != hyperparameters.OWN,
             reference=self._reference(),
             table_intervals=self.table_intervals,
@@ -389,6 +476,7 @@ class Study(Strict):
                 for name in self.methods
                 if self.method(name).schedule is not None
             },
+            published_models=self._published_models(),
         )
 
 
@@ -414,8 +502,6 @@ def _check_periods(axis: str, names: Iterable[str]) -> None:
 
 def _check_published(runs: Iterable[Run]) -> None:
     """Raises ValueError for a run whose performance was not published."""
-    from tokred import published
-
     known = set(published.scores()[list(RUN_COLUMNS)].itertuples(index=False, name=None))
     for run in runs:
         if astuple(run) not in known:

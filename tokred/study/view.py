@@ -24,12 +24,15 @@ class View:
         locations: index of the block in which each stage acts.
         grid: (rows, columns) of input tokens.
         depth: number of blocks.
-        trained: whether the study trains models; otherwise its performance is the published one.
+        trained: whether the study has models of its own; otherwise its performance is the published one.
+        fine_tuned: whether these models are fine-tuned; otherwise they are pretrained backbones as they are.
         searched: whether its settings are the result of a hyperparameter search.
         reference: label of the study with whose performance it is compared; None: no comparison.
         table_intervals: whether tables of performance show confidence intervals.
         masked: names of the data sets whose images have object masks.
         scheduled: keep rates of each method that has a schedule of its own instead of the paper's stages.
+        published_models: timm's name of each backbone whose accuracies without training are published, for
+            which the study has ImageNet and does not fine-tune.
     """
 
     study: str
@@ -42,11 +45,13 @@ class View:
     grid: tuple[int, int]
     depth: int
     trained: bool = True
+    fine_tuned: bool = True
     searched: bool = False
     reference: str | None = None
     table_intervals: bool = False
     masked: tuple[str, ...] = ()
     scheduled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    published_models: Mapping[str, str] = field(default_factory=dict)
 
     def rates_of(self, method: str) -> tuple[str, ...]:
         """The study's keep rates at which a method has runs, ascending."""

@@ -60,10 +60,11 @@ class ResultTable:
         topic: subject of the artifacts that show it, which is their category in the report.
         for_claims: whether claims read it.
         masked: whether it exists only for data sets with object masks.
-        untrained: whether it exists in a study that trains no models.
+        untrained: whether it exists in a study of published performance, without models of its own.
         measured: whether it holds measurements of speed, which differ from one run to the next: then it is no
             part of the target `all`, and its job has the machine for itself.
-        instead_of: name of the table that it replaces in a study that trains no models.
+        instead_of: name of the table that it replaces in a study without models of its own.
+        of_training: whether it describes trainings, which a study with `training: none` does not have.
     """
 
     name: str
@@ -83,6 +84,7 @@ class ResultTable:
     untrained: bool = False
     measured: bool = False
     instead_of: str = ""
+    of_training: bool = False
 
     @property
     def code(self) -> tuple[str, ...]:
@@ -156,7 +158,7 @@ _OF_MODELS = [
         for_claims=True,
         untrained=True,
     ),
-    ResultTable("history", f"history/{RUN_PATH}", "HISTORY", "run and epoch", "train"),
+    ResultTable("history", f"history/{RUN_PATH}", "HISTORY", "run and epoch", "train", of_training=True),
     ResultTable("predictions", f"predictions/{RUN_PATH}", "", "run and test image: logits", "extract"),
     ResultTable("patterns", f"patterns/{RUN_PATH}", "", "run and test image: fate of each token", "extract"),
     ResultTable("cls_features", f"features/{RUN_PATH}", "", "run and test image: CLS features", "extract"),
@@ -328,6 +330,7 @@ _OF_STUDY = [
         does="List training settings",
         topic="Settings",
         untrained=True,
+        of_training=True,
     ),
     ResultTable(
         "grid",
@@ -341,6 +344,7 @@ _OF_STUDY = [
         does="List training settings",
         topic="Settings",
         untrained=True,
+        of_training=True,
     ),
 ]
 

@@ -297,3 +297,9 @@ def metadata(path: str | Path) -> dict[str, Any]:
     """Metadata of a table (see `write`); errors as for `tokred.tables.parquet.opened`."""
     with parquet.opened(path) as file:
         return parquet.facts_of(file.schema_arrow, path)
+
+
+def code_of(path: str | Path) -> dict[str, str]:
+    """Fingerprints of the code behind a table, by stage of the workflow; see `tokred.tables.lineage`."""
+    code: Any = metadata(path).get("code", {})
+    return dict(code)

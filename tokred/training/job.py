@@ -14,12 +14,11 @@ from tokred import fingerprint
 from tokred.data.in_memory import Source, hold_out
 from tokred.data.read import check_classes, read_split
 from tokred.models.factory import build_model, reset_classifier
-from tokred.models.reduced import ReducedModel
-from tokred.models.weights import assign_weights, load_weights, save_weights, timm_weights
+from tokred.models.weights import load_backbone, save_weights
 from tokred.run import Run
 from tokred.runtime import distributed, launch
 from tokred.runtime.device import raise_malloc_thresholds
-from tokred.settings import Backbone, Training
+from tokred.settings import Training
 from tokred.settings.jobs import TrainJob, takes
 from tokred.tables import schemas
 from tokred.training.fit import describe, fit_batch_size
@@ -53,7 +52,7 @@ def train(job: TrainJob) -> None:
         settings.drop_path,
         job.model.schedule,
     )
-    source = _start_from(network, backbone, job.pretrained, job.keep_head)
+    source, _ = load_backbone(network, backbone, job.pretrained, new_head=not job.keep_head)
     if not job.keep_head:
         reset_classifier(network, run, settings.classifier_init)
         settings = with_new_classifier(settings)
@@ -81,25 +80,9 @@ def _facts(job: TrainJob) -> dict[str, Any]:
         "run": asdict(job.run),
         "model": job.model.model_dump(mode="json"),
         "images": job.images.model_dump(mode="json"),
-        "code": {**_code_of(job.train_table), **job.code},
+        "code": {**schemas.code_of(job.train_table), **job.code},
         "inputs": {"train": fingerprint.file(job.train_table)},
     }
-
-
-def _start_from(network: ReducedModel, backbone: Backbone, pretrained: str | None, keep_head: bool) -> str:
-    """Load pretrained weights into a network; returns their fingerprint."""
-    if pretrained is not None:
-        load_weights(network, pretrained, new_head=not keep_head)
-        return fingerprint.file(pretrained)
-    tensors = timm_weights(backbone)
-    assign_weights(network, tensors, f"timm's weights of {backbone.model}", new_head=not keep_head)
-    return fingerprint.tensors(tensors)
-
-
-def _code_of(table: str) -> dict[str, str]:
-    """Fingerprints of the code behind a table, by workflow stage."""
-    code: Any = schemas.metadata(table).get("code", {})
-    return dict(code)
 
 
 def _split(

@@ -1,6 +1,7 @@
 """`image_folder`: one folder per split, with one folder per class inside, as for torchvision's `ImageFolder`.
 
-Classes are the folders of the training split, sorted by name. With the option `masks_folder: masks` the
+Classes are the folders of the training split, sorted by name; without one, which only studies without training can
+do, those of the test split. With the option `masks_folder: masks` the
 object mask of `val/cat/1.jpg` is `masks/val/cat/1.png`. Images, and the whole training split, may lack masks,
 but every mask must have an image.
 """
@@ -26,12 +27,14 @@ _TEST_FOLDERS = ("test", "val", "valid", "validation")
 def rows(split: str, options: ImageFolderOptions) -> tuple[TableInfo, RowSource]:
     """The table's description, and its images."""
     root = check_root(options.root)
-    train = _folder(root, (options.train_folder,))
-    names = class_names(train)
-    options.check_classes(len(names), train)
-    info = TableInfo("image_folder", split, "single", tuple(names))
     tests = (options.test_folder,) if options.test_folder else _TEST_FOLDERS
-    folder = train if split == "train" else _folder(root, tests)
+    trains = (options.train_folder,)
+    folder = _folder(root, trains if split == "train" else tests)
+    labeled = root / options.train_folder
+    labeled = labeled if labeled.is_dir() else folder
+    names = class_names(labeled)
+    options.check_classes(len(names), labeled)
+    info = TableInfo("image_folder", split, "single", tuple(names))
     read: Callable[[], Iterator[Row]] = partial(class_rows, folder, names)
     if options.masks_folder is not None:
         below = f"{options.masks_folder}/{folder.relative_to(root).as_posix()}/"

@@ -1,0 +1,145 @@
+"""A table in a terminal, and with all columns and conditions in files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tokred.files import atomic_path
+
+#: One row: values of text, numbers, truth or None, by column.
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table in a terminal, which may join several columns of the files.
+
+    Attributes:
+        head: its heading; a line break is allowed.
+        text: a cell's text, of a row.
+        right: whether cells end at the right, as numbers do.
+    """
+
+    head: str
+    text: Callable[[Row], str]
+    right: bool = True
+
+
+@dataclass(frozen=True)
+class Report:
+    """Rows, how they were made, and how a terminal shows them.
+
+    Attributes:
+        title: heading of the table.
+        columns: what the terminal shows.
+        rows: all values, the same keys in each.
+        conditions: facts about all rows (model, hardware, versions), by name; part of every row in CSV and
+            Parquet, and an object of its own in JSON.
+        notes: lines under the table.
+    """
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    def print(self, console: Console) -> None:
+        """Show the table, and under it the notes."""
+        table = Table(title=escape(self.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for column in self.columns:
+            table.add_column(
+                escape(column.head), justify="right" if column.right else "left", no_wrap=column.right
+            )
+        for row in self.rows:
+            table.add_row(*(escape(column.text(row)) for column in self.columns))
+        console.print(table)
+        for note in self.notes:
+            console.print(escape(note), highlight=False, soft_wrap=not console.is_terminal)
+
+    def json(self) -> str:
+        """An object with the conditions and the rows."""
+        content = {"conditions": dict(self.conditions), "rows": [dict(row) for row in self.rows]}
+        return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+    def csv(self) -> str:
+        """A line of names, and a line for each row; no value is an empty cell."""
+        written = io.StringIO()
+        rows = [_flat({**row, **self.conditions}) for row in self.rows]
+        writer = csv.DictWriter(written, list(rows[0]) if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return written.getvalue()
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a report goes.
+
+    Attributes:
+        json, csv: files, "-" for the standard output (in place of the table), None for none.
+        parquet: a file.
+    """
+
+    json: str | None = None
+    csv: str | None = None
+    parquet: Path | None = None
+
+    def check(self) -> None:
+        """Raise ValueError for a file that cannot be written, before anything is computed."""
+        if self.json == self.csv == "-":
+            raise ValueError("--json and --csv: only one of them can go to the standard output")
+        for option, path in (("--json", self.json), ("--csv", self.csv), ("--parquet", self.parquet)):
+            if path is None or str(path) == "-":
+                continue
+            if not Path(path).absolute().parent.is_dir():
+                raise ValueError(f"{option} {path}: there is no folder {Path(path).absolute().parent}")
+            if Path(path).is_dir():
+                raise ValueError(f"{option} {path}: is a folder, expected the name of a file")
+
+    def write(self, report: Report) -> None:
+        """Print the table, unless one of the formats goes to the standard output, and write the files."""
+        for path, text in ((self.json, report.json), (self.csv, report.csv)):
+            if path == "-":
+                sys.stdout.write(text())
+            elif path is not None:
+                with atomic_path(path) as temporary:
+                    Path(temporary).write_text(text(), encoding="utf-8")
+        if self.parquet is not None:
+            _write_parquet(self.parquet, report)
+        if "-" not in (self.json, self.csv):
+            report.print(Console())
+
+
+def progress_console() -> Console:
+    """The console of progress bars and notices: standard error, so that the output stays clean."""
+    return Console(stderr=True)
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    """A row whose lists are texts with commas."""
+    return {
+        name: ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+        for name, value in row.items()
+    }
+
+
+def _write_parquet(path: Path, report: Report) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [_flat({**row, **report.conditions}) for row in report.rows]
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows), temporary)

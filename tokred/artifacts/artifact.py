@@ -132,11 +132,14 @@ class Artifact:
 
     @property
     def label(self) -> str:
-        """Its name for people: "Figure 13a"."""
-        parts = re.fullmatch(r"([a-z]+)([0-9]*[a-z]?)", self.name)
-        assert parts is not None, self.name
-        kind, number = parts.groups()
-        return f"{kind.title()} {number}".strip()
+        """Its name for people: "Figure 13a", "Pareto macs"."""
+        parts = re.fullmatch(r"(figure|table)([0-9]+[a-z]?)", self.name)
+        return f"{parts[1].title()} {parts[2]}" if parts else self.name.replace("_", " ").capitalize()
+
+    @property
+    def measured(self) -> bool:
+        """Whether it shows measurements of speed, which are no part of the target `all`."""
+        return any(TABLES[table].measured for table in self.needs)
 
     @property
     def formats(self) -> tuple[str, ...]:

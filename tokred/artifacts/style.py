@@ -27,7 +27,8 @@ Layout = Literal["constrained", "compressed"]
 WIDE, NARROW = 6.9, 3.3
 #: Line style of lower bounds and nominal values.
 BOUND: dict[str, Any] = {"color": "0.45", "linestyle": (0, (4, 2)), "linewidth": 1.0}
-
+#: Line style of Pareto fronts: wide and pale, behind the methods' lines.
+FRONT: dict[str, Any] = {"color": "0.72", "linewidth": 2.6, "solid_capstyle": "round", "zorder": 1}
 #: Line style of chance levels: short lines in the color of their method.
 CHANCE: dict[str, Any] = {"linewidth": 1.3, "alpha": 0.55}
 
@@ -100,12 +101,13 @@ def method_legend(
     bound: str | None = None,
     chance: str | None = None,
     degenerate: str | None = None,
+    front: str | None = None,
 ) -> None:
     """One legend below all panels: methods in the registry's order, then the other marks.
 
     Args:
-        bound, chance, degenerate: labels of dashed lines, short lines and hollow marks; None if a figure has
-            none.
+        bound, chance, degenerate, front: labels of dashed lines, short lines, hollow marks and wide lines;
+            None if a figure has none.
     """
     present = set(names)
     handles = [Line2D([], [], **method_line(name)) for name in METHODS if name in present]
@@ -117,6 +119,8 @@ def method_legend(
     if degenerate is not None:
         circle: dict[str, Any] = {"marker": "o", "markerfacecolor": "white", "markeredgecolor": "0.45"}
         handles.append(Line2D([], [], label=degenerate, linestyle="", markeredgewidth=0.8, **circle))
+    if front is not None:
+        handles.append(Line2D([], [], label=front, **FRONT))
     columns = min(len(handles), 7 if fig.get_figwidth() > 5 else 3)
     fig.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, handlelength=1.8)
 

@@ -21,14 +21,15 @@ class ArtifactPlan:
     """Paths, inputs and arguments of a study's figures, tables and pages.
 
     Attributes:
-        names: names of the figures and tables that the study can have.
+        names: names of the figures and tables that the study can have, without those of measurements.
+        measured_names: names of those that show measurements of speed, which the target `efficiency` makes.
     """
 
     def __init__(self, plan: Plan, data: DataPlan, tables: TablePlan) -> None:
         self._plan, self._data, self._tables = plan, data, tables
-        self.names = [
-            name for name, entry in ARTIFACTS.items() if entry.unavailable_reason(plan.view) is None
-        ]
+        possible = [e for e in ARTIFACTS.values() if e.unavailable_reason(plan.view) is None]
+        self.names = [entry.name for entry in possible if not entry.measured]
+        self.measured_names = [entry.name for entry in possible if entry.measured]
 
     def files(self, names: Iterable[str] | None = None) -> list[str]:
         """All files of some artifacts, by default of all that the study can have."""
@@ -52,9 +53,11 @@ class ArtifactPlan:
 
     def report_labels(self, name: str) -> dict[str, str]:
         """Labels of an artifact in the report, which sorts them as text: a padding space puts 6 before 14."""
-        kind, _, number = ARTIFACTS[name].label.partition(" ")
-        padding = " " * (3 - len(number.rstrip("abc"))) if number else ""
-        return {"artifact": f"{kind}{padding}{number}", "shows": ARTIFACTS[name].title}
+        label = ARTIFACTS[name].label
+        kind, _, number = label.partition(" ")
+        if number[:1].isdigit():
+            label = f"{kind}{' ' * (3 - len(number.rstrip('abc')))}{number}"
+        return {"artifact": label, "shows": ARTIFACTS[name].title}
 
     def registry_facts(self, name: str) -> dict[str, Any]:
         """Registry entries and code that an artifact depends on, for `params`."""

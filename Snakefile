@@ -4,6 +4,7 @@ snakemake --cores all                                        the default study, 
 snakemake --cores all --configfile workflow/studies/X.yaml   another study
 snakemake --cores all results/default/figures/figure3.pdf    one figure
 snakemake --cores all search --configfile X.yaml             the search of hyperparameters, docs/search.md
+snakemake --cores all efficiency                             times and memory on this machine, docs/efficiency.md
 """
 
 import sys
@@ -27,6 +28,7 @@ include: "rules/train.smk"
 include: "rules/search.smk"
 include: "rules/extract.smk"
 include: "rules/compare.smk"
+include: "rules/efficiency.smk"
 include: "rules/artifacts.smk"
 include: "rules/explorer.smk"
 include: "rules/benchmarks.smk"
@@ -34,6 +36,7 @@ include: "rules/benchmarks.smk"
 
 localrules:
     all,
+    efficiency,
 
 
 rule all:

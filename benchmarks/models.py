@@ -13,9 +13,9 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from benchmarks.row import Scale
+from tokred.efficiency.macs import block_tokens
 from tokred.methods.registry import METHODS
 from tokred.models.reduce import reduce
-from tokred.orchestration.cost import block_tokens
 from tokred.run import UNREDUCED
 from tokred.runtime.device import raise_malloc_thresholds
 from tokred.schedules import Stages

@@ -1,6 +1,6 @@
 """Result tables made from other tables: a rule for each job in `tokred/tables/registry.py`, one job per slice."""
 
-for job in TABLES.jobs():
+for job in [job for job in TABLES.jobs() if not job.measured]:
 
     rule:
         name:

@@ -153,17 +153,18 @@ def _macs_of(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out:
     return int(flop_registry[operation](*args, **kwargs, out_val=out)) // 2
 
 
+def _distances(args: tuple[Any, ...]) -> int:
+    """Multiply-accumulates of distances of (..., P, D) and (..., R, D), whose first dimensions broadcast."""
+    first, second = args[0].shape, args[1].shape
+    return math.prod(torch.broadcast_shapes(first[:-2], second[:-2])) * first[-2] * second[-2] * first[-1]
+
+
 _aten = torch.ops.aten
 #: Multiply-accumulates of operations that torch's counter leaves out, by their arguments.
 _OWN: dict[Any, Callable[[tuple[Any, ...]], int]] = {
     _aten.mv: lambda args: args[0].numel(),
     _aten.addmv: lambda args: args[1].numel(),
     _aten.dot: lambda args: args[0].numel(),
-    # (..., P, D) and (..., R, D), whose first dimensions broadcast
-    _aten._cdist_forward: lambda args: (
-        math.prod(torch.broadcast_shapes(args[0].shape[:-2], args[1].shape[:-2]))
-        * args[0].shape[-2]
-        * args[1].shape[-2]
-        * args[0].shape[-1]
-    ),
+    _aten._cdist_forward: _distances,
+    _aten._euclidean_dist: _distances,
 }

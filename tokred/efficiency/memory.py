@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -39,6 +40,7 @@ def _peak_on_gpu(work: Work, device: torch.device) -> int:
 
 def _peak_on_cpu(work: Work) -> int:
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler writes lines that concern nobody
+    gc.collect()  # what is freed meanwhile would be subtracted
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         work()
     inner: Any = profiler.profiler

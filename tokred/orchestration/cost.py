@@ -10,22 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import torch
 
 from tokred.data import registry as datasets
 from tokred.data.options import CountOptions, FileOptions
+from tokred.efficiency.macs import Network, block_tokens, num_classes_of, schedule_of
 from tokred.files import atomic_path
 from tokred.methods.registry import METHODS
-from tokred.models.factory import build_vit
 from tokred.presentation.table import Table
 from tokred.run import UNREDUCED, Run
-from tokred.schedules import Schedule, Stages
-from tokred.schedules.macs import BlockTokens, Shape, forward_macs, reduced_blocks
-from tokred.settings import Backbone, parse
+from tokred.schedules.macs import forward_macs
+from tokred.settings import parse
 from tokred.settings.training import Training
 from tokred.study.study import Study
 
@@ -35,29 +32,6 @@ THROUGHPUTS = (10, 30, 100)
 #: (paper section 3.2), split 70 to 30 as by the authors of the asymmetric loss.
 _APPROXIMATE_COUNTS = {"nuswide": (154_000, 66_000)}
 _FLOAT = 4
-
-
-@dataclass(frozen=True)
-class Network:
-    """Dimensions and number of parameters of a backbone."""
-
-    shape: Shape
-    parameters: int
-
-    @classmethod
-    def of(cls, backbone: Backbone, num_classes: int) -> Network:
-        """The network that a configuration describes, built without allocating its weights."""
-        with torch.device("meta"):
-            vit = build_vit(backbone, num_classes)
-        return cls(Shape.of(vit), sum(parameter.numel() for parameter in vit.parameters()))
-
-
-def block_tokens(shape: Shape, method: str, schedule: Schedule) -> list[BlockTokens]:
-    """Numbers of tokens in every block of a reduced model, counted as in publications."""
-    if method == UNREDUCED:
-        return shape.unreduced()
-    budgets = schedule.budgets(shape, METHODS[method].limits)
-    return reduced_blocks(shape, METHODS[method].site, {budget.block: budget.kept for budget in budgets})
 
 
 def pattern_bytes(num_tokens: int, method: str, kept: Sequence[int]) -> float:
@@ -87,10 +61,7 @@ def run_costs(study: Study) -> Iterator[dict[str, Any]]:
         if key not in networks:
             networks[key] = Network.of(study.settings.backbones[run.backbone], num_classes)
         shape = networks[key].shape
-        schedule = study.schedule_of(run.method, run.keep_rate)
-        if schedule is None:
-            schedule = Stages(keep_rate=run.keep_rate, locations=tuple(study.locations))
-        blocks = block_tokens(shape, run.method, schedule)
+        blocks = block_tokens(shape, run.method, schedule_of(study, run.method, run.keep_rate))
         kept = [blocks[location].mlp - shape.num_prefix for location in study.locations]
         macs = forward_macs(shape, blocks).total
         train_images, val_images = _images_of_training(study, run, num_train, num_test)
@@ -140,7 +111,7 @@ def _image_counts(study: Study, name: str) -> tuple[int, int, int]:
             f"data set {name!r}: its number of images is not known before it is prepared; set its options "
             "num_train and num_test to estimate the cost"
         )
-    return num_train, num_test, getattr(options, "num_classes", None) or 10
+    return num_train, num_test, num_classes_of(study, name)
 
 
 def cost_table(study: Study) -> Table:

@@ -131,5 +131,6 @@ _OF_RULES: dict[str, Callable[[Messages, Mapping[str, str]], str]] = {
     "collect_settings": _study("Collect the settings that the search has chosen"),
     "search": _study("Finish the search"),
     "all": _study("Finish all results"),
+    "efficiency": _study("Finish the measurements of efficiency"),
     "benchmarks": lambda messages, wildcards: "Measure speed, memory and storage",
 }

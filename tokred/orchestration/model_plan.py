@@ -162,6 +162,20 @@ class ModelPlan:
         run, batch_size = self._plan.run_of(wildcards), self._plan.study.evaluation_batch_size
         return self.estimate_of(run, inputs["test"], 1, batch_size, gpus, alone=True)
 
+    def measuring_estimate(
+        self, wildcards: Wildcards, inputs: Mapping[str, Any], gpus: Gpus
+    ) -> ResourceEstimate:
+        """Resources of measuring all configurations of a backbone: as many passes as over some images."""
+        return ResourceEstimate(
+            images=20_000,
+            epochs=1,
+            batch_size=self._plan.study.evaluation_batch_size,
+            backbone=self._plan.study.settings.backbones[wildcards["backbone"]],
+            streamed=False,
+            hardware=self._plan.study.hardware.model_copy(update={"processes": 1, "nodes": 1}),
+            gpus=gpus(1),
+        )
+
     def estimate_of(
         self, run: Run, table: str, epochs: int, batch_size: int, gpus: Gpus, *, alone: bool = False
     ) -> ResourceEstimate:

@@ -68,7 +68,8 @@ class RuleCode:
         """Code that makes the result tables of a rule."""
         made = {name: table for name, table in TABLES.items() if table.rule == rule}
         first = next(iter(made.values()))
-        registries = {"METHODS": [], "ADAPTERS": [], "METRICS": first.metrics, "TABLES": list(made)}
+        methods = METHODS if first.measured else []  # which then run
+        registries = {"METHODS": methods, "ADAPTERS": [], "METRICS": first.metrics, "TABLES": list(made)}
         return {rule: self._package.code(MAKE_TABLE, first.target, **registries)}
 
     def collect_settings(self) -> Stages:

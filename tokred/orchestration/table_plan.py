@@ -9,12 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from tokred.files import visible_files
+from tokred.methods.registry import METHODS
 from tokred.orchestration.data_plan import DataPlan
 from tokred.orchestration.plan import Inputs, Plan, Wildcards
 from tokred.orchestration.rule_code import LOOKS, facts_of_metrics
 from tokred.orchestration.snakefile import StudyError, explain_errors
+from tokred.run import RUN_PATH
 from tokred.study.hyperparameters import OWN, PUBLISHED
-from tokred.tables.registry import HYPERPARAMETERS, OTHER_STUDY, TABLES, TEST_IMAGES, ResultTable
+from tokred.tables.registry import (
+    DYNAMIC_PATTERNS,
+    HYPERPARAMETERS,
+    MEASURED_IMAGES,
+    MEASURED_WEIGHTS,
+    OTHER_STUDY,
+    TABLES,
+    TEST_IMAGES,
+    ResultTable,
+)
 
 
 class TablePlan:
@@ -67,7 +78,23 @@ class TablePlan:
         if name == HYPERPARAMETERS:
             source = self.plan.study.hyperparameters
             return [] if source in (OWN, PUBLISHED) else [source]
+        if name in (DYNAMIC_PATTERNS, MEASURED_IMAGES, MEASURED_WEIGHTS):
+            return self._for_efficiency(name, wildcards)
         return self.files(name, **dict(wildcards.items()))
+
+    def _for_efficiency(self, name: str, wildcards: Wildcards) -> list[str]:
+        """Files of runs whose number of tokens depends on the image; none in a study without trainings."""
+        results, dataset = self.plan.results, self.plan.study.datasets[0]
+        runs = [run for run in self.plan.runs if METHODS[run.method].dynamic]
+        if not self.plan.view.trained or not runs:
+            return []
+        if name == MEASURED_IMAGES:
+            return [self.data.image_table(dataset, "test")]
+        if name == DYNAMIC_PATTERNS:
+            return [f"{results}/{TABLES['patterns'].path}.parquet".format(**asdict(run)) for run in runs]
+        first = (dataset, wildcards["backbone"], self.plan.study.seeds[0])
+        measured = [run for run in runs if (run.dataset, run.backbone, run.seed) == first]
+        return [f"{results}/checkpoints/{RUN_PATH}.safetensors".format(**asdict(run)) for run in measured]
 
     def scores_to_compare_with(self) -> list[str]:
         """Files of performance of the study that this one is compared with; StudyError if there are none."""
@@ -102,6 +129,11 @@ class TableJob:
         return {table.name: f"{self.table_plan.plan.results}/{table.path}.parquet" for table in self.tables}
 
     @property
+    def measured(self) -> bool:
+        """Whether it measures speed, and has the machine for itself."""
+        return self.tables[0].measured
+
+    @property
     def log(self) -> str:
         """Path with wildcards of the log."""
         return f"{self.table_plan.plan.logs}/{'/'.join(filter(None, [self.rule, self.tables[0].slice]))}.log"
@@ -123,13 +155,16 @@ class TableJob:
 
     def facts(self) -> dict[str, Any]:
         """Registry entries of the methods and metrics of the tables."""
-        of_runs = any(TABLES[name].of_runs for name in self.tables[0].inputs if name in TABLES)
+        inputs = self.tables[0].inputs
+        of_runs = any(name in _OF_RUNS or (name in TABLES and TABLES[name].of_runs) for name in inputs)
         return {
             "methods": self.table_plan.plan.plain_method_facts if of_runs else {},
             "metrics": facts_of_metrics([self.tables[0].name], without=LOOKS),
         }
 
 
+#: Inputs of tables about all runs of a study.
+_OF_RUNS = (DYNAMIC_PATTERNS, MEASURED_WEIGHTS)
 #: Arguments of comparisons that depend on the study (`ResultTable.of_study`).
 STUDY_ARGUMENTS: dict[str, Callable[[TablePlan, Wildcards], object]] = {
     "dataset": lambda tables, wildcards: wildcards["dataset"],
@@ -138,4 +173,6 @@ STUDY_ARGUMENTS: dict[str, Callable[[TablePlan, Wildcards], object]] = {
     "grid": lambda tables, wildcards: tables.plan.view.grid,
     "compare_with": lambda tables, wildcards: tables.plan.study.compare_with,
     "config": lambda tables, wildcards: tables.plan.config,
+    "backbone": lambda tables, wildcards: wildcards["backbone"],
+    "device": lambda tables, wildcards: tables.plan.study.hardware.device,
 }

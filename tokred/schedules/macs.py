@@ -8,7 +8,7 @@ be alike. This module does not import torch, so that the process that plans a st
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -124,6 +124,33 @@ def reduced_blocks(shape: Shape, site: Site, kept: Mapping[int, int]) -> list[Bl
             attended = remaining if site is Site.BEFORE else tokens
             blocks.append(BlockTokens(attended, attended, attended if shape.side_by_side else remaining))
         tokens = remaining
+    return blocks
+
+
+def executed_blocks(
+    shape: Shape, site: Site, kept: Mapping[int, int], last_queries: int | None
+) -> list[BlockTokens]:
+    """Numbers of tokens in every block of a reduced model, for which products are executed.
+
+    They differ from those that publications count: attention is computed for the tokens alone that a stage
+    within it chooses, and in the last block for those alone that the classifier uses. `Site.REUSE` is as in
+    publications.
+
+    Args:
+        site: position of the stages in their blocks.
+        kept: spatial tokens that a stage leaves, by block.
+        last_queries: number of tokens that the classifier uses, if the last block can compute these alone;
+            None if it computes all. It cannot where it has a stage itself.
+    """
+    blocks = reduced_blocks(shape, site, kept)
+    if site is Site.WITHIN:
+        blocks = [
+            replace(block, queries=shape.num_prefix + kept[index]) if index in kept else block
+            for index, block in enumerate(blocks)
+        ]
+    last = shape.depth - 1
+    if last_queries is not None and (last not in kept or site is Site.BEFORE):
+        blocks[last] = replace(blocks[last], queries=last_queries, mlp=last_queries)
     return blocks
 
 

@@ -135,13 +135,14 @@ MACS = pa.schema(
 #: One row per backbone, method, keep rate and batch size: what a pass of `batch_size` images takes, measured
 #: in turn with the unreduced model, and the conditions. Seconds of a pass: median, 95th percentile and
 #: interquartile range (`low`, `high`) of `repeats`; `images_per_second` at the median. `speedup`: the
-#: unreduced model's time divided by this one's, median and interquartile range over rounds. `memory`: bytes of
-#: parameters and of all that a pass allocates. `reduction_share`: fraction of a pass in the method's stages;
-#: null for the unreduced model. `training_seconds`: a training step; null at batch sizes at which none was
-#: measured. `macs_*`: executed multiply-accumulates of one image by component (`tokred.efficiency.counting`);
-#: `macs_published`: the total as publications count it. `real_images`: whether test images and trained
-#: weights were used, or noise and random weights (on which only times of ATS depend). Batch sizes that did
-#: not fit into memory have no row.
+#: unreduced model's time divided by this one's, median and interquartile range over rounds. `memory`: bytes
+#: of parameters and of all that a pass allocates. `reduction_share`: fraction of a pass in the method's
+#: stages; null for the unreduced model. `training_seconds`: median of training steps, in turn with the
+#: unreduced model's, over which `training_speedup` is; null at batch sizes at which none was measured.
+#: `macs_*`: executed multiply-accumulates of one image by component (`tokred.efficiency.counting`), and in
+#: total; `macs_published`: the total as publications count it. `real_images`: whether test images and trained
+#: weights were used, or noise and random weights (on which only the times of methods with a variable number
+#: of tokens depend). Batch sizes that do not fit into memory have no row.
 EFFICIENCY = pa.schema(
     [
         *((name, _TEXT) for name in ("backbone", "method", "keep_rate")),
@@ -149,7 +150,10 @@ EFFICIENCY = pa.schema(
         *((f"seconds{part}", pa.float64()) for part in ("", "_p95", "_low", "_high")),
         ("images_per_second", pa.float64()),
         *((f"speedup{part}", pa.float64()) for part in ("", "_low", "_high")),
-        *((name, pa.float64()) for name in ("memory", "reduction_share", "training_seconds")),
+        *(
+            (name, pa.float64())
+            for name in ("memory", "reduction_share", "training_seconds", "training_speedup")
+        ),
         ("parameters", pa.float64()),
         *((f"macs_{name}", pa.float64()) for name in ("embedding", "attention", "mlp", "reduction", "head")),
         *((f"macs_{name}", pa.float64()) for name in ("executed", "published")),

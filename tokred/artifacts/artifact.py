@@ -137,11 +137,6 @@ class Artifact:
         return f"{parts[1].title()} {parts[2]}" if parts else self.name.replace("_", " ").capitalize()
 
     @property
-    def measured(self) -> bool:
-        """Whether it shows measurements of speed, which are no part of the target `all`."""
-        return any(TABLES[table].measured for table in self.needs)
-
-    @property
     def formats(self) -> tuple[str, ...]:
         """Suffixes of its files."""
         return FORMATS[self.kind]

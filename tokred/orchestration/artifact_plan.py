@@ -21,29 +21,18 @@ class ArtifactPlan:
     """Paths, inputs and arguments of a study's figures, tables and pages.
 
     Attributes:
-<<<<<<< HEAD
-        names: names of the figures and tables that the study can have, without those of measurements.
-        measured_names: names of those that show measurements of speed, which the target `efficiency` makes.
-=======
         names: names of the figures and tables that the study can have.
         measured: those of them that need measurements of speed, and are made on request only.
->>>>>>> measure
     """
 
     def __init__(self, plan: Plan, data: DataPlan, tables: TablePlan) -> None:
         self._plan, self._data, self._tables = plan, data, tables
-<<<<<<< HEAD
-        possible = [e for e in ARTIFACTS.values() if e.unavailable_reason(plan.view) is None]
-        self.names = [entry.name for entry in possible if not entry.measured]
-        self.measured_names = [entry.name for entry in possible if entry.measured]
-=======
         self.names = [
             name for name, entry in ARTIFACTS.items() if entry.unavailable_reason(plan.view) is None
         ]
         self.measured = [
             name for name in self.names if any(TABLES[table].measured for table in ARTIFACTS[name].needs)
         ]
->>>>>>> measure
 
     def files(self, names: Iterable[str] | None = None) -> list[str]:
         """All files of some artifacts, by default of all that need no measurements."""
@@ -102,20 +91,13 @@ class ArtifactPlan:
         return [f"{self._plan.results}/explorer.html"] if self._plan.view.trained else []
 
     def all_tables(self) -> list[str]:
-<<<<<<< HEAD
         """The tables behind artifacts and claims, and the histories of trainings, if there are any."""
-        needed = {table for name in self.names for table in ARTIFACTS[name].needs} | {*self.claims_inputs()}
-        view = self._plan.view
-        histories = ["history"] if view.trained and view.fine_tuned else []
-        return [file for table in [*histories, *sorted(needed)] for file in self._tables.files(table)]
-=======
-        """The tables behind artifacts and claims, and the histories of trainings."""
         needed = {table for name in self._deterministic() for table in ARTIFACTS[name].needs} | {
             *self.claims_inputs()
         }
-        trained = ["history"] if self._plan.view.trained else []
-        return [file for table in [*trained, *sorted(needed)] for file in self._tables.files(table)]
->>>>>>> measure
+        view = self._plan.view
+        histories = ["history"] if view.trained and view.fine_tuned else []
+        return [file for table in [*histories, *sorted(needed)] for file in self._tables.files(table)]
 
     def measured_files(self) -> list[str]:
         """Measurements of speed, and all files of the figures and tables that need them."""

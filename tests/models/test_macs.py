@@ -5,7 +5,7 @@ from __future__ import annotations
 import timm
 import torch
 
-from tokred.efficiency.counting import counted_by_module
+from tests.models.counting import counted
 from tokred.schedules.macs import BlockTokens, Macs, Shape, forward_macs
 
 
@@ -18,10 +18,8 @@ def test_components_are_those_that_torch_counts() -> None:
     vit = meta("vit_tiny_patch16_224", img_size=64, depth=2, num_classes=7, reg_tokens=3)
     images = torch.zeros(1, 3, 64, 64, device="meta")
 
-    parts = counted_by_module(lambda: vit(images))
-
-    def part(name: str) -> int:
-        return parts[f"VisionTransformer{name}"]
+    def part(name: str) -> float:
+        return counted(lambda: vit(images), f"VisionTransformer{name}")
 
     shape = Shape.of(vit)
     assert forward_macs(shape, shape.unreduced()) == Macs(

@@ -95,7 +95,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View, cost: str) -> Figure:
     every = points(tables, cost)
     across = min(2, len(view.datasets))
     down = -(-len(view.datasets) // across)
-    fig = style.figure(style.WIDE, 0.9 + (2.4 if across == 2 else 3.4) * down)
+    fig = style.figure(style.WIDE, 0.9 + (3.0 if across == 2 else 3.8) * down)
     panels = fig.subplots(down, across, sharex=True, squeeze=False)
     for axes in panels.flat[len(view.datasets) :]:
         axes.remove()
@@ -104,6 +104,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View, cost: str) -> Figure:
         _draw_front(axes, rows[rows["front"]].sort_values("cost"), cost)
         for backbone, name in view.backbones.items():
             _draw_backbone(axes, rows[rows["backbone"] == backbone], name, cost)
+        axes.set_ylim(bottom=_lowest(axes, rows))
         axes.set_title(label)
     for axes in panels[:, 0]:
         axes.set_ylabel("performance (%)")
@@ -115,11 +116,17 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View, cost: str) -> Figure:
     return fig
 
 
+def _lowest(axes: Axes, rows: pd.DataFrame) -> float:
+    """Lower limit of a panel, where models far below all others do not flatten the rest."""
+    low, high = min(rows["mean"].quantile(0.2), rows.loc[rows["front"], "mean"].min()), rows["mean"].max()
+    return max(axes.get_ylim()[0], low - 0.4 * (high - low))
+
+
 def _draw_front(axes: Axes, front: pd.DataFrame, cost: str) -> None:
     """The best performance that any cost buys, as steps, and rings around the models on it."""
     where = "pre" if COSTS[cost].more_is_better else "post"
     axes.step(front["cost"], front["mean"], where=where, **style.FRONT)
-    axes.scatter(front["cost"], front["mean"], s=42, facecolors="none", edgecolors="0.35", linewidths=0.9)
+    axes.scatter(front["cost"], front["mean"], s=34, facecolors="none", edgecolors="0.35", linewidths=0.9)
 
 
 def _draw_backbone(axes: Axes, rows: pd.DataFrame, name: str, cost: str) -> None:

@@ -171,7 +171,8 @@ def _pareto(cost: str, title: str, axis: str) -> Artifact:
         "figure",
         title,
         f"{axis} A line per backbone and method through its keep rates, up to the unreduced model. Wide line "
-        "and rings: the Pareto front over all models, which no other one beats in both.",
+        "and rings: the Pareto front over all models, which no other one beats in both. Models far below all "
+        "others are outside of the picture.",
         (table, "scores"),
         "pareto:draw",
         {"cost": cost},

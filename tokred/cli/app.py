@@ -6,6 +6,7 @@ a command needs it.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated, Any
 
@@ -82,4 +83,5 @@ app.command("evaluate", no_args_is_help=True)(evaluate.evaluate)
 
 def main() -> None:
     """Run the program with the arguments of this process."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # before torch is imported: its warnings confuse
     app(prog_name="tokred")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,9 @@ from tokred.run import UNREDUCED, canonical_rate
 from tokred.validation import check_unique
 
 _MODEL, _REDUCTION, _COMPUTATION, _OUTPUT = "Model", "Token reduction", "Computation", "Output"
+
+#: Names of precisions, and torch's.
+PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 Model = Annotated[
     str,
@@ -59,19 +63,20 @@ Methods = Annotated[
         "--methods",
         "-m",
         metavar="NAMES",
-        help="Methods, separated by commas; `tokred methods` lists them.",
+        help="Methods, separated by commas, or `all`; `tokred methods` lists them.",
         rich_help_panel=_REDUCTION,
         show_default=False,
     ),
 ]
 KeepRates = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--keep-rates",
         "-r",
         metavar="RATES",
-        help="Keep rates in (0, 1], separated by commas.",
+        help="Keep rates in (0, 1], separated by commas. Default: 0.7.",
         rich_help_panel=_REDUCTION,
+        show_default=False,
     ),
 ]
 Schedule = Annotated[
@@ -157,6 +162,13 @@ def method_names(text: str) -> list[str]:
     for name in names:
         registry.get(name)
     return [name for name in names if name != UNREDUCED]
+
+
+def one_of(option: str, text: str, values: Mapping[str, str]) -> str:
+    """The value of a word, or the value itself; ValueError with those that there are."""
+    if text not in {**values, **dict.fromkeys(values.values())}:
+        raise ValueError(f"{option} {text!r}: expected {', '.join(values)}")
+    return values.get(text, text)
 
 
 def keep_rates(text: str) -> list[str]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
@@ -30,11 +30,18 @@ class Column:
         head: its heading; a line break is allowed.
         text: a cell's text, of a row.
         right: whether cells end at the right, as numbers do.
+        drop: order in which columns are left out of a terminal that is too narrow for all, the largest first;
+            0 for never.
     """
 
     head: str
     text: Callable[[Row], str]
     right: bool = True
+    drop: int = 0
+
+    def width(self, rows: Sequence[Row]) -> int:
+        """Characters that the column needs, with the space beside it."""
+        return 2 + max(map(len, [*self.head.split("\n"), *(self.text(row) for row in rows)]))
 
 
 @dataclass(frozen=True)
@@ -58,16 +65,35 @@ class Report:
 
     def print(self, console: Console) -> None:
         """Show the table, and under it the notes."""
-        table = Table(title=escape(self.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for column in self.columns:
-            table.add_column(
-                escape(column.head), justify="right" if column.right else "left", no_wrap=column.right
-            )
+        table = Table(
+            title=escape(self.title),
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            show_edge=False,
+        )
+        columns = self.fitting(console.width)
+        for column in columns:
+            side: Literal["left", "right"] = "right" if column.right else "left"
+            table.add_column(escape(column.head), justify=side, no_wrap=column.right)
         for row in self.rows:
-            table.add_row(*(escape(column.text(row)) for column in self.columns))
+            table.add_row(*(escape(column.text(row)) for column in columns))
         console.print(table)
+        left_out = [column.head.replace("\n", " ") for column in self.columns if column not in columns]
+        if left_out:
+            console.print(escape(f"Not shown, for lack of width: {', '.join(left_out)}."), style="dim")
         for note in self.notes:
             console.print(escape(note), highlight=False, soft_wrap=not console.is_terminal)
+
+    def fitting(self, width: int) -> list[Column]:
+        """The columns that a terminal has room for."""
+        columns = list(self.columns)
+        while sum(column.width(self.rows) for column in columns) - 1 > width:
+            last = max(columns, key=lambda column: column.drop)
+            if not last.drop:
+                break
+            columns.remove(last)
+        return columns
 
     def json(self) -> str:
         """An object with the conditions and the rows."""

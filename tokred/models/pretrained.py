@@ -18,12 +18,13 @@ import torch
 from torch import Tensor
 
 from tokred.files import read_json
+from tokred.methods import registry
 from tokred.models import shipped, tensor_file
 from tokred.models.reduce import check_vit, reduce
 from tokred.models.reduced import ReducedModel
 from tokred.models.weights import assign_weights, explain_download
 from tokred.names import nearest
-from tokred.schedules import Schedule
+from tokred.schedules import LOCATIONS, Schedule
 
 #: File name suffixes of weights.
 _SAFE, _PICKLED = (".safetensors",), (".pth", ".pt", ".bin", ".tar")
@@ -61,14 +62,12 @@ class LoadedVit:
             ValueError: an unknown method, a schedule that it or the model cannot follow, or a method with
                 layers of its own whose weights are not there (random ones will do where all are random).
         """
+        if not self.reducers and not self.is_random:
+            options = registry.get(method).untrained_options()
+            return reduce(self.vit, method, 1.0, LOCATIONS, schedule, "representative", **options).eval()
         model = reduce(self.vit, method, schedule=schedule).eval()
         if next(model.reducers.parameters(), None) is None or self.is_random:
             return model
-        if not self.reducers:
-            raise ValueError(
-                f"method {method!r} has layers of its own and cannot be judged untrained: the weights of "
-                f"{self.name} ({self.origin}) have no tensors `reducers.*` for it"
-            )
         own = {name: tensor for name, tensor in model.state_dict().items() if _is_own(name)}
         state = {name: t for name, t in model.state_dict().items() if not _is_own(name)}
         check_names(self.reducers, own, f"{self.origin}: layers of method {method!r}")
@@ -100,8 +99,9 @@ def load_vit(
         raise ValueError("expected either a file of weights or random weights, found both")
     if weights is None and _is_file(model):
         weights, model = model, architecture_of(model)
-    size = {} if image_size is None else {"img_size": image_size}
+    size: dict[str, Any] = {} if image_size is None else {"img_size": image_size}
     outline = _outline(model, size)
+    vit: Any
     if random:
         torch.manual_seed(0)
         vit = timm.create_model(model, pretrained=False, **size)
@@ -146,8 +146,8 @@ def architecture_of(path: str | Path) -> str:
     name = path.name.partition("-")[0].partition(".")[0]
     if not timm.is_model(name):
         raise ValueError(
-            f"{path}: of which model? Its name does not begin with one of timm's, and there is no config.json "
-            "beside it: name the model, and pass the file as --weights"
+            f"{path}: of which model? Neither its name nor a config.json beside it says so: name the model, "
+            "and pass the file as --weights"
         )
     return name
 
@@ -193,7 +193,7 @@ def _is_own(name: str) -> bool:
     return name.startswith("reducers.")
 
 
-def _outline(model: str, size: Mapping[str, int]) -> Any:
+def _outline(model: str, size: Mapping[str, Any]) -> Any:
     """The model without values, for its names and shapes; ValueError if it cannot be made or reduced."""
     check_name(model)
     try:

@@ -37,6 +37,22 @@ def resolve(device: str) -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
 
 
+def find(name: str) -> torch.device:
+    """A device of this machine by torch's name for it; "auto" is a GPU if there is one.
+
+    Raises ValueError for a device that is not there, with those that are.
+    """
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    here = ["cpu", *(f"cuda:{index}" for index in range(gpus))]
+    here += ["mps"] if torch.backends.mps.is_available() else []
+    known = {"auto": here[1] if len(here) > 1 else "cpu", **{each: each for each in here}}
+    if gpus:
+        known["cuda"] = "cuda:0"
+    if name not in known:
+        raise ValueError(f"device {name!r}: torch finds no such device; possible here: {', '.join(known)}")
+    return torch.device(known[name])
+
+
 def raise_malloc_thresholds() -> None:
     """Raise glibc's M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, to avoid page faults when tensors are reallocated.
 

@@ -64,22 +64,22 @@ def _matched(rest: str, keep_rate: str | None) -> Schedule:
 
 def _constant(rest: str, keep_rate: str | None) -> Schedule:
     number, _, slope = rest.partition(":")
-    return Constant(_whole(number), float(slope or 0))
+    return Constant(number=_whole(number), inflect=float(slope or 0))
 
 
 def _ratio(rest: str, keep_rate: str | None) -> Schedule:
-    return Ratio(float(rest))
+    return Ratio(keep=float(rest))
 
 
 def _kept(rest: str, keep_rate: str | None) -> Schedule:
-    return Kept(tuple(_whole(part) for part in rest.split(",")))
+    return Kept(tokens=tuple(_whole(part) for part in rest.split(",")))
 
 
 def _from_file(rest: str, keep_rate: str | None) -> Schedule:
     parts = rest.rsplit(":", 2)  # a path may have colons
     if len(parts) < 3 or not all(parts):
         raise ValueError(f"found {rest!r}")
-    return DiffRateFile(*parts).read()
+    return DiffRateFile(file=parts[0], model=parts[1], gmacs=parts[2]).read()
 
 
 def _whole(text: str) -> int:

@@ -112,6 +112,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: View, cost: str) -> Figure:
         if len(view.backbones) > 1:
             _log_axis(axes)
         axes.set_xlabel(COSTS[cost].label)
+        axes.tick_params(labelbottom=True)
     style.method_legend(fig, every["method"].unique(), front="Pareto front")
     return fig
 

@@ -32,6 +32,13 @@ FRONT: dict[str, Any] = {"color": "0.72", "linewidth": 2.6, "solid_capstyle": "r
 #: Line style of chance levels: short lines in the color of their method.
 CHANCE: dict[str, Any] = {"linewidth": 1.3, "alpha": 0.55}
 
+#: By suffix: metadata that would differ between runs or machines, and the key of the caption.
+_METADATA = {
+    ".pdf": (("CreationDate", "Producer", "Creator"), "Subject"),
+    ".png": (("Software",), "Description"),
+    ".svg": (("Date", "Creator"), "Description"),
+}
+
 _RC: dict[RcKeyType, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -52,6 +59,7 @@ _RC: dict[RcKeyType, Any] = {
     "lines.markersize": 4,
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
+    "svg.hashsalt": "tokred",
     "mathtext.default": "regular",
     "figure.dpi": 100,
 }
@@ -175,17 +183,14 @@ def unit_axis(axes: Axes, low: float = 0.0) -> None:
 
 
 def save(fig: Figure, path: str | Path, title: str = "", caption: str = "") -> None:
-    """Write a figure as PDF or PNG, byte-identical every time, with title and caption in its metadata.
+    """Write a figure as PDF, PNG or SVG, byte-identical every time, with title and caption in its metadata.
 
     Raises ValueError for another suffix.
     """
-    suffix = Path(path).suffix
-    if suffix not in (".pdf", ".png"):
-        raise ValueError(f"{path}: expected a figure's suffix, .pdf or .png")
-    if suffix == ".pdf":
-        suppressed_metadata = {"CreationDate": None, "Producer": None, "Creator": None}
-        metadata = {**suppressed_metadata, "Title": title, "Subject": caption}
-    else:
-        metadata = {"Software": None, "Title": title, "Description": caption}
+    suffix = Path(path).suffix.lower()
+    if suffix not in _METADATA:
+        raise ValueError(f"{path}: expected a figure's suffix, {', '.join(_METADATA)}")
+    suppressed, of_caption = _METADATA[suffix]
+    metadata = {**dict.fromkeys(suppressed), "Title": title, of_caption: caption}
     with atomic_path(path) as temporary:
         fig.savefig(temporary, dpi=200, metadata=metadata, format=suffix.removeprefix("."))

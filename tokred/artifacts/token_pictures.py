@@ -67,6 +67,7 @@ def draw_fates(
     rows: Sequence[tuple[str, Sequence[Fates | None]]],
     columns: Columns,
     part: Part,
+    largest: float = 1.0,
 ) -> Figure:
     """One row per method: the image, and the fates of its tokens by group and stage.
 
@@ -78,10 +79,11 @@ def draw_fates(
         columns: groups and stages.
         part: "kept" (dropped tokens are dimmed), "clusters" (each is a region of its mean color, dropped
             tokens are dimmed), or "both": what a method has; centers of clusters have a dot.
+        largest: largest width of a panel, in inches.
     """
     stages = len(columns.stages)
     lines = max((len(found.texts) > 0 for _, of_method in rows for found in of_method if found), default=0)
-    fig, panels = _panels(len(rows), columns, lines)
+    fig, panels = _panels(len(rows), columns, lines, largest, grid[0] / grid[1])
     for (name, of_method), (first, *others) in zip(rows, panels, strict=True):
         _show(first, image, grid)
         first.set_ylabel(name, rotation=0, ha="right", va="center")
@@ -104,12 +106,22 @@ def draw_fates(
     return fig
 
 
-def _panels(rows: int, columns: Columns, lines: int) -> tuple[Figure, NDArray[Any]]:
-    """Empty panels (methods, 1 + groups x stages), as large as the page allows, with lines of text."""
+def _panels(
+    rows: int, columns: Columns, lines: int, largest: float, aspect: float
+) -> tuple[Figure, NDArray[Any]]:
+    """Empty panels (methods, 1 + groups x stages), as large as the page allows.
+
+    Args:
+        rows: number of methods.
+        columns: groups and stages.
+        lines: number of lines of text below each panel.
+        largest: largest width of a panel, in inches.
+        aspect: height of a panel, in widths.
+    """
     stages = len(columns.stages)
     widths = [1.0] + ([_GAP] + [1.0] * stages) * len(columns.groups)
-    size = min(1.0, (style.WIDE - _NAMES) / sum(widths), (8 - _LINE * lines * rows) / rows)
-    height = _TITLES + (size * 1.04 + _LINE * lines) * rows
+    size = min(largest, (style.WIDE - _NAMES) / sum(widths), (8 / rows - _LINE * lines) / aspect)
+    height = _TITLES + (size * 1.04 * aspect + _LINE * lines) * rows
     fig = style.figure(_NAMES + size * sum(widths), height, layout="compressed")
     return fig, style.image_panels(fig, rows, widths, pad=0.01)
 

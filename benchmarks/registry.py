@@ -47,6 +47,7 @@ _ALL = [
     Benchmark("storage", "Bytes an image of stored patterns"),
     Benchmark("stage", "The metrics of one data set and backbone, whole"),
     Benchmark("startup", "What jobs load before they do anything"),
+    Benchmark("command_line", "What tokred's commands add to the models that they run", threads=2),
     Benchmark("dry_runs", "How long the workflow thinks"),
     Benchmark("default_study", "The default study on one core and on two"),
     Benchmark("gpu", "Every method on a GPU in bfloat16", by_default=False),

@@ -19,6 +19,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "tokred"
 #: Modules that run as programs alone, where this process does not see them, and the tests that start these.
 ELSEWHERE = {
+    "__main__.py": "tests/cli/test_app.py",
     "orchestration/fork_server.py": "tests/orchestration/test_job_runner.py",
     "runtime/__main__.py": "tests/runtime/test_distributed.py",
     "study/__main__.py": "tests/study/test_schema.py",

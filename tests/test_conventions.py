@@ -25,7 +25,7 @@ NAMING = {
     "tokred/comparison/anchors.py": "the methods that the paper compares all others with",
     **dict.fromkeys(
         (
-            *(f"tokred/schedules/{name}.py" for name in ("__init__", "diffrate_file", "matched", "shapes")),
+            *(f"tokred/schedules/{name}.py" for name in ("__init__", "diffrate_file", "matched", "shapes", "text")),
             "tokred/study/schedules.py",
         ),
         "a schedule has the name of the method whose lists it takes",

@@ -64,6 +64,17 @@ def test_a_batch_that_does_not_fit_ends_a_models_series() -> None:
     ]
 
 
+def test_half_of_a_batch_that_does_not_fit_is_tried() -> None:
+    models = {"large": Hungry(99), "small": Hungry(9)}
+    found = list(over_batch_sizes(models, lambda size: torch.ones(size, 2), (64,), repeats=1))
+    assert [(batch.size, sorted(batch.times), batch.out_of_memory) for batch in found] == [
+        (64, ["large"], ("small",)),
+        (32, ["large"], ("small",)),
+        (16, ["large"], ("small",)),
+        (8, ["large", "small"], ()),
+    ]
+
+
 def test_images_that_do_not_fit_end_the_series() -> None:
     def images_of(size: int) -> Tensor:
         if size > 2:

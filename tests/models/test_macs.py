@@ -5,7 +5,7 @@ from __future__ import annotations
 import timm
 import torch
 
-from tests.models.counting import counted
+from tokred.efficiency.counting import counted_by_module
 from tokred.schedules.macs import BlockTokens, Macs, Shape, forward_macs
 
 
@@ -18,8 +18,10 @@ def test_components_are_those_that_torch_counts() -> None:
     vit = meta("vit_tiny_patch16_224", img_size=64, depth=2, num_classes=7, reg_tokens=3)
     images = torch.zeros(1, 3, 64, 64, device="meta")
 
-    def part(name: str) -> float:
-        return counted(lambda: vit(images), f"VisionTransformer{name}")
+    parts = counted_by_module(lambda: vit(images))
+
+    def part(name: str) -> int:
+        return parts[f"VisionTransformer{name}"]
 
     shape = Shape.of(vit)
     assert forward_macs(shape, shape.unreduced()) == Macs(

@@ -10,11 +10,12 @@ import pytest
 import torch
 import yaml
 
-from tests.models.counting import counted
 from tests.workflow.conftest import ROOT
+from tokred.efficiency.counting import counted
+from tokred.efficiency.macs import Network, block_tokens
 from tokred.models.factory import build_vit
 from tokred.models.reduce import reduce
-from tokred.orchestration.cost import Network, block_tokens, cost_table, pattern_bytes, run_costs
+from tokred.orchestration.cost import cost_table, pattern_bytes, run_costs
 from tokred.schedules import Stages
 from tokred.schedules.macs import BlockTokens, Shape, forward_macs
 from tokred.settings import Backbone, parse

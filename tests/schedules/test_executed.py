@@ -8,8 +8,8 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 import tokred
-from tests.models.counting import counted_by_part
 from tests.small_models import images, small_vit
+from tokred.efficiency.counting import counted_by_module
 from tokred.methods.attention import MergedAttention
 from tokred.methods.base import Context, Reducer, Reduction
 from tokred.methods.registry import METHODS, Family, Method
@@ -87,7 +87,7 @@ def test_tokens_and_products_are_those_of_the_schedule(method: str, name: str) -
     model(images(2))
     blocks = reduced_blocks(shape, spec.site, kept)
     assert tokens == [block.mlp for block in blocks]
-    parts = counted_by_part(lambda: model(images(1)))
+    parts = counted_by_module(lambda: model(images(1)))
     macs, whole = forward_macs(shape, blocks), "ReducedVisionTransformer"
     assert macs.embedding == parts[f"{whole}.patch_embed"]
     assert macs.head == parts[f"{whole}.head"]

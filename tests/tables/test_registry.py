@@ -14,7 +14,15 @@ from tokred.claims.verdicts import GROUPS
 from tokred.orchestration.table_plan import STUDY_ARGUMENTS
 from tokred.run import RUN_COLUMNS
 from tokred.tables import parquet
-from tokred.tables.registry import FOREIGN, TABLES, TEST_IMAGES, markdown, metrics_in
+from tokred.tables.registry import (
+    DYNAMIC_PATTERNS,
+    FOREIGN,
+    MEASURED_IMAGES,
+    TABLES,
+    TEST_IMAGES,
+    markdown,
+    metrics_in,
+)
 
 ROOT = Path(__file__).parents[2]
 MADE = {name: table for name, table in TABLES.items() if table.target}
@@ -32,7 +40,7 @@ def test_inputs_and_arguments_are_those_of_the_function(name: str) -> None:
     given = inspect.signature(getattr(importlib.import_module(module), function)).parameters
     assert list(given) == ["inputs", *table.arguments, *table.of_study]
     assert set(table.of_study) <= set(STUDY_ARGUMENTS)
-    assert set(table.inputs) <= {*TABLES, TEST_IMAGES, *FOREIGN}
+    assert set(table.inputs) <= {*TABLES, TEST_IMAGES, DYNAMIC_PATTERNS, MEASURED_IMAGES, *FOREIGN}
     assert table.does
 
 

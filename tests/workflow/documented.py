@@ -12,6 +12,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 #: First words of shell commands.
 PROGRAMS = (
     "snakemake",
+    "tokred",
     "python",
     "pip",
     "pytest",
@@ -44,6 +45,17 @@ class Block:
 
     def __str__(self) -> str:
         return f"{self.page}: {self.text.splitlines()[0]}"
+
+
+def commands() -> list[str]:
+    """All commands, those that are joined apart."""
+    found = [part for block in blocks() if block.kind == "command" for part in block.text.split(" && ")]
+    return sorted(set(found))
+
+
+def is_own(command: str) -> bool:
+    """Whether a command calls the program `tokred`, which tests/cli/test_documented.py runs."""
+    return re.match(r"(python -m )?tokred( |$)", command) is not None
 
 
 def blocks() -> list[Block]:

@@ -18,7 +18,7 @@ import yaml
 from benchmarks.registry import BENCHMARKS
 from tests.search.studies import write_search
 from tests.workflow.conftest import ROOT, call_each
-from tests.workflow.documented import PROGRAMS, Block, blocks
+from tests.workflow.documented import PROGRAMS, Block, blocks, commands, is_own
 from tests.workflow.random_studies import graph, whole
 
 BLOCKS = blocks()
@@ -54,12 +54,6 @@ OTHER_PYTHON = {
     'Method("evenly"': "test_readme.py::test_adding_a_method",
 }
 STUDIES = [block for block in BLOCKS if block.kind == "yaml" and "default-resources" not in block.text]
-
-
-def commands() -> list[str]:
-    """All commands, those that are joined apart."""
-    found = [part for block in BLOCKS if block.kind == "command" for part in block.text.split(" && ")]
-    return sorted(set(found))
 
 
 def is_untried(command: str) -> bool:
@@ -188,6 +182,7 @@ def test_benchmarks_that_are_named_exist() -> None:
 def test_nothing_is_left_out() -> None:
     for command in commands():
         covered = [command in SNAKEMAKE, is_untried(command), command.startswith("python -m benchmarks")]
+        covered.append(is_own(command))
         assert sum(covered) == 1, f"no test runs {command!r}, and no reason is given"
         assert command.startswith(("--", *PROGRAMS))
     for block in BLOCKS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -125,7 +126,7 @@ def _lowest(axes: Axes, rows: pd.DataFrame) -> float:
 
 def _draw_front(axes: Axes, front: pd.DataFrame, cost: str) -> None:
     """The best performance that any cost buys, as steps, and rings around the models on it."""
-    where = "pre" if COSTS[cost].more_is_better else "post"
+    where: Literal["pre", "post"] = "pre" if COSTS[cost].more_is_better else "post"
     axes.step(front["cost"], front["mean"], where=where, **style.FRONT)
     axes.scatter(front["cost"], front["mean"], s=34, facecolors="none", edgecolors="0.35", linewidths=0.9)
 
@@ -142,7 +143,7 @@ def _draw_backbone(axes: Axes, rows: pd.DataFrame, name: str, cost: str) -> None
     side = "left" if COSTS[cost].more_is_better else "right"  # where reduced models are
     for x in unreduced["cost"]:
         axes.axvline(x, color="0.75", linewidth=0.6, linestyle=":", zorder=0)
-        place = {"transform": axes.get_xaxis_transform(), "ha": side, "fontsize": 6.5}
+        place: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "ha": side, "fontsize": 6.5}
         axes.text(x, 0.02, f" {name} ", **place)
     star = {**style.method_line(UNREDUCED), "linestyle": "none", "markersize": 8}
     axes.plot(unreduced["cost"], unreduced["mean"], **star)

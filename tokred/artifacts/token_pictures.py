@@ -175,8 +175,7 @@ def _draw_centers(panels: Sequence[Axes], fates: Fates) -> None:
     for axes, mask, labels in zip(panels, fates.kept, fates.clusters, strict=True):
         members = np.bincount(labels[labels >= 0], minlength=labels.max() + 1)
         y, x = np.nonzero(mask & (labels >= 0) & (members[labels] > 1))
-        edge = {"edgecolors": "black", "linewidths": 0.3}
-        axes.scatter(x + 0.5, y + 0.5, s=3.0, color="white", **edge, zorder=3)
+        axes.scatter(x + 0.5, y + 0.5, s=3.0, color="white", edgecolors="black", linewidths=0.3, zorder=3)
 
 
 def _dimmed(image: NDArray[Any], kept: NDArray[Any]) -> NDArray[Any]:

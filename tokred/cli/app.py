@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import tokred
-from tokred.cli import evaluate, methods, show
+from tokred.cli import benchmark, evaluate, methods, show
 
 #: What people can correct, as opposed to defects of tokred, which have a traceback.
 _MISTAKES = (ValueError, OSError)
@@ -79,10 +79,13 @@ def _program(
 
 app.command("methods")(methods.methods)
 app.command("evaluate", no_args_is_help=True)(evaluate.evaluate)
+app.command("benchmark", no_args_is_help=True)(benchmark.benchmark)
 app.command("show", no_args_is_help=True)(show.show)
 
 
 def main() -> None:
     """Run the program with the arguments of this process."""
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # before torch is imported: its warnings confuse
+    # Before these are imported: their warnings would surround the one line of an error.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     app(prog_name="tokred")

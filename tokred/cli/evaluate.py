@@ -137,8 +137,7 @@ def evaluate(
 ) -> None:
     """Compare reduced models with the unreduced one: what is lost, and what is saved.
 
-    Every image is decoded once and passes through the unreduced model and all others in turn. Images without
-    labels will do: then it counts how often the models agree.
+    All models see every image in turn. Without labels, it counts how often they agree.
 
     [dim]tokred evaluate deit_small_patch16_224 --images photos --methods topk,tome --keep-rates .5,.7[/dim]
     """
@@ -152,8 +151,9 @@ def evaluate(
         from tokred.efficiency.judging import match_labels
         from tokred.efficiency.off_the_shelf import Trial
         from tokred.models.pretrained import load_vit
-        from tokred.runtime.device import find
+        from tokred.runtime.device import find, raise_malloc_thresholds
 
+        raise_malloc_thresholds()
         place = find(device)
         files = list_images(images).limited(limit)
         others = None if support is None else list_images(support, files.classes)
@@ -292,4 +292,6 @@ def _about(trial: Trial, result: Result) -> Iterator[str]:
     if result.unreadable:
         listed = "; ".join(f"{path}: {reason}" for path, reason in result.unreadable[:_SHOWN])
         more = len(result.unreadable) - _SHOWN
-        yield f"{len(result.unreadable)} images were left out: {listed}{f'; and {more} more' * (more > 0)}."
+        count = _counted(len(result.unreadable), "image")
+        were = "was" if len(result.unreadable) == 1 else "were"
+        yield f"{count} {were} left out: {listed}{f'; and {more} more' if more > 0 else ''}."

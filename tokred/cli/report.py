@@ -55,6 +55,7 @@ class Report:
         conditions: facts about all rows (model, hardware, versions), by name; part of every row in CSV and
             Parquet, and an object of its own in JSON.
         notes: lines under the table.
+        shown: rows in a terminal, if they are others than those of the files.
     """
 
     title: str
@@ -62,6 +63,7 @@ class Report:
     rows: Sequence[Row]
     conditions: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    shown: Sequence[Row] | None = None
 
     def print(self, console: Console) -> None:
         """Show the table, and under it the notes."""
@@ -76,7 +78,7 @@ class Report:
         for column in columns:
             side: Literal["left", "right"] = "right" if column.right else "left"
             table.add_column(escape(column.head), justify=side, no_wrap=column.right)
-        for row in self.rows:
+        for row in self._shown:
             table.add_row(*(escape(column.text(row)) for column in columns))
         console.print(table)
         left_out = [column.head.replace("\n", " ") for column in self.columns if column not in columns]
@@ -85,10 +87,14 @@ class Report:
         for note in self.notes:
             console.print(escape(note), highlight=False, soft_wrap=not console.is_terminal)
 
+    @property
+    def _shown(self) -> Sequence[Row]:
+        return self.rows if self.shown is None else self.shown
+
     def fitting(self, width: int) -> list[Column]:
         """The columns that a terminal has room for."""
         columns = list(self.columns)
-        while sum(column.width(self.rows) for column in columns) - 1 > width:
+        while sum(column.width(self._shown) for column in columns) - 1 > width:
             last = max(columns, key=lambda column: column.drop)
             if not last.drop:
                 break

@@ -64,7 +64,7 @@ class Selection:
         from tokred.efficiency.judging import Configuration
 
         notes: list[str] = []
-        unreduced = loaded.reduced(UNREDUCED, Stages(keep_rate="1.00"))
+        unreduced = loaded.reduced(UNREDUCED, Stages(keep_rate="1.00", locations=(0,)))
         found = [Configuration(UNREDUCED, "", unreduced)]
         for name, rate, schedule in self._each():
             try:

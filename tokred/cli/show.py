@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from PIL import Image as Picture
     from torch import Tensor
 
+    from tokred.artifacts.token_pictures import Part
     from tokred.data.image_files import Preprocessing
     from tokred.models.pretrained import LoadedVit
     from tokred.models.reduced import ReducedModel
@@ -103,7 +104,7 @@ def show(
     [dim]tokred show deit_small_patch16_224 cat.jpg --methods topk,tome --keep-rates .7,.5[/dim]
     """
     path = _checked(out or Path(f"{image.stem}-tokens.png"))
-    chosen_part = options.one_of("--part", part, {name: name for name in _parts()})
+    chosen_part = _part(part)
     if keep_rates is None and kind_of(schedule) in WITH_KEEP_RATE:
         keep_rates = "0.5"
     selection = Selection.of(methods, keep_rates, schedule)
@@ -135,10 +136,10 @@ def show(
     print(path)
 
 
-def _parts() -> tuple[str, ...]:
+def _part(text: str) -> Part:
     from tokred.artifacts.token_pictures import Part
 
-    return get_args(Part)
+    return cast("Part", options.one_of("--part", text, {name: name for name in get_args(Part)}))
 
 
 def _checked(path: Path) -> Path:

@@ -70,13 +70,11 @@ def list_images(folder: str | Path, classes: Sequence[str] | None = None) -> Ima
         raise FileNotFoundError(f"{folder}: no such folder; expected images, or one folder per class")
     if not folder.is_dir():
         raise ValueError(f"{folder}: is a file, expected a folder of images, or of one folder per class")
-    direct = sorted(
-        entry.path
-        for entry in os.scandir(folder)
-        if entry.name[0] != "." and entry.name.lower().endswith(SUFFIXES) and entry.is_file()
-    )
-    folders = any(entry.is_dir() and entry.name[0] != "." for entry in os.scandir(folder))
-    if direct and folders and any(True for path in Walk().files(folder, SUFFIXES) if path not in set(direct)):
+    with os.scandir(folder) as iterator:
+        entries = [entry for entry in iterator if entry.name[0] != "."]
+    direct = sorted(e.path for e in entries if e.name.lower().endswith(SUFFIXES) and e.is_file())
+    folders = any(entry.is_dir() for entry in entries)
+    if direct and folders and len(list(Walk().files(folder, SUFFIXES))) > len(direct):
         raise ValueError(
             f"{folder}: expected images, or one folder per class, found both: {contents(folder)}"
         )

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tokred.efficiency.passes import forward_pass
+from tokred.efficiency.passes import Network, forward_pass
 from tokred.efficiency.timing import Times, Work, in_turn
 
 
@@ -42,7 +42,7 @@ def doubling(limit: int) -> list[int]:
 
 
 def over_batch_sizes(
-    models: Mapping[str, nn.Module],
+    models: Mapping[str, Network],
     images_of: Callable[[int], Tensor],
     sizes: Iterable[int],
     precision: str = "float32",
@@ -52,7 +52,8 @@ def over_batch_sizes(
 ) -> Iterator[Batch]:
     """Times of all models at each batch size, in turn.
 
-    A model that a size does not fit takes no part in larger ones. The series ends when none is left.
+    A model that a size does not fit takes no part in larger ones. Half the size is then tried as well, unless
+    a size at least as large was measured before. The series ends when no model is left.
 
     Args:
         models: by name, in evaluation mode, on their device.
@@ -61,26 +62,39 @@ def over_batch_sizes(
         precision: of matrix products and attention.
         repeats, warm_up, seconds: see `in_turn`; seconds are those of one size.
     """
-    left, failed = dict(models), list[str]()
-    for size in sizes:
-        times: dict[str, Times] = {}
-        try:
-            images = images_of(size)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            failed += left
-            left = {}
-        else:
-            works = {name: forward_pass(model, images, precision) for name, model in left.items()}
-            unfit = [name for name, work in works.items() if not fits(work)]
-            failed += unfit
-            left = {name: model for name, model in left.items() if name not in unfit}
-            chosen = {name: works[name] for name in left}
-            times = in_turn(chosen, images.device, repeats, max(warm_up - 1, 0), seconds) if chosen else {}
-        yield Batch(size, times, tuple(failed))
-        if not left:
+    pending, done, failed = sorted(set(sizes)), set[int](), dict[str, int]()
+    while pending:
+        size = pending.pop(0)
+        works = _works(models, images_of, size, precision, failed)
+        unfit = [name for name, work in works.items() if work is None or not fits(work)]
+        failed |= dict.fromkeys(unfit, size)
+        chosen = {name: work for name, work in works.items() if work is not None and name not in unfit}
+        times = in_turn(chosen, images_of(1).device, repeats, max(warm_up - 1, 0), seconds) if chosen else {}
+        yield Batch(size, times, tuple(name for name in failed if failed[name] <= size))
+        done.add(size)
+        half = size // 2
+        if unfit and half > max((each for each in done if each < size), default=0):
+            pending.insert(0, half)
+        elif not chosen:
             return
+
+
+def _works(
+    models: Mapping[str, Network],
+    images_of: Callable[[int], Tensor],
+    size: int,
+    precision: str,
+    failed: Mapping[str, int],
+) -> dict[str, Work | None]:
+    """Forward passes of the models that no smaller batch failed to fit; None if the images do not fit."""
+    left = {name: model for name, model in models.items() if failed.get(name, size + 1) > size}
+    try:
+        images = images_of(size)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        return dict.fromkeys(left)
+    return {name: forward_pass(model, images, precision) for name, model in left.items()}
 
 
 def fits(work: Work) -> bool:

@@ -159,7 +159,7 @@ class Judge:
             row: dict[str, Any] = {
                 "method": each.method,
                 "keep_rate": float(each.keep_rate) if each.keep_rate else None,
-                "tokens": [stage.budget for stage in each.model.make_stages(each.model._grid)],
+                "tokens": [reducer.stage.budget for reducer in each.model._stages()],
                 "images": count,
             }
             row |= self._quality(each, classes, unreduced, labels)

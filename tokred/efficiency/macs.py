@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tokred.data import registry as datasets
 from tokred.methods.registry import METHODS
 from tokred.models.factory import build_vit
+from tokred.models.reduced import ReducedModel
 from tokred.run import UNREDUCED, Run
 from tokred.schedules import Schedule, Stages
 from tokred.schedules.macs import BlockTokens, Macs, Shape, forward_macs, reduced_blocks
@@ -23,6 +25,8 @@ from tokred.settings import Backbone, parse
 from tokred.study.study import Study
 from tokred.tables import patterns, schemas
 
+#: Images over which counts are averaged, of a method that keeps another number of tokens of each.
+COUNTED = 32
 #: Paths of each input of a job that makes a table.
 Files = Mapping[str, Any]
 
@@ -61,6 +65,26 @@ def num_classes_of(study: Study, dataset: str) -> int:
     chosen = study.settings.datasets[dataset]
     options = datasets.get(chosen.adapter).check_options(study.options_of(chosen))
     return getattr(options, "num_classes", None) or 10
+
+
+def published_macs(method: str, model: ReducedModel, images: Tensor) -> float:
+    """Multiply-accumulates of one image, as publications count them.
+
+    Args:
+        method: name of the model's method.
+        model: in evaluation mode, on its device.
+        images: (B, 3, height, width) there; methods that keep another number of tokens of each have the mean.
+    """
+    shape, spec = Shape.of(model), METHODS[method]
+    if not spec.dynamic:
+        kept = {stage.block: stage.budget for stage in model.make_stages(model._grid)}
+        return float(forward_macs(shape, reduced_blocks(shape, spec.site, kept)).total)
+    with torch.inference_mode():
+        _, trace = model.trace(images[:COUNTED])
+    counts = torch.stack([(size > 0).sum(1) for size in trace.sizes], dim=1).tolist()
+    each = [dict(zip(trace.blocks, kept, strict=True)) for kept in counts]
+    totals = [forward_macs(shape, reduced_blocks(shape, spec.site, kept)).total for kept in each]
+    return float(np.mean(totals))
 
 
 def rows(inputs: Files, config: Mapping[str, Any]) -> Iterator[dict[str, object]]:

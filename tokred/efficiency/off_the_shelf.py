@@ -9,26 +9,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from tokred.data.image_files import ImageFiles, ImageReader, Preprocessing
 from tokred.efficiency.conditions import Conditions
 from tokred.efficiency.judging import Configuration, Judge, Labels
+from tokred.efficiency.macs import published_macs
 from tokred.efficiency.memory import peak_memory
 from tokred.efficiency.passes import forward_pass
 from tokred.efficiency.side_by_side import SideBySide
 from tokred.efficiency.timing import in_turn
-from tokred.methods import registry
 from tokred.models.pretrained import LoadedVit
-from tokred.run import UNREDUCED
-from tokred.schedules.macs import Shape, forward_macs, reduced_blocks
 
 #: Passes of one image that latency is measured with, and seconds after which no further round begins.
 _LATENCY = {"repeats": 30, "seconds": 30.0}
-#: Images whose numbers of tokens are counted, for methods that keep another number of each.
-_COUNTED = 32
 
 
 @dataclass(frozen=True)
@@ -103,13 +98,14 @@ class Trial:
         support = self._of_support()
         runs, reader = self._runs(), self._reader(self.files)
         index: list[int] = []
-        problem, complete, last = None, False, torch.empty(0)
+        problem, complete, first = None, False, torch.empty(0)
         costs: Mapping[str, Mapping[str, Any]] = {}
         try:
             for batch in reader.batches(self.batch_size):
                 index += batch.index
-                last = self._pass(runs, batch.pixels)
-            costs = self._costs(runs, last)
+                images = self._pass(runs, batch.pixels)
+                first = first if len(first) else images
+            costs = self._costs(runs, first)
             complete = True
         except KeyboardInterrupt:
             pass
@@ -126,7 +122,7 @@ class Trial:
             support,
         )
         rows = judge.rows(index, costs) if runs.done else []
-        return Result(rows, self._conditions(runs, last), reader.unreadable, complete, problem)
+        return Result(rows, self._conditions(first), reader.unreadable, complete, problem)
 
     def _runs(self) -> SideBySide:
         return SideBySide(
@@ -163,7 +159,7 @@ class Trial:
         return {each.name: runs.of(each.name, "features") for each in self.configurations}, classes
 
     def _costs(self, runs: SideBySide, images: Tensor) -> dict[str, dict[str, Any]]:
-        """Multiply-accumulates, latency and memory of each configuration; images of one batch."""
+        """Multiply-accumulates, latency and memory of each configuration; images of a whole batch."""
         images = images[: runs.batch_size]
         latency = in_turn(
             {name: forward_pass(call, images[:1], self.precision) for name, call in runs.calls.items()},
@@ -174,7 +170,7 @@ class Trial:
         )
         return {
             each.name: {
-                "macs": macs(each, self.loaded.vit, images),
+                "macs": published_macs(each.method, each.model, images),
                 "parameters": sum(parameter.numel() for parameter in each.model.parameters()),
                 "latency": latency[each.name].median,
                 "latency_p95": latency[each.name].p95,
@@ -185,7 +181,7 @@ class Trial:
             for each in self.configurations
         }
 
-    def _conditions(self, runs: SideBySide, images: Tensor) -> dict[str, Any]:
+    def _conditions(self, images: Tensor) -> dict[str, Any]:
         return {
             "model": self.loaded.name,
             "weights": self.loaded.origin,
@@ -197,29 +193,3 @@ class Trial:
             "crop_pct": self.preprocessing.config["crop_pct"],
             **asdict(Conditions.of(images, self.precision, self.compiled)),
         }
-
-
-def macs(each: Configuration, vit: Any, images: Tensor) -> float:
-    """Multiply-accumulates of an image, as publications count them; the mean where images differ.
-
-    Args:
-        images: (B, 3, height, width) on the model's device, for methods that keep another number of tokens of
-            each image.
-    """
-    shape, spec = Shape.of(vit), registry.get(each.method)
-    if each.method == UNREDUCED:
-        return float(forward_macs(shape, shape.unreduced()).total)
-    if not spec.dynamic:
-        stages = each.model.make_stages(each.model._grid)
-        kept = {stage.block: stage.budget for stage in stages}
-        return float(forward_macs(shape, reduced_blocks(shape, spec.site, kept)).total)
-    with torch.inference_mode():
-        _, trace = each.model.trace(images[:_COUNTED])
-    counts = torch.stack([(size > 0).sum(1) for size in trace.sizes], dim=1).tolist()
-    totals = [
-        forward_macs(
-            shape, reduced_blocks(shape, spec.site, dict(zip(trace.blocks, kept, strict=True)))
-        ).total
-        for kept in counts
-    ]
-    return float(np.mean(totals))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -9,8 +12,11 @@ from torch.nn.functional import cross_entropy
 from tokred.efficiency.timing import Work
 from tokred.runtime.device import autocast
 
+#: A model, or what `torch.compile` makes of it.
+Network = Callable[[Tensor], Any]
 
-def forward_pass(model: nn.Module, images: Tensor, precision: str = "float32") -> Work:
+
+def forward_pass(model: Network, images: Tensor, precision: str = "float32") -> Work:
     """A forward pass of a model, in its present mode, without gradients.
 
     Args:
@@ -24,6 +30,19 @@ def forward_pass(model: nn.Module, images: Tensor, precision: str = "float32") -
             model(images)
 
     return run
+
+
+def compiled_calls(models: Sequence[nn.Module]) -> list[Network]:
+    """Models as `torch.compile` compiles them at their first pass, and anew for each batch size.
+
+    Models of one class share their code, of which torch compiles eight variants and then silently none: its
+    limits are raised.
+    """
+    dynamo: Any = torch._dynamo.config
+    for limit in ("recompile_limit", "cache_size_limit", "accumulated_recompile_limit"):
+        if hasattr(dynamo, limit):
+            setattr(dynamo, limit, max(getattr(dynamo, limit), 100 * len(models)))
+    return [torch.compile(model, dynamic=False) for model in models]
 
 
 def training_step(model: nn.Module, images: Tensor, precision: str = "float32") -> Work:

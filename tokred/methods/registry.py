@@ -6,12 +6,15 @@ workflow, metrics and figures can use labels, colors and capabilities at no cost
 
 from __future__ import annotations
 
+import ast
 import fnmatch
 import importlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
+from pathlib import Path
 
 from tokred.methods import options as opt
 from tokred.names import lookup
@@ -85,6 +88,27 @@ class Method:
     def plain_label(self) -> str:
         """The label for output without mathematical typesetting."""
         return self.name if "$" in self.label else self.label
+
+    @property
+    def summary(self) -> str:
+        """What it does, with its publication: the first line of its code, which is not imported."""
+        if not self.target:
+            return "The Vision Transformer as it is."
+        path = Path(__file__).with_name(self.target.partition(":")[0].rpartition(".")[2] + ".py")
+        return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+    @property
+    def reference(self) -> str:
+        """First author and year of its publication; empty for a method without one.
+
+        >>> METHODS["atc"].reference
+        'Haurum et al. 2024'
+        """
+        found = re.search(r"\(([A-Z][^;()]*) ([0-9]{4})", self.summary)
+        if found is None:
+            return "Haurum et al. 2023" if "paper section" in self.summary else ""
+        first, more, _ = found.group(1).partition(",")
+        return f"{first}{' et al.' if more else ''} {found.group(2)}"
 
     def load(self) -> type:
         """The `Reducer` class; imports torch."""

@@ -11,6 +11,7 @@ from typing import Any
 from tokred.files import visible_files
 from tokred.methods.registry import METHODS
 from tokred.orchestration.data_plan import DataPlan
+from tokred.orchestration.model_plan import ModelPlan
 from tokred.orchestration.plan import Inputs, Plan, Wildcards
 from tokred.orchestration.rule_code import LOOKS, facts_of_metrics
 from tokred.orchestration.snakefile import StudyError, explain_errors
@@ -32,7 +33,7 @@ class TablePlan:
     """Paths and inputs of a study's result tables."""
 
     def __init__(self, plan: Plan, data: DataPlan) -> None:
-        self.plan, self.data = plan, data
+        self.plan, self.data, self.models = plan, data, ModelPlan(plan, data)
 
     def files(self, table: str, **selection: str) -> list[str]:
         """Files of a result table, sorted.
@@ -83,16 +84,18 @@ class TablePlan:
         return self.files(name, **dict(wildcards.items()))
 
     def _for_efficiency(self, name: str, wildcards: Wildcards) -> list[str]:
-        """Files of runs whose number of tokens depends on the image; none in a study without trainings."""
-        results, dataset = self.plan.results, self.plan.study.datasets[0]
+        """Files of runs whose number of tokens depends on the image; none in a study without models."""
+        results, study = self.plan.results, self.plan.study
         runs = [run for run in self.plan.runs if METHODS[run.method].dynamic]
         if not self.plan.view.trained or not runs:
             return []
         if name == MEASURED_IMAGES:
-            return [self.data.image_table(dataset, "test")]
+            return [self.data.image_table(study.datasets[0], "test")]
         if name == DYNAMIC_PATTERNS:
             return [f"{results}/{TABLES['patterns'].path}.parquet".format(**asdict(run)) for run in runs]
-        first = (dataset, wildcards["backbone"], self.plan.study.seeds[0])
+        if not study.fine_tunes:
+            return list(self.models.pretrained_weights(wildcards["backbone"]).values())
+        first = (study.datasets[0], wildcards["backbone"], study.seeds[0])
         measured = [run for run in runs if (run.dataset, run.backbone, run.seed) == first]
         return [f"{results}/checkpoints/{RUN_PATH}.safetensors".format(**asdict(run)) for run in measured]
 

@@ -47,9 +47,7 @@ def _axis(description: str) -> Any:
 def _settings_or_none(value: Any) -> Any:
     """Settings as they are, an empty mapping for null; ValueError for a text other than "none"."""
     if isinstance(value, str) and value != UNTRAINED:
-        raise ValueError(
-            f"expected a mapping, or {UNTRAINED!r} for a study without training, found {value!r}"
-        )
+        raise ValueError(f"expected a mapping, or {UNTRAINED!r} for a study without training, found {value!r}")
     return or_empty(value)
 
 

@@ -22,10 +22,14 @@ WORDS = {"random", "uniform"}
 #: Files of the core that may name a method, each with the reason.
 NAMING = {
     "tokred/artifacts/registry.py": "the paper's figures, of which some show one method",
+    "tokred/cli/show.py": "the methods that it shows by default: one that prunes, one that merges, one with centers",
     "tokred/comparison/anchors.py": "the methods that the paper compares all others with",
     **dict.fromkeys(
         (
-            *(f"tokred/schedules/{name}.py" for name in ("__init__", "diffrate_file", "matched", "shapes", "text")),
+            *(
+                f"tokred/schedules/{name}.py"
+                for name in ("__init__", "diffrate_file", "matched", "shapes", "text")
+            ),
             "tokred/study/schedules.py",
         ),
         "a schedule has the name of the method whose lists it takes",

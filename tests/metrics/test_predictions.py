@@ -8,8 +8,7 @@ from sklearn.metrics import top_k_accuracy_score
 
 from tokred.metrics.predictions import label_agreement, top_labels
 
-RNG = np.random.default_rng(0)
-A, B = RNG.normal(size=(2, 200, 7))
+A, B = np.random.default_rng(0).normal(size=(2, 200, 7))
 
 
 def test_with_one_label_it_is_the_same_top_1() -> None:
@@ -18,7 +17,7 @@ def test_with_one_label_it_is_the_same_top_1() -> None:
 
 
 def test_with_several_labels_it_is_the_intersection_of_sets() -> None:
-    counts = RNG.integers(1, 8, 200)
+    counts = np.random.default_rng(1).integers(1, 8, 200)
     expected = [
         len({*np.argsort(-a)[:k]} & {*np.argsort(-b)[:k]}) / k for a, b, k in zip(A, B, counts, strict=True)
     ]
@@ -27,7 +26,7 @@ def test_with_several_labels_it_is_the_intersection_of_sets() -> None:
 
 
 def test_top_labels_hold_the_label_as_often_as_top_k_accuracy_says() -> None:
-    labels = RNG.integers(0, 7, 200)
+    labels = np.random.default_rng(2).integers(0, 7, 200)
     found = top_labels(A, np.full(200, 3))[np.arange(200), labels].mean()
     assert found == top_k_accuracy_score(labels, A, k=3, labels=np.arange(7))
 

@@ -22,6 +22,7 @@ WORDS = {"random", "uniform"}
 #: Files of the core that may name a method, each with the reason.
 NAMING = {
     "tokred/artifacts/registry.py": "the paper's figures, of which some show one method",
+    "tokred/cli/show.py": "what it shows by default: pruning, merging, merging with centers",
     "tokred/comparison/anchors.py": "the methods that the paper compares all others with",
     "tokred/published/__init__.py": "sources of numbers are named after the method that they introduce",
     **dict.fromkeys(

@@ -497,6 +497,116 @@ def check_calibration(table: Table, tables: Tables, view: View) -> None:
             assert list(table.bold.loc[label, heading]) == [smaller, False, False]
 
 
+_COST_LABELS = {"macs": "GMACs per image", "throughput": "images per second"}
+_COST_LABELS |= {"latency": "latency of one image (ms)"}
+
+
+def _model_costs(tables: Tables, cost: str, dataset: str) -> dict[tuple, float]:
+    """By backbone, method and keep rate: GMACs, the best throughput or milliseconds."""
+    model = ["backbone", "method", "keep_rate"]
+    if cost == "macs":
+        rows = tables["macs"]
+        return {
+            key: value / 1e9
+            for key, value in rows[rows["dataset"] == dataset].set_index(model)["total"].items()
+        }
+    found: dict[tuple, float] = {}
+    for row in tables["efficiency"].to_dict("records"):
+        key = tuple(row[name] for name in model)
+        if cost == "throughput":
+            found[key] = max(found.get(key, 0), row["batch_size"] / row["seconds"])
+        elif row["batch_size"] == 1:
+            found[key] = 1000 * row["seconds"]
+    return found
+
+
+def check_pareto(fig: Figure, tables: Tables, view: View, cost: str) -> None:
+    assert len(fig.axes) == len(view.datasets)
+    for (dataset, label), axes in zip(view.datasets.items(), fig.axes, strict=True):
+        assert (axes.get_title(), axes.get_xlabel()) == (label, _COST_LABELS[cost])
+        rows = tables["scores"][tables["scores"]["dataset"] == dataset]
+        score = rows.set_index(["backbone", "method", "keep_rate"])["score"].to_dict()
+        costs = _model_costs(tables, cost, dataset)
+        lines: dict[str, list] = {}
+        for line in axes.get_lines():
+            lines.setdefault(line.get_label(), []).append(np.transpose(line.get_data()).tolist())
+        for name in ("none", *view.methods):
+            expected = []
+            for backbone in view.backbones:
+                keys = sorted(key for key in score if key[:2] == (backbone, name))
+                keys += [] if name == "none" else [(backbone, "none", "1.00")]
+                expected.append([[costs[key], score[key]] for key in keys])
+            np.testing.assert_allclose(
+                np.concatenate(lines[METHODS[name].label]), np.concatenate(expected), rtol=1e-12
+            )
+        sign = -1 if cost == "throughput" else 1
+        front = [
+            (costs[key], value)
+            for key, value in score.items()
+            if not any(
+                sign * costs[other] <= sign * costs[key] and worth >= value and other != key
+                for other, worth in score.items()
+            )
+        ]
+        (rings,) = axes.collections
+        np.testing.assert_allclose(rings.get_offsets(), sorted(front))
+
+
+def check_reduction_time(fig: Figure, tables: Tables, view: View) -> None:
+    rows = tables["efficiency"]
+    rows = rows[rows["batch_size"] == (8 if "topk" in view.methods else 64)]
+    for (backbone, label), axes in zip(view.backbones.items(), fig.axes, strict=True):
+        assert axes.get_title() == f"{label}, batches of {rows['batch_size'].iloc[0]}"
+        share = rows[rows["backbone"] == backbone].set_index(["method", "keep_rate"])["reduction_share"]
+        drawn = labelled(axes)
+        assert set(drawn) == {METHODS[name].label for name in view.methods}
+        for name in view.methods:
+            rates = [rate for rate in view.keep_rates if METHODS[name].can_keep(rate)]
+            expected = [[view.keep_rates.index(rate), 100 * share[name, rate]] for rate in rates]
+            np.testing.assert_allclose(drawn[METHODS[name].label].T, expected)
+
+
+def check_agreement(fig: Figure, tables: Tables, view: View) -> None:
+    panels = grid(fig, len(view.datasets))
+    for dataset, line_of_panels in zip(view.datasets, panels, strict=True):
+        for backbone, axes in zip(view.backbones, line_of_panels, strict=True):
+            assert axes.get_title() == f"{view.datasets[dataset]}, {view.backbones[backbone]}"
+            rows = tables["agreement"]
+            rows = rows[(rows["dataset"] == dataset) & (rows["backbone"] == backbone)]
+            drawn = labelled(axes)
+            assert set(drawn) == {METHODS[name].label for name in view.methods}
+            for name, of_method in rows.groupby("method"):
+                _, y = drawn[METHODS[name].label]
+                mean = of_method.set_index("keep_rate")["mean"].reindex(view.keep_rates)
+                np.testing.assert_allclose(y, 100 * mean)
+
+
+def check_matched_budget(table: Table, tables: Tables, view: View) -> None:
+    """At the cost of the most expensive method, every number again by a line between two models."""
+    key = ["dataset", "backbone", "method", "keep_rate"]
+    macs, score = (tables[name].set_index(key)[of] for name, of in (("macs", "total"), ("scores", "score")))
+    for dataset, label in view.datasets.items():
+        for backbone in view.backbones:
+            for rate in view.keep_rates:
+                able = [name for name in view.methods if METHODS[name].can_keep(rate)]
+                budget = max(macs[dataset, backbone, name, rate] for name in able)
+                for name in view.methods:
+                    rates = [r for r in view.keep_rates if METHODS[name].can_keep(r)]
+                    models = [(name, r) for r in rates] + [("none", "1.00")]
+                    cost = [macs[(dataset, backbone, *model)] for model in models]
+                    worth = [score[(dataset, backbone, *model)] for model in models]
+                    above = next(place for place, value in enumerate(cost) if value >= budget * (1 - 1e-12))
+                    found = table.values.loc[
+                        f"{view.backbones[backbone]} {METHODS[name].label}", (label, _percent(rate))
+                    ]
+                    if above == 0:
+                        expected = worth[0] if cost[0] == pytest.approx(budget) else np.nan
+                    else:
+                        step = (budget - cost[above - 1]) / (cost[above] - cost[above - 1])
+                        expected = (1 - step) * worth[above - 1] + step * worth[above]
+                    np.testing.assert_allclose(found, expected)
+
+
 CHECKS: dict[str, Callable[..., None]] = {
     "ranks:draw": check_ranks,
     "comparison:draw": check_comparison,
@@ -516,6 +626,10 @@ CHECKS: dict[str, Callable[..., None]] = {
     "examples:draw_images": check_images,
     "examples:draw_patterns": check_patterns,
     "performance_table:make": check_performance,
+    "pareto:draw": check_pareto,
+    "pareto:draw_share": check_reduction_time,
+    "matched_budget:make": check_matched_budget,
+    "agreement:draw": check_agreement,
     "differences:make": check_differences,
     "orders:make": check_orders,
     "off_the_shelf:make": check_off_the_shelf,

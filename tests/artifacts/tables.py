@@ -171,6 +171,12 @@ def made_up(view: View) -> dict[str, pd.DataFrame]:
         for run in all_runs
         if run["dataset"] not in ("coco", "nuswide")  # several labels per image
     ]
+    tables["agreement"] = [
+        {**run, "metric": "label_agreement", "mean": rng.uniform(0.5, 1), "std": 0.4, "n": 100}
+        for run in reduced
+    ]
+    tables["macs"] = [macs_row(run, view) for run in all_runs]
+    tables["efficiency"] = list(efficiency(view, all_runs, rng))
     tables["pictures"] = [
         {"dataset": dataset, "place": place, "image_id": f"i{place}", "label": f"class {place}, another"}
         | {"image": png(rng.integers(0, 256, (28, 28, 3), dtype=np.uint8))}
@@ -211,6 +217,28 @@ def settings(view: View, all_runs: list[dict]) -> Iterator[dict[str, object]]:
         row = {"dataset": dataset, "method": method, "keep_rate": rate}
         yield from ({**row, "setting": name, "value": f"{name}-{searched}"} for name in SEARCHED)
         yield from ({**row, "setting": name, "value": f"{name}-{dataset}"} for name in SHARED)
+
+
+def macs_row(run: dict, view: View) -> dict[str, object]:
+    """Costs of a run: larger backbones and keep rates cost more, and some methods more than others."""
+    size = 4.0 ** list(view.backbones).index(run["backbone"])
+    share = 1.0 if run["method"] == "none" else float(run["keep_rate"]) * (0.9 + len(run["method"]) / 100)
+    parts = {"embedding": 1e8, "attention": 4e8 * share, "mlp": 7e8 * share, "head": 1e6}
+    parts = {name: size * value for name, value in parts.items()}
+    return {**run, **parts, "total": sum(parts.values()), "of_images": False}
+
+
+def efficiency(view: View, all_runs: list[dict], rng: np.random.Generator) -> Iterator[dict[str, object]]:
+    """Times of the runs of one data set at three batch sizes, of which the largest did not always fit."""
+    for run in all_runs:
+        if run["dataset"] != next(iter(view.datasets)):
+            continue
+        for batch_size in (1, 8, 64)[: 2 if run["method"] == "topk" else 3]:
+            seconds = batch_size * macs_row(run, view)["total"] / 1e11 * rng.uniform(0.9, 1.1) + 2e-3
+            share = None if run["method"] == "none" else rng.uniform(0, 0.3)
+            model = {name: run[name] for name in ("backbone", "method", "keep_rate")}
+            times = {"seconds": seconds, "images_per_second": batch_size / seconds}
+            yield {**model, "batch_size": batch_size, **times, "reduction_share": share}
 
 
 def examples(view: View, reduced: list[dict], rng: np.random.Generator) -> Iterator[dict[str, object]]:

@@ -13,8 +13,10 @@ from matplotlib.figure import Figure
 
 from tests.artifacts.drawn import TABLES, draw
 from tests.artifacts.tables import VIEWS
-from tokred.artifacts import examples, style
+from tokred.artifacts import style
+from tokred.artifacts.examples import picture
 from tokred.artifacts.registry import ARTIFACTS
+from tokred.artifacts.token_pictures import cluster_colors
 from tokred.methods.registry import METHODS
 from tokred.statistics.rank import average_rank
 
@@ -199,23 +201,23 @@ def test_figure7_shows_only_dynamic_methods() -> None:
 def test_figure37_dims_what_is_dropped() -> None:
     fig, tables = draw("figure37", "default"), TABLES["default"]
     rows = tables["examples"]
-    picture = np.asarray(examples.picture(tables, "imagenet"))
+    image = np.asarray(picture(tables, "imagenet"))
     titles = [axes.get_title() for axes in fig.axes]
     column = titles.index("\nstage 2")  # of the lowest keep rate, in the row of l1
     chosen = rows[(rows.dataset == "imagenet") & (rows.backbone == "deit_small") & (rows.stage == 2)]
     kept = chosen[(chosen.method == "l1") & (chosen.keep_rate == "0.25")].sort_values("token")["kept"]
     mask = np.kron(kept.to_numpy().reshape(14, 14).astype(bool), np.ones((2, 2), dtype=bool))
     shown = fig.axes[column].get_images()[0].get_array()
-    np.testing.assert_allclose(shown[mask], picture[mask], atol=1e-6)
-    assert (np.asarray(shown)[~mask] >= picture[~mask] - 1e-6).all()
-    assert np.abs(shown[~mask] - picture[~mask]).mean() > 0.3
+    np.testing.assert_allclose(shown[mask], image[mask], atol=1e-6)
+    assert (np.asarray(shown)[~mask] >= image[~mask] - 1e-6).all()
+    assert np.abs(shown[~mask] - image[~mask]).mean() > 0.3
 
 
 def test_clusters_keep_their_color() -> None:
     first = np.array([[0, 0, 1], [2, 2, 2]])
     second = np.array([[0, 0, 0], [1, 1, 1]])  # takes cluster 1 into the larger cluster 0
     tokens = np.arange(18, dtype=float).reshape(2, 3, 3)
-    early, late = examples.cluster_colors(np.stack([first, second]), tokens)
+    early, late = cluster_colors(np.stack([first, second]), tokens)
     np.testing.assert_allclose(early[0], tokens[0, :2].mean(axis=0))
     np.testing.assert_allclose(late[:2], early[[0, 2]])
 
@@ -223,7 +225,7 @@ def test_clusters_keep_their_color() -> None:
 def test_dropped_tokens_are_white_beside_clusters() -> None:
     clusters = np.array([[[0, 0, 1], [2, 2, -1]], [[0, 0, -1], [1, 1, -1]]])
     tokens = np.arange(18, dtype=float).reshape(2, 3, 3)
-    early, late = examples.cluster_colors(clusters, tokens)
+    early, late = cluster_colors(clusters, tokens)
     np.testing.assert_allclose(early[2], tokens[1, :2].mean(axis=0))
     np.testing.assert_allclose(late[:2], early[[0, 2]])
     assert early[-1].tolist() == late[-1].tolist() == [1, 1, 1]

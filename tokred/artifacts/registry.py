@@ -164,6 +164,21 @@ def _examples(number: int, place: int, part: str) -> Artifact:
     )
 
 
+def _pareto(cost: str, title: str, axis: str) -> Artifact:
+    table = "macs" if cost == "macs" else "efficiency"
+    return Artifact(
+        f"pareto_{cost}",
+        "figure",
+        title,
+        f"{axis} A line per backbone and method through its keep rates, up to the unreduced model. Wide line "
+        "and rings: the Pareto front over all models, which no other one beats in both. Models far below all "
+        "others are outside of the picture.",
+        (table, "scores"),
+        "pareto:draw",
+        {"cost": cost},
+    )
+
+
 _PERFORMANCE = [
     Artifact(
         "figure1",
@@ -224,6 +239,54 @@ _PERFORMANCE = [
         "multiply-accumulates (GMACs).",
         ("scores", "off_the_shelf"),
         "off_the_shelf:make",
+    ),
+]
+
+_EFFICIENCY = [
+    _pareto(
+        "macs",
+        "Performance over multiply-accumulates",
+        "Multiply-accumulates of an image as publications count them, without those of the reduction itself.",
+    ),
+    _pareto(
+        "throughput",
+        "Performance over throughput",
+        "Images per second at the best batch size, on the machine that the table `efficiency` names.",
+    ),
+    _pareto(
+        "latency",
+        "Performance over latency",
+        "Median milliseconds of a forward pass of one image, measured on the machine that the table "
+        "`efficiency` names.",
+    ),
+    Artifact(
+        "reduction_time",
+        "figure",
+        "Time share of the reduction",
+        "Share of a forward pass that is spent in a method's stages, at the largest batch size with which "
+        "all models were measured. What a method saves in the blocks has to make up for it.",
+        ("efficiency",),
+        "pareto:draw_share",
+    ),
+    Artifact(
+        "matched_budget",
+        "table",
+        "Performance at equal cost",
+        "Performance in percent, interpolated to the multiply-accumulates of the most expensive method at "
+        "each keep rate.",
+        ("macs", "scores"),
+        "matched_budget:make",
+    ),
+    Artifact(
+        "agreement",
+        "figure",
+        "Agreement with the unreduced model",
+        "Share of the images for which a reduced model has the same top-1 prediction as the unreduced model, "
+        "right or wrong. With several labels per image: the share of the k top labels that both have in "
+        "common, where k is the image's number of labels.",
+        ("agreement",),
+        "agreement:draw",
+        intervals="images",
     ),
 ]
 
@@ -483,6 +546,7 @@ _ALL = sorted(
     [
         *_PERFORMANCE,
         *_ROBUSTNESS,
+        *_EFFICIENCY,
         *_PATTERNS,
         *_OBJECTS,
         *_AVERAGE_PATTERNS,

@@ -27,9 +27,17 @@ Layout = Literal["constrained", "compressed"]
 WIDE, NARROW = 6.9, 3.3
 #: Line style of lower bounds and nominal values.
 BOUND: dict[str, Any] = {"color": "0.45", "linestyle": (0, (4, 2)), "linewidth": 1.0}
-
+#: Line style of Pareto fronts: wide and pale, behind the methods' lines.
+FRONT: dict[str, Any] = {"color": "0.72", "linewidth": 2.6, "solid_capstyle": "round", "zorder": 1}
 #: Line style of chance levels: short lines in the color of their method.
 CHANCE: dict[str, Any] = {"linewidth": 1.3, "alpha": 0.55}
+
+#: By suffix: metadata that would differ between runs or machines, and the key of the caption.
+_METADATA = {
+    ".pdf": (("CreationDate", "Producer", "Creator"), "Subject"),
+    ".png": (("Software",), "Description"),
+    ".svg": (("Date", "Creator"), "Description"),
+}
 
 _RC: dict[RcKeyType, Any] = {
     "font.size": 8,
@@ -51,6 +59,7 @@ _RC: dict[RcKeyType, Any] = {
     "lines.markersize": 4,
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
+    "svg.hashsalt": "tokred",
     "mathtext.default": "regular",
     "figure.dpi": 100,
 }
@@ -100,12 +109,13 @@ def method_legend(
     bound: str | None = None,
     chance: str | None = None,
     degenerate: str | None = None,
+    front: str | None = None,
 ) -> None:
     """One legend below all panels: methods in the registry's order, then the other marks.
 
     Args:
-        bound, chance, degenerate: labels of dashed lines, short lines and hollow marks; None if a figure has
-            none.
+        bound, chance, degenerate, front: labels of dashed lines, short lines, hollow marks and wide lines;
+            None if a figure has none.
     """
     present = set(names)
     handles = [Line2D([], [], **method_line(name)) for name in METHODS if name in present]
@@ -117,6 +127,8 @@ def method_legend(
     if degenerate is not None:
         circle: dict[str, Any] = {"marker": "o", "markerfacecolor": "white", "markeredgecolor": "0.45"}
         handles.append(Line2D([], [], label=degenerate, linestyle="", markeredgewidth=0.8, **circle))
+    if front is not None:
+        handles.append(Line2D([], [], label=front, **FRONT))
     columns = min(len(handles), 7 if fig.get_figwidth() > 5 else 3)
     fig.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, handlelength=1.8)
 
@@ -171,17 +183,14 @@ def unit_axis(axes: Axes, low: float = 0.0) -> None:
 
 
 def save(fig: Figure, path: str | Path, title: str = "", caption: str = "") -> None:
-    """Write a figure as PDF or PNG, byte-identical every time, with title and caption in its metadata.
+    """Write a figure as PDF, PNG or SVG, byte-identical every time, with title and caption in its metadata.
 
     Raises ValueError for another suffix.
     """
-    suffix = Path(path).suffix
-    if suffix not in (".pdf", ".png"):
-        raise ValueError(f"{path}: expected a figure's suffix, .pdf or .png")
-    if suffix == ".pdf":
-        suppressed_metadata = {"CreationDate": None, "Producer": None, "Creator": None}
-        metadata = {**suppressed_metadata, "Title": title, "Subject": caption}
-    else:
-        metadata = {"Software": None, "Title": title, "Description": caption}
+    suffix = Path(path).suffix.lower()
+    if suffix not in _METADATA:
+        raise ValueError(f"{path}: expected a figure's suffix, {', '.join(_METADATA)}")
+    suppressed, of_caption = _METADATA[suffix]
+    metadata = {**dict.fromkeys(suppressed), "Title": title, of_caption: caption}
     with atomic_path(path) as temporary:
         fig.savefig(temporary, dpi=200, metadata=metadata, format=suffix.removeprefix("."))

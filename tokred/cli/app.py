@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import tokred
-from tokred.cli import benchmark, evaluate, methods
+from tokred.cli import benchmark, evaluate, methods, show
 
 #: What people can correct, as opposed to defects of tokred, which have a traceback.
 _MISTAKES = (ValueError, OSError)
@@ -80,6 +80,7 @@ def _program(
 app.command("methods")(methods.methods)
 app.command("evaluate", no_args_is_help=True)(evaluate.evaluate)
 app.command("benchmark", no_args_is_help=True)(benchmark.benchmark)
+app.command("show", no_args_is_help=True)(show.show)
 
 
 def main() -> None:

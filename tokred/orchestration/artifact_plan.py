@@ -68,9 +68,11 @@ class ArtifactPlan:
 
     def report_labels(self, name: str) -> dict[str, str]:
         """Labels of an artifact in the report, which sorts them as text: a padding space puts 6 before 14."""
-        kind, _, number = ARTIFACTS[name].label.partition(" ")
-        padding = " " * (3 - len(number.rstrip("abc"))) if number else ""
-        return {"artifact": f"{kind}{padding}{number}", "shows": ARTIFACTS[name].title}
+        label = ARTIFACTS[name].label
+        kind, _, number = label.partition(" ")
+        if number[:1].isdigit():
+            label = f"{kind}{' ' * (3 - len(number.rstrip('abc')))}{number}"
+        return {"artifact": label, "shows": ARTIFACTS[name].title}
 
     def registry_facts(self, name: str) -> dict[str, Any]:
         """Registry entries and code that an artifact depends on, for `params`."""

@@ -246,6 +246,18 @@ _OTHER_COMPARISONS = [
         masked=True,
     ),
     ResultTable(
+        "agreement",
+        f"metrics/agreement/{SLICE}",
+        "AGREEMENT",
+        "run: share of an image's k top labels that the unreduced model has as well, where k is the image's "
+        "number of labels (one label: the same top-1 prediction); mean and std over images with labels",
+        "compare_agreement",
+        "tokred.comparison.agreement:compare",
+        ("predictions",),
+        does="Compare predictions with the unreduced model's",
+        topic="Performance",
+    ),
+    ResultTable(
         "depth",
         f"metrics/depth/{SLICE}",
         "DEPTH",

@@ -103,6 +103,10 @@ OBJECT_RECALL = pa.schema(
     ],
     metadata=parquet.kind("object_recall"),
 )
+#: One row per run with reduction: "label_agreement", the share of an image's k top labels that the unreduced
+#: model has as well, where k is the image's number of labels (one label: the same top-1 prediction); mean and
+#: std over the `n` images that have labels.
+AGREEMENT = pa.schema([*_IDENTITY, ("metric", _TEXT), *_STATISTICS], metadata=parquet.kind("agreement"))
 #: One row per run and input token (raster order): number of blocks that the token passes through, mean over
 #: images.
 DEPTH = pa.schema(

@@ -84,5 +84,7 @@ app.command("benchmark", no_args_is_help=True)(benchmark.benchmark)
 
 def main() -> None:
     """Run the program with the arguments of this process."""
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # before torch is imported: its warnings confuse
+    # Before these are imported: their warnings would surround the one line of an error.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     app(prog_name="tokred")

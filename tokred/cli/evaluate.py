@@ -137,8 +137,7 @@ def evaluate(
 ) -> None:
     """Compare reduced models with the unreduced one: what is lost, and what is saved.
 
-    Every image is decoded once and passes through the unreduced model and all others in turn. Images without
-    labels will do: then it counts how often the models agree.
+    All models see every image in turn. Without labels, it counts how often they agree.
 
     [dim]tokred evaluate deit_small_patch16_224 --images photos --methods topk,tome --keep-rates .5,.7[/dim]
     """
@@ -193,7 +192,13 @@ def _run(trial: Trial, console: Console) -> Result:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("passes of images", total=trial.passes)
-        trial.progress = lambda count: progress.advance(task, count)
+
+        def advance(count: int) -> None:
+            progress.advance(task, count)
+            if progress.tasks[task].finished:
+                progress.update(task, description="latency and memory")
+
+        trial.progress = advance
         trial.notice = lambda text: progress.console.print(f"tokred: {text}", markup=False, highlight=False)
         return trial.run()
 

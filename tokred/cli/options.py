@@ -21,8 +21,8 @@ Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="Name of a Vision Transformer in timm, or a file of weights that tokred wrote and that says "
-        "of which model they are.",
+        help="Name of a Vision Transformer in timm; or a file of weights whose name begins with it, or "
+        "beside which a config.json has it.",
         show_default=False,
     ),
 ]

@@ -18,7 +18,7 @@ from tokred.efficiency.judging import Configuration, Judge, Labels
 from tokred.efficiency.macs import published_macs
 from tokred.efficiency.memory import peak_memory
 from tokred.efficiency.passes import forward_pass
-from tokred.efficiency.side_by_side import SideBySide
+from tokred.efficiency.side_by_side import OutOfMemory, SideBySide
 from tokred.efficiency.timing import in_turn
 from tokred.models.pretrained import LoadedVit
 
@@ -98,13 +98,14 @@ class Trial:
         support = self._of_support()
         runs, reader = self._runs(), self._reader(self.files)
         index: list[int] = []
-        problem, complete, last = None, False, torch.empty(0)
+        problem, complete, first = None, False, torch.empty(0)
         costs: Mapping[str, Mapping[str, Any]] = {}
         try:
             for batch in reader.batches(self.batch_size):
                 index += batch.index
-                last = self._pass(runs, batch.pixels)
-            costs = self._costs(runs, last)
+                images = self._pass(runs, batch.pixels)
+                first = first if len(first) else images
+            costs = self._costs(runs, first)
             complete = True
         except KeyboardInterrupt:
             pass
@@ -112,6 +113,8 @@ class Trial:
             if not runs.done:
                 raise
             problem = error
+        except torch.OutOfMemoryError as error:  # of the last measurements, beside what is there already
+            problem = OutOfMemory(str(error).partition(". ")[0])
         judge = Judge(
             self.configurations,
             runs,
@@ -121,7 +124,7 @@ class Trial:
             support,
         )
         rows = judge.rows(index, costs) if runs.done else []
-        return Result(rows, self._conditions(runs, last), reader.unreadable, complete, problem)
+        return Result(rows, self._conditions(first), reader.unreadable, complete, problem)
 
     def _runs(self) -> SideBySide:
         return SideBySide(
@@ -158,7 +161,7 @@ class Trial:
         return {each.name: runs.of(each.name, "features") for each in self.configurations}, classes
 
     def _costs(self, runs: SideBySide, images: Tensor) -> dict[str, dict[str, Any]]:
-        """Multiply-accumulates, latency and memory of each configuration; images of one batch."""
+        """Multiply-accumulates, latency and memory of each configuration; images of a whole batch."""
         images = images[: runs.batch_size]
         latency = in_turn(
             {name: forward_pass(call, images[:1], self.precision) for name, call in runs.calls.items()},
@@ -180,7 +183,7 @@ class Trial:
             for each in self.configurations
         }
 
-    def _conditions(self, runs: SideBySide, images: Tensor) -> dict[str, Any]:
+    def _conditions(self, images: Tensor) -> dict[str, Any]:
         return {
             "model": self.loaded.name,
             "weights": self.loaded.origin,

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tokred.efficiency.passes import Network, compiled_calls
 from tokred.efficiency.timing import Times, synchronize
 from tokred.runtime.device import autocast
 
@@ -74,9 +75,9 @@ class SideBySide:
         for name, model in self.models.items():
             head: Any = model.head
             head.register_forward_pre_hook(partial(self._keep, name))
-        self.calls: dict[str, Any] = {
-            name: torch.compile(model) if self.compiled else model for name, model in self.models.items()
-        }
+        models = list(self.models.values())
+        calls: list[Network] = compiled_calls(models) if self.compiled else [*models]
+        self.calls = dict(zip(self.models, calls, strict=True))
 
     def warm_up(self, images: Tensor) -> None:
         """One pass of each model that does not count.

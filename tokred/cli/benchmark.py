@@ -217,7 +217,7 @@ def _columns(rows: Sequence[Row]) -> list[Column]:
         Column("keep\nrate", lambda row: str(row["keep_rate"] or _NOTHING)),
         Column("GMACs", lambda row: _number(row, "macs_published", ".2f", 1e9)),
         Column("GMACs\nexecuted", lambda row: _number(row, "macs_executed", ".2f", 1e9), drop=5),
-        Column("10^6 para-\nmeters", lambda row: _number(row, "parameters", ".1f", 1e6), drop=8),
+        Column("parameters\n10^6", lambda row: _number(row, "parameters", ".1f", 1e6), drop=8),
         Column("latency ms\n(95th %)", _latency, drop=2),
         *(
             Column(f"img/s\nby {size}", _throughput(size), drop=0 if size == largest else 7)

@@ -114,7 +114,7 @@ def test_methods_are_listed() -> None:
 
 
 def test_examples_of_listing_methods() -> None:
-    assert doctest.testmod(registry) == (0, 2)
+    assert doctest.testmod(registry) == (0, 4)
 
 
 def test_methods_is_a_package() -> None:

@@ -9,7 +9,7 @@ import torch
 
 import tokred
 from tokred import schedules
-from tokred.artifacts.image_in_models import blocks_to_show, draw, fates_of
+from tokred.cli.image_in_models import blocks_to_show, draw, fates_of
 from tokred.models.reduced import ReducedModel
 
 SIZE = {"img_size": (32, 48), "patch_size": 8, "embed_dim": 32, "depth": 6, "num_heads": 2}

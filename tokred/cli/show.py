@@ -110,7 +110,8 @@ def show(
     selection = Selection.of(methods, keep_rates, schedule)
     picture = _read(image)
 
-    from tokred.artifacts import image_in_models, style
+    from tokred.artifacts import style
+    from tokred.cli import image_in_models
     from tokred.data.image_files import Preprocessing
     from tokred.models.pretrained import load_vit
     from tokred.runtime.device import find

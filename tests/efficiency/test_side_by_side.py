@@ -124,3 +124,13 @@ def test_warming_up_is_not_counted() -> None:
     runs = SideBySide(models("0.50"), CPU)
     runs.warm_up(images(4))
     assert runs.num_images == 0
+
+
+def test_released_models_keep_nothing() -> None:
+    found, pictures = models("0.50"), images(2)
+    runs = SideBySide(found, CPU, batch_size=2)
+    runs.add(pictures)
+    runs.release()
+    for model in found.values():
+        model(pictures)
+    assert runs._features == {}

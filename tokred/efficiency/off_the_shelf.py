@@ -170,6 +170,7 @@ class Trial:
             warm_up=2,
             seconds=_LATENCY["seconds"],
         )
+        runs.release()
         return {
             each.name: {
                 "macs": published_macs(each.method, each.model, images),

@@ -72,12 +72,19 @@ class SideBySide:
 
     def __post_init__(self) -> None:
         self._features: dict[str, Tensor] = {}
-        for name, model in self.models.items():
-            head: Any = model.head
-            head.register_forward_pre_hook(partial(self._keep, name))
+        heads: dict[str, Any] = {name: model.head for name, model in self.models.items()}
+        self._hooks = [
+            head.register_forward_pre_hook(partial(self._keep, name)) for name, head in heads.items()
+        ]
         models = list(self.models.values())
         calls: list[Network] = compiled_calls(models) if self.compiled else [*models]
         self.calls = dict(zip(self.models, calls, strict=True))
+
+    def release(self) -> None:
+        """Let the models run without being listened to, so that none of their tensors is kept."""
+        for hook in self._hooks:
+            hook.remove()
+        self._features.clear()
 
     def warm_up(self, images: Tensor) -> None:
         """One pass of each model that does not count.

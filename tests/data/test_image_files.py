@@ -72,6 +72,18 @@ def test_every_image_once_and_in_order(tmp_path: Path) -> None:
     assert reader.unreadable == []
 
 
+def test_where_models_run_on_the_same_processors_nothing_is_decoded_meanwhile(tmp_path: Path) -> None:
+    decoded = []
+
+    def pixels(image: Image.Image) -> torch.Tensor:
+        decoded.append(image.size)
+        return torch.zeros(3, 2, 2, dtype=torch.uint8)
+
+    write_flat(tmp_path, 5)
+    reader = ImageReader(list_images(tmp_path), pixels, workers=1, ahead=False)
+    assert [(len(batch.pixels), len(decoded)) for batch in reader.batches(2)] == [(2, 2), (2, 4), (1, 5)]
+
+
 def test_unreadable_images(tmp_path: Path) -> None:
     write_flat(tmp_path, 12)
     for name in ("3.png", "7.png"):

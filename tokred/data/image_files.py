@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -138,16 +139,31 @@ class PixelBatch:
 
 
 class ImageReader:
-    """Decodes images in threads, ahead of who uses them; every image once.
+    """Decodes images in threads, every image once.
+
+    Args:
+        files: what to read.
+        pixels: from an RGB image to its pixels, see `Preprocessing.pixels`.
+        workers: number of threads.
+        skip_unreadable: whether images that cannot be decoded are left out.
+        ahead: whether the next batches are decoded while one is in use. Where models run on the same
+            processors, decoding between the batches is faster: a thread of a model that has to wait for its
+            processor holds up all others.
 
     Attributes:
         unreadable: files that could not be decoded, with the reason.
     """
 
     def __init__(
-        self, files: ImageFiles, pixels: Callable[[Any], Tensor], workers: int, skip_unreadable: bool = False
+        self,
+        files: ImageFiles,
+        pixels: Callable[[Any], Tensor],
+        workers: int,
+        skip_unreadable: bool = False,
+        ahead: bool = True,
     ) -> None:
         self._files, self._pixels, self._workers, self._skip = files, pixels, workers, skip_unreadable
+        self._ahead = ahead
         self.unreadable: list[tuple[str, str]] = []
 
     def batches(self, batch_size: int) -> Iterator[PixelBatch]:
@@ -159,7 +175,7 @@ class ImageReader:
         found: list[tuple[int, Tensor]] = []
         with ThreadPoolExecutor(self._workers, thread_name_prefix="images") as threads:
             try:
-                for index, pixels in self._decoded(threads, 2 * batch_size):
+                for index, pixels in self._decoded(threads, batch_size):
                     found.append((index, pixels))
                     if len(found) == batch_size:
                         yield _batch(found)
@@ -180,18 +196,17 @@ class ImageReader:
             f"({self.unreadable[0][1]})"
         )
 
-    def _decoded(self, threads: ThreadPoolExecutor, ahead: int) -> Iterator[tuple[int, Tensor]]:
+    def _decoded(self, threads: ThreadPoolExecutor, batch_size: int) -> Iterator[tuple[int, Tensor]]:
         waiting: deque[tuple[int, Future[Tensor]]] = deque()
         rest = iter(range(len(self._files)))
-        for index in rest:
-            waiting.append((index, threads.submit(self._decode, index)))
-            if len(waiting) >= ahead:
-                break
-        while waiting:
+        most = 2 * batch_size if self._ahead else batch_size
+        while True:
+            if self._ahead or not waiting:
+                for index in islice(rest, most - len(waiting)):
+                    waiting.append((index, threads.submit(self._decode, index)))
+            if not waiting:
+                return
             index, future = waiting.popleft()
-            following = next(rest, None)
-            if following is not None:
-                waiting.append((following, threads.submit(self._decode, following)))
             try:
                 pixels = future.result()
             except ValueError as error:

@@ -138,7 +138,13 @@ class Trial:
         )
 
     def _reader(self, files: ImageFiles) -> ImageReader:
-        return ImageReader(files, self.preprocessing.pixels(), self.workers, self.skip_unreadable)
+        return ImageReader(
+            files,
+            self.preprocessing.pixels(),
+            self.workers,
+            self.skip_unreadable,
+            ahead=self.device.type != "cpu",
+        )
 
     def _pass(self, runs: SideBySide, pixels: Tensor) -> Tensor:
         """Images on the device, after they passed through all models."""

@@ -85,6 +85,7 @@ def test_files_that_snakemake_reads_are_ascii() -> None:
     assert [path for path in read if not path.read_bytes().isascii()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locale", ["C", "POSIX"])
 def test_tables_are_written_without_a_utf8_locale(tmp_path: Path, locale: str) -> None:
     code = (

@@ -73,6 +73,7 @@ def run_test(
         run.send(None)
 
 
+@pytest.mark.slow
 def test_a_worker_tells_the_main_process() -> None:
     recorder, everything = Recorder(), list(modules_with_functions())
     node = SimpleNamespace(workeroutput={"imported": everything, "executed": everything[:-1]})

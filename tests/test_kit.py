@@ -220,6 +220,7 @@ for mean, holds in ((0.9, True), (0.3, False)):
 """
 
 
+@pytest.mark.slow
 def test_additions_are_one_file_and_one_line(changed: Path) -> None:
     assert len(additions()) == 10
     assert {path for path, name, _ in additions() if not name} == NEW | {"tokred/claims/averages.py"}

@@ -41,9 +41,12 @@ def check(name: str, shape: str, artifact: Artifact) -> None:
     CHECKS[artifact.target](make(name, shape), TABLES[shape], VIEWS[shape], **artifact.arguments)
 
 
-_COSTS = {"smallest": [], "default": [pytest.mark.slow]}
+_COSTS = {"smallest": [], "default": [pytest.mark.slow], "untrained": [pytest.mark.slow]}
 SHAPES = [
-    pytest.param(name, shape, marks=_COSTS.get(shape, [pytest.mark.exhaustive])) for name, shape in MADE
+    pytest.param(
+        name, shape, marks=[] if name == "off_the_shelf" else _COSTS.get(shape, [pytest.mark.exhaustive])
+    )
+    for name, shape in MADE
 ]
 
 

@@ -43,6 +43,7 @@ def test_figure3_shows_the_means(shape: str) -> None:
     assert np.isnan(drawn["ToMe"]).any(), "ToMe has no patterns at 25 %: a gap"
 
 
+@pytest.mark.slow
 def test_figure4_shows_the_means_and_bounds() -> None:
     rows = TABLES["default"]["backbones"]
     fig = draw("figure4", "default")
@@ -88,6 +89,7 @@ def test_average_patterns_have_no_chance_level() -> None:
     assert "chance level" not in {text.get_text() for text in fig.legends[0].get_texts()}
 
 
+@pytest.mark.slow
 def test_degenerate_pairs_leave_lines_and_leave_hollow_marks() -> None:
     """A tick of which some pairs say something has their mean; one of which none does has a hollow mark."""
     rows = TABLES["default"]["keep_rates"].copy()
@@ -119,6 +121,7 @@ def test_degenerate_pairs_leave_lines_and_leave_hollow_marks() -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_panel_of_degenerate_pairs_alone_has_hollow_marks() -> None:
     rows = TABLES["default"]["backbones"]
     rows = rows.assign(degenerate=(rows.metric == "nmi") & (rows.stage == 3))
@@ -144,6 +147,7 @@ def test_intervals_are_drawn_around_the_means() -> None:
         np.testing.assert_allclose(bar[:, 1], [middle - half, middle + half])
 
 
+@pytest.mark.slow
 def test_figure1_sorts_by_rank() -> None:
     table = average_rank(TABLES["paper"]["scores"])
     labels = [text.get_text() for text in draw("figure1", "paper").axes[0].get_yticklabels()]
@@ -166,6 +170,7 @@ def test_figure5_has_a_panel_for_each_backbone_and_pair(shape: str) -> None:
     np.testing.assert_allclose(lines(fig, panel)["DPC-KNN"], chosen.sort_values("keep_rate")["mean"])
 
 
+@pytest.mark.slow
 def test_equal_lines_do_not_hide_each_other() -> None:
     axes = draw("figure4", "paper").axes[0]
     starts = {line.get_xdata()[0] for line in axes.get_lines()}
@@ -182,6 +187,7 @@ def test_depth_maps_have_a_column_for_each_backbone_and_rate() -> None:
     np.testing.assert_array_equal(images[1].ravel(), second.loc[second.method == "topk", "depth"])
 
 
+@pytest.mark.slow
 def test_figure6_prints_the_values() -> None:
     rows = TABLES["default"]["proxies"]
     fig = draw("figure6", "default")
@@ -198,6 +204,7 @@ def test_figure7_shows_only_dynamic_methods() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_figure37_dims_what_is_dropped() -> None:
     fig, tables = draw("figure37", "default"), TABLES["default"]
     rows = tables["examples"]

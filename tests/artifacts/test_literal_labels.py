@@ -109,6 +109,7 @@ def test_matplotlib_draws_labels_as_plain_text(label: str) -> None:
     np.testing.assert_array_equal(drawn(markup.mathtext(label), plain=False), drawn(label, plain=True))
 
 
+@pytest.mark.slow
 def test_figures_get_literal_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     view, drawn_labels = named("default", ["$5", "a\\$", "$b$"]), []
     frames = {table: made_up(VIEWS["default"])[table] for table in ARTIFACTS["figure30"].needs}

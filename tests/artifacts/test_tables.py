@@ -113,6 +113,7 @@ def test_seeds_are_averaged() -> None:
     )
 
 
+@pytest.mark.slow
 def test_intervals_follow_the_numbers() -> None:
     made = replace(VIEWS["default"], table_intervals=True)
     table = ARTIFACTS["table1"].make(made_up(made), made)

@@ -89,6 +89,7 @@ def test_methods_in_files(tmp_path: Path) -> None:
     assert table["options"][list(rows).index("kmedoids")] == "iterations" or "," in str(table["options"])
 
 
+@pytest.mark.slow
 def test_no_command_imports_torch_before_it_needs_it() -> None:
     """Help, a list and errors come at once."""
     program = (

@@ -62,6 +62,7 @@ def loaded(program: str) -> set[str]:
     return set(printed.stdout.split())
 
 
+@pytest.mark.slow
 def test_metrics_and_artifacts_leave_torch_alone() -> None:
     """Every module of both; statistics, the explorer and claims as well."""
     program = """
@@ -78,6 +79,7 @@ def test_starting_the_workflow_needs_no_tables() -> None:
     assert not {"pandas", "pyarrow", "torch"} & loaded(program)
 
 
+@pytest.mark.slow
 def test_comparing_patterns_needs_no_networks(files: list[str], tmp_path: Path) -> None:
     program = f"""
 from tokred.comparison.job import make

@@ -75,6 +75,7 @@ def test_splits_share_no_part_of_a_photograph() -> None:
         assert min(parts[1].shape[:2]) >= 48  # the smallest piece that is cut out
 
 
+@pytest.mark.slow
 def test_digits_are_balanced() -> None:
     count = Counter(row.label for row in rows("digits", "train", 600))
     assert sorted(count) == list(range(10))

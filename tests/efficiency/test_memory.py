@@ -44,6 +44,7 @@ def test_peak_is_what_is_held_at_the_same_time() -> None:
     assert peak_memory(work, layer, CPU) == 4 * 6 + 4800
 
 
+@pytest.mark.slow
 def test_peak_of_a_pass_is_the_same_every_time_and_grows_with_the_batch() -> None:
     model = tokred.reduce(small_vit(), "tome", 0.5).eval()
     four, again, eight = (peak_memory(forward_pass(model, images(count)), model, CPU) for count in (4, 4, 8))
@@ -52,6 +53,7 @@ def test_peak_of_a_pass_is_the_same_every_time_and_grows_with_the_batch() -> Non
     assert eight - parameters == pytest.approx(2 * (four - parameters), rel=0.05)
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_fit_ends_a_models_series() -> None:
     models = {"large": Hungry(9), "small": Hungry(3)}
     found = list(over_batch_sizes(models, lambda size: torch.ones(size, 2), doubling(64), repeats=1))
@@ -64,6 +66,7 @@ def test_a_batch_that_does_not_fit_ends_a_models_series() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_half_of_a_batch_that_does_not_fit_is_tried() -> None:
     models = {"large": Hungry(99), "small": Hungry(9)}
     found = list(over_batch_sizes(models, lambda size: torch.ones(size, 2), (64,), repeats=1))

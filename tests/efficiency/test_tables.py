@@ -123,6 +123,7 @@ def test_all_models_of_a_backbone_share_their_weights() -> None:
     assert apart[0].model.head.weight.data_ptr() != chosen[0].model.head.weight.data_ptr()
 
 
+@pytest.mark.slow
 def test_a_model_that_does_not_fit_is_told_once_and_has_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
     forward = ReducedModel.forward
 

@@ -99,6 +99,7 @@ def peak(images: Stream, folder: Path) -> int:
     return status("VmHWM:") - before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells the peak of memory")
 def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
     few, many = (plain_pictures(tmp_path / str(count), count) for count in (64, 1536))

@@ -92,6 +92,7 @@ def test_dropped_tokens_of_merging_methods_are_told(tmp_path: Path) -> None:
     assert shown[2, 1, 5] == -1
 
 
+@pytest.mark.slow
 def test_images_labels_scores_and_depth_equal_the_tables(tmp_path: Path) -> None:
     made = make(tmp_path, view(seeds=(3, 1)), images=9)
     data = built(made, tmp_path)
@@ -141,6 +142,7 @@ def test_what_is_not_finite_is_null(tmp_path: Path) -> None:
     page.render("made_up", content.payload(3))
 
 
+@pytest.mark.slow
 def test_names_cannot_leave_their_place(tmp_path: Path) -> None:
     labels = {"one": NASTY[0], "several": NASTY[3]}
     made = make(tmp_path, view(study=NASTY[0], datasets=labels), images=5, classes=NASTY)
@@ -194,6 +196,7 @@ def test_every_asset_is_part_of_the_page() -> None:
     assert sorted(path.name for path in page.assets()) == sorted([*scripts, "page.css", "page.html"])
 
 
+@pytest.mark.slow
 def test_the_job_needs_no_torch() -> None:
     code = "import sys, tokred.explorer.build; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

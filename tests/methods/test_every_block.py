@@ -119,6 +119,7 @@ def test_pitome(form: str, keep: float, shape: dict) -> None:
     compare(model, every_block.pitome(kept_by(model), HALVES[form]), shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("proportional", ["log", "none"])
 def test_pitome_with_other_options(proportional: str) -> None:
     options = {"margin": 0.4, "proportional": proportional}

@@ -96,6 +96,7 @@ def test_new_classifier() -> None:
     assert not model.head.bias.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("keep_head", "values"), [(True, "linear"), (False, "linear"), (False, "zeros")])
 def test_a_training_starts_with_a_new_classifier(keep_head: bool, values: str, tmp_path: Path) -> None:
     """A job without epochs writes what it starts with."""

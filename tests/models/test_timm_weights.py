@@ -103,6 +103,7 @@ def test_weights_that_cannot_be_had(tmp_path: Path) -> None:
         timm_weights(absent)
 
 
+@pytest.mark.slow
 def test_no_epochs_give_timm_s_model_as_it_is(file: str, tmp_path: Path) -> None:
     """The unreduced ImageNet model of the paper, through the jobs that train and evaluate it."""
     test = table(tmp_path / "test.parquet", 6, split="test", classes=1000)

@@ -55,6 +55,7 @@ def modules(names: str) -> set[str]:
     return {f"tokred.{name}" for name in names.split()}
 
 
+@pytest.mark.slow
 def test_modules_of_a_training() -> None:
     reached = installed().reached("tokred.training.job:train", METHODS=["topk"])
     assert set(reached) == modules(COMMON) | modules(TRAINING)
@@ -130,6 +131,7 @@ def run_of(method: str) -> Run:
     return Run("digits", "tiny", method, "0.50", 0)
 
 
+@pytest.mark.slow
 def test_all_that_runs_is_reached(folder: Path) -> None:
     tables = {split: str(folder / f"{split}.parquet") for split in ("train", "test")}
     with running() as run:

@@ -140,6 +140,7 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_job_runs_in_a_fork(address: str, tmp_path: Path) -> None:
     reports = []
     for name in ("a", "b"):
@@ -154,6 +155,7 @@ def test_job_runs_in_a_fork(address: str, tmp_path: Path) -> None:
     assert "INFO reporting" in (tmp_path / "logs" / "job.log").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 def test_job_in_place_has_its_threads(threads: int, tmp_path: Path) -> None:
     process = job(None, "report", tmp_path, threads, path=str(tmp_path / "report"))
@@ -162,6 +164,7 @@ def test_job_in_place_has_its_threads(threads: int, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "report").read_text())["threads"] == threads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_worker", [True, False])
 def test_failure_is_warnings_once_and_logged_in_full(with_worker: bool, address: str, tmp_path: Path) -> None:
     process = job(address if with_worker else None, "fail", tmp_path, reason="no such thing")

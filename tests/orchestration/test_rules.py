@@ -218,6 +218,7 @@ def test_what_comes_newly_into_a_registry_has_nothing_made_anew(copy: Path, chan
     assert changes(copy / "tables/registry.py", with_table, of) == set()
 
 
+@pytest.mark.slow
 def test_training_extraction_comparison_and_drawing_are_apart(copy: Path, changes: Changes) -> None:
     def of(code: RuleCode) -> dict[str, str]:
         runs = (code.run(stage, "topk") for stage in ("train", "extract", "evaluate_corrupted"))

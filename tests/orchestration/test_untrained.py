@@ -74,6 +74,7 @@ def test_artifacts_and_tables_are_those_without_training() -> None:
     assert made.artifacts.pages() == ["results/small/explorer.html"]
 
 
+@pytest.mark.slow
 def test_captions_say_that_nothing_is_fine_tuned() -> None:
     sentence = "The methods act in pretrained backbones, without fine-tuning."
     captions = {n: plans().artifacts.registry_facts(n)["caption"] for n in ("figure1", "figure7", "table1")}

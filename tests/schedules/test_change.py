@@ -44,6 +44,7 @@ def test_there_are_methods_of_each_kind() -> None:
     assert {"topk", "tome", "ats", "l1", "kmedoids"} <= set(PLAIN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", by_method(PLAIN))
 @pytest.mark.parametrize("training", [False, True])
 @torch.no_grad()

@@ -42,6 +42,7 @@ def searched(folder: Path, changes: dict[str, Any] | None = None) -> tuple[Study
     return searching(changes), write_search(folder, values, SCORES)
 
 
+@pytest.mark.slow
 def test_examples_of_the_documentation(tmp_path: Path) -> None:
     text = (ROOT / "docs/search.md").read_text()
     mine, tuned = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", text, re.S))

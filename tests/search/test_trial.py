@@ -66,6 +66,7 @@ def test_nothing_but_the_history_is_kept(digits: Path, tmp_path: Path) -> None:
     assert schemas.metadata(given["history"])["training"] == {**given["training"], **SETTING}
 
 
+@pytest.mark.slow
 def test_a_chosen_setting_is_the_same_as_a_given_one(digits: Path, tmp_path: Path) -> None:
     chosen = tmp_path / "chosen.json"
     chosen.write_text(json.dumps(SETTING))
@@ -79,6 +80,7 @@ def test_a_chosen_setting_is_the_same_as_a_given_one(digits: Path, tmp_path: Pat
     pd.testing.assert_frame_equal(rows_of(taken), rows_of(given))
 
 
+@pytest.mark.slow
 def test_a_trial_goes_on_after_its_last_epoch(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ def test_over_seeds_by_hand() -> None:
     assert over_seeds(pd.Series([1.0, 2.0, 3.0])) == pytest.approx(4.30265 / np.sqrt(3), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_over_seeds_holds_the_mean_as_often_as_it_says() -> None:
     rng = np.random.default_rng(0)
     draws = rng.normal(size=(4000, 4))

@@ -195,6 +195,7 @@ def test_an_overlay_replaces_a_schedule_by_null() -> None:
     assert made.schedule_of("tome", "0.50") is None
 
 
+@pytest.mark.slow
 def test_checking_schedules_imports_no_torch() -> None:
     code = (
         "import sys\n"

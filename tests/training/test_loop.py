@@ -63,6 +63,7 @@ def test_interrupted_training_ends_with_the_same_weights(
     assert [row["epoch"] for row in resumed.history] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_checkpoints_of_other_settings_are_ignored(
     table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -84,6 +85,7 @@ def test_same_seed_same_bits_and_other_seed_others(table: str, tmp_path: Path) -
     assert not equal(other.fit(tmp_path / "3", "x"), first)
 
 
+@pytest.mark.slow
 def test_learns_its_training_images(table: str, tmp_path: Path) -> None:
     plain = {"ema_decay": None, "max_shift": 0, "color_jitter": 0, "drop_path": 0}
     learner = trainer(table, depth=4, epochs=60, lr=0.003, **plain)
@@ -93,6 +95,7 @@ def test_learns_its_training_images(table: str, tmp_path: Path) -> None:
     assert learner.best_score > 50
 
 
+@pytest.mark.slow
 def test_chooses_the_best_of_model_and_average(table: str, tmp_path: Path) -> None:
     learner = trainer(table, epochs=4)
     best = learner.fit(tmp_path / "state", "x")
@@ -122,6 +125,7 @@ def test_a_training_that_breaks_in_its_last_step_says_so(
     assert not (tmp_path / "state").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["empty", "truncated", "zeros", "flipped", "foreign"])
 def test_a_damaged_state_is_set_aside(
     damage: str, table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -161,6 +165,7 @@ def test_augmentation_moves_and_keeps_pixels() -> None:
     assert torch.equal(augment(pixels, Training(**{**SETTINGS, "max_shift": 0, "color_jitter": 0})), pixels)
 
 
+@pytest.mark.slow
 def test_train_job_writes_weights_and_history(table: str, tmp_path: Path) -> None:
     """Fine-tuning from weights in half precision; no state stays behind."""
     model = {"backbone": BACKBONE.model_dump(mode="json"), "options": {}, "locations": [3, 6]}

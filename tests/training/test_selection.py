@@ -21,6 +21,7 @@ MODEL = {"backbone": SMALL.model_dump(mode="json"), "options": {}, "locations": 
 STREAM = {"source": "stream", "crop_pct": 0.875}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_published_choice_is_the_best_score_on_the_test_split(precision: str, tmp_path: Path) -> None:
     """What an extraction in the same precision measures is the highest score of all epochs, of either."""

@@ -90,6 +90,7 @@ def test_the_asymmetric_loss_s_micro_batch_weighs_the_method_s_loss(several: str
     assert ratio_loss.norm() > 1e-3 * task.norm()
 
 
+@pytest.mark.slow
 def test_accumulation_with_several_labels_and_a_loss_of_the_method(several: str, tmp_path: Path) -> None:
     augmented = {"cutout": 0.5, "randaugment": "rand-m9-mstd0.5-inc1", "repeats": 3}
     settings = {**augmented, "selection": "holdout", "holdout": 0.5}
@@ -102,6 +103,7 @@ def test_accumulation_with_several_labels_and_a_loss_of_the_method(several: str,
     assert dynamic.history[0]["extra_loss"] > 0
 
 
+@pytest.mark.slow
 def test_built_in_images_accumulate_too(tmp_path: Path) -> None:
     from tests.training.tiny import BACKBONE, SETTINGS
     from tokred.data.in_memory import Images
@@ -122,6 +124,7 @@ def test_built_in_images_accumulate_too(tmp_path: Path) -> None:
     assert close(*found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_mixed_precision_is_near_to_full(precision: str, path: str, tmp_path: Path) -> None:
     full, mixed = trainer(path), trainer(path, precision=precision)
@@ -155,6 +158,7 @@ def test_no_epochs_leave_the_weights_as_they_are(path: str, tmp_path: Path) -> N
     assert not (tmp_path / "state").exists()
 
 
+@pytest.mark.slow
 def test_learns(path: str, tmp_path: Path) -> None:
     learner = trainer(path, "none", epochs=15, lr=0.003, ema_decay=None, selection="holdout", holdout=0.5)
     learner.fit(tmp_path / "state", "x")

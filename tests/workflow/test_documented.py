@@ -45,6 +45,7 @@ TEXTS = {
     "import threading, time": "of a report to Snakemake: measured for it",
     "def _schedule_reevaluation_for_rate_limit(self):": "of a report to Snakemake: a proposal",
     "pets/train/cat/1.jpg": "folders, as tests/data/test_image_folder.py has them",
+    "        keep  top-1": "output of tokred evaluate with photographs that are not in the repository",
     "# yaml-language-server: ": "a comment; tests/study/test_schema.py::test_editors_find_the_schema",
 }
 #: Python that is no program by itself, by what it contains, and the test that runs it.

@@ -1,4 +1,4 @@
-"""tokred: token reduction in Vision Transformers, thirteen methods under one protocol.
+"""tokred: token reduction in Vision Transformers, twenty methods under one protocol.
 
 >>> import timm, tokred
 >>> vit = timm.create_model("deit_tiny_patch16_224", pretrained=False)

@@ -6,6 +6,7 @@ import os
 import random
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,13 +82,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(_OF_FIXTURE[fixture])
         if not any(item.get_closest_marker(name) for name in _COSTLY):
             item.add_marker("fast")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=_begins_early(items))
 
 
-@pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
-def longest_first(items: list[pytest.Item]) -> None:
-    """In parallel runs: groups of `_LONGEST` first, then those with the most tests."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
+def _begins_early(items: list[pytest.Item]) -> Callable[[pytest.Item], tuple[int, int, str]]:
+    """Key to sort by: groups of `_LONGEST` first, then those with the most tests."""
     groups = {item.nodeid: group_of(item.nodeid) for item in items}
     sizes = Counter(groups.values())
     ranks = {folder: rank for rank, folder in enumerate(_LONGEST)}
@@ -97,7 +97,7 @@ def longest_first(items: list[pytest.Item]) -> None:
         folder = Path(item.nodeid.partition("::")[0]).parts[1]
         return ranks.get(folder, len(ranks)), -sizes[group], group
 
-    items.sort(key=key)
+    return key
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -36,7 +36,8 @@ def test_the_paper_is_complete() -> None:
     tables = [*range(1, 7), "7a", "7b"]
     expected = {f"figure{n}" for n in figures} | {f"table{n}" for n in tables}
     expected |= {"comparison", "differences", "objects", "orders"}
-    expected |= {"robustness", "corruptions", "calibration", "off_the_shelf"}
+    expected |= {"robustness", "corruptions", "calibration", "off_the_shelf", "agreement", "matched_budget"}
+    expected |= {"pareto_macs", "pareto_throughput", "pareto_latency", "reduction_time"}
     assert set(ARTIFACTS) == expected
 
 
@@ -96,7 +97,7 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = call(folder, "--configfile", str(ROOT / "workflow/studies/published.yaml"))
     assert done.returncode == 0, done.stderr[-3000:]
     assert set(planned(done.stdout + done.stderr)) == {
-        *("all", "claims", "figure", "lineage", "list_settings", "published_scores", "table")
+        *("all", "claims", "count_macs", "figure", "lineage", "list_settings", "published_scores", "table")
     }
     return folder / "results/published"
 
@@ -105,6 +106,8 @@ def test_published_study_trains_nothing(paper: Path) -> None:
     names = {path.stem for path in [*paper.glob("figures/*"), *paper.glob("tables/*")]}
     assert names == {
         "figure1",
+        "matched_budget",
+        "pareto_macs",
         "table1",
         "table2",
         "table3",

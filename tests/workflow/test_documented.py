@@ -171,7 +171,7 @@ def test_folders_are_those_of_a_study(smoke: Path) -> None:
             options = re.search(r"\{(.*?)\}", pattern)
             for option in options.group(1).split(",") if options else [""]:
                 path = pattern.replace(options.group(0), option) if options else pattern
-                if path != "search":  # of studies with a key `search`
+                if path != "search" and "if asked for" not in line:  # search: of studies with this key
                     assert list((smoke / "results/smoke").glob(path)), line
 
 

@@ -66,7 +66,9 @@ def test_results_are_those_of_a_study_but_for_trainings(results: Path) -> None:
     assert [path.stem for path in (results / "datasets/digits").iterdir()] == ["test"]
     figures = {path.stem for path in (results / "figures").iterdir()}
     assert {"figure1", "figure2", "figure6", "figure36", "figure37"} <= figures
-    assert [path.stem for path in sorted((results / "tables").glob("*.csv"))] == ["table1", "table7a"]
+    assert [path.stem for path in sorted((results / "tables").glob("*.csv"))] == [
+        *("matched_budget", "table1", "table7a")
+    ]
     assert len(list((results / "patterns").rglob("*.parquet"))) == RUNS
     claims = pd.read_csv(results / "claims.csv")
     assert len(claims) > 20

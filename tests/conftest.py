@@ -24,7 +24,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 _OF_FOLDER = {"workflow": "workflow", "slurm": "slurm"}
 _OF_FIXTURE = {"browser": "browser"}
 #: Tests without these are `fast`.
-_COSTLY = ("workflow", "slurm", "browser", "benchmark", "slow", "exhaustive")
+_COSTLY = ("workflow", "slurm", "browser", "benchmark", "slow")
 #: Folders whose tests share an expensive fixture and run in one process: which of their files, None for all.
 _TOGETHER: dict[str, set[str] | None] = {
     "slurm": None,

@@ -21,9 +21,9 @@ TYPICAL = {"none", "l2", "topk", "ats", "dynamicvit", "tome", "kmedoids", "sinkh
 
 
 def by_method(cases: Iterable[str | tuple[str, ...]]) -> list[ParameterSet]:
-    """Parameters of a test, methods or tuples that begin with one; those not typical are exhaustive."""
+    """Parameters of a test, methods or tuples that begin with one; those not typical are slow."""
     tuples = [(case,) if isinstance(case, str) else case for case in cases]
-    marks = [[] if case[0] in TYPICAL else [pytest.mark.exhaustive] for case in tuples]
+    marks = [[] if case[0] in TYPICAL else [pytest.mark.slow] for case in tuples]
     return [pytest.param(*case, marks=own) for case, own in zip(tuples, marks, strict=True)]
 
 

@@ -41,10 +41,9 @@ def check(name: str, shape: str, artifact: Artifact) -> None:
     CHECKS[artifact.target](make(name, shape), TABLES[shape], VIEWS[shape], **artifact.arguments)
 
 
-_COSTS = {"smallest": [], "default": [pytest.mark.slow], "untrained": [pytest.mark.slow]}
 SHAPES = [
     pytest.param(
-        name, shape, marks=[] if name == "off_the_shelf" else _COSTS.get(shape, [pytest.mark.exhaustive])
+        name, shape, marks=[] if shape == "smallest" or name == "off_the_shelf" else [pytest.mark.slow]
     )
     for name, shape in MADE
 ]

@@ -16,10 +16,6 @@ from tokred.methods.registry import METHODS
 from tokred.study.view import View
 
 pytestmark = pytest.mark.slow
-CASES = [
-    pytest.param(name, shape, marks=[] if shape in ("smallest", "default") else [pytest.mark.exhaustive])
-    for name, shape in DRAWN
-]
 
 
 def outside(fig: Figure) -> set[Text]:
@@ -34,7 +30,7 @@ def outside(fig: Figure) -> set[Text]:
     return labels
 
 
-@pytest.mark.parametrize(("name", "shape"), CASES)
+@pytest.mark.parametrize(("name", "shape"), DRAWN)
 def test_no_texts_overlap(name: str, shape: str) -> None:
     fig = draw(name, shape)
     boxes, unseen = [], outside(fig)
@@ -56,13 +52,13 @@ def test_no_texts_overlap(name: str, shape: str) -> None:
             assert min(width, height) < 1.5, f"{text!r} overlaps {other!r}"
 
 
-@pytest.mark.parametrize(("name", "shape"), CASES)
+@pytest.mark.parametrize(("name", "shape"), DRAWN)
 def test_every_panel_shows_something(name: str, shape: str) -> None:
     for axes in draw(name, shape).axes:
         assert axes.has_data() or axes.get_label() == "<colorbar>"
 
 
-@pytest.mark.parametrize(("name", "shape"), CASES)
+@pytest.mark.parametrize(("name", "shape"), DRAWN)
 def test_legends_list_each_line_once_in_the_registry_s_order(name: str, shape: str) -> None:
     fig = draw(name, shape)
     labels = [method.label for method in METHODS.values()]
@@ -71,7 +67,7 @@ def test_legends_list_each_line_once_in_the_registry_s_order(name: str, shape: s
     assert [label for label in listed if label in labels] == [label for label in labels if label in plotted]
 
 
-@pytest.mark.parametrize(("name", "shape"), CASES)
+@pytest.mark.parametrize(("name", "shape"), DRAWN)
 def test_figures_fit_on_a_page(name: str, shape: str) -> None:
     width, height = draw(name, shape).get_size_inches()
     assert width <= 6.91

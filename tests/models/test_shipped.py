@@ -33,7 +33,7 @@ def test_size() -> None:
     assert sum(shipped.path(name).stat().st_size for name in BACKBONES) < 3_000_000
 
 
-@pytest.mark.exhaustive
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BACKBONES)
 def test_properties(name: str) -> None:
     """As stored in the manifest, and such that methods act on them as on backbones of photographs."""

@@ -43,7 +43,7 @@ def reduced_by_tome(name: str) -> tuple[ReducedModel, torch.Tensor]:
         return model, model.forward_features(torch.empty(1, 3, *size, device="meta"))
 
 
-@pytest.mark.exhaustive  # tests/models/test_any_vit.py tries every class
+@pytest.mark.slow  # tests/models/test_any_vit.py tries every class
 @pytest.mark.parametrize("module", MODULES)
 def test_tome_reduces_every_name(module: str) -> None:
     names = timm.list_models(module=module)

@@ -33,6 +33,7 @@ class Benchmark:
 
 _ALL = [
     Benchmark("inference", "Throughput of reduced models against their multiply-accumulates", threads=2),
+    Benchmark("newer_methods", "The same for the methods since the paper", threads=2),
     Benchmark("against_plain", "Throughput of reduced models against plain implementations", threads=2),
     Benchmark("training_step", "Training steps against their multiply-accumulates", threads=2),
     Benchmark("tracing", "Tracing on top of inference", threads=2),

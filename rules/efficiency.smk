@@ -1,11 +1,5 @@
 """Efficiency: time and memory of all configurations of a study, measured on request, alone on the machine."""
 
-
-def all_cores(wildcards):
-    """All cores, so that no other job runs beside; on a cluster, those that other jobs with networks get."""
-    return 1 + STUDY.hardware.workers if on_cluster() else workflow.resource_settings.cores or 1
-
-
 for job in [job for job in TABLES.jobs() if job.measured]:
 
     rule:

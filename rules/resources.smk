@@ -9,6 +9,11 @@ def on_cluster():
     return workflow.non_local_exec or workflow.remote_exec
 
 
+def all_cores(wildcards):
+    """All cores, so that no other job runs beside; on a cluster, those that other jobs with networks get."""
+    return 1 + STUDY.hardware.workers if on_cluster() else workflow.resource_settings.cores or 1
+
+
 def shared(group):
     """Input function of `group:`, for jobs that share one cluster job.
 

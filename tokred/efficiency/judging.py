@@ -193,17 +193,7 @@ class Judge:
         unreduced: str,
         labels: NDArray[np.int64] | None,
     ) -> dict[str, Any]:
-        row: dict[str, Any] = dict.fromkeys(
-            (
-                "accuracy",
-                "accuracy_half_width",
-                "loss",
-                "loss_half_width",
-                "agreement",
-                "cosine",
-                "not_finite",
-            )
-        )
+        row: dict[str, Any] = dict.fromkeys(_QUALITY)
         if self.speed_only or not self.runs.num_images:
             return row
         row["cosine"] = float(self.runs.of(each.name, "cosine").mean())

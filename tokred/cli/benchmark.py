@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from tokred.cli import options
-from tokred.cli.report import Column, Output, Report, Row, progress_console
+from tokred.cli.report import NOTHING, Column, Output, Report, Row, progress_console, speedup
 from tokred.cli.selection import Selection
 from tokred.run import UNREDUCED
 
@@ -27,9 +27,6 @@ _MEASUREMENT = "Measurement"
 _SIZES = {"cpu": (1, 8, 32), "gpu": tuple(2**power for power in range(11))}
 #: Images of a folder that are used, repeated for larger batches.
 _IMAGES = 64
-#: Text of a cell without a value.
-_NOTHING = "-"
-
 BatchSizes = Annotated[
     str | None,
     typer.Option(
@@ -184,7 +181,7 @@ class _Progress:
             self._size = row["batch_size"]
             self.tell(f"{self._size} {'image' if self._size == 1 else 'images'} at a time:")
         name = f"{row['method']} {row['keep_rate']}".strip()
-        self.tell(f"  {name}: {row['images_per_second']:.4g} images/s, {_speedup(row)} x")
+        self.tell(f"  {name}: {row['images_per_second']:.4g} images/s, {speedup(row)} x")
 
     def tell(self, text: str) -> None:
         """A line."""
@@ -214,7 +211,7 @@ def _columns(rows: Sequence[Row]) -> list[Column]:
     largest = sizes[-1]
     columns = [
         Column("method", lambda row: str(row["method"]), right=False),
-        Column("keep\nrate", lambda row: str(row["keep_rate"] or _NOTHING)),
+        Column("keep\nrate", lambda row: str(row["keep_rate"] or NOTHING)),
         Column("GMACs", lambda row: _number(row, "macs_published", ".2f", 1e9)),
         Column("GMACs\nexecuted", lambda row: _number(row, "macs_executed", ".2f", 1e9), drop=5),
         Column("parameters\n10^6", lambda row: _number(row, "parameters", ".1f", 1e6), drop=8),
@@ -224,18 +221,18 @@ def _columns(rows: Sequence[Row]) -> list[Column]:
             for size in sizes
             if size > 1 or len(sizes) == 1
         ),
-        Column("speed-up\n(quartiles)", _speedup),
+        Column("speed-up\n(quartiles)", speedup),
         Column("memory\nMB", lambda row: _number(row, "memory", ".0f", 1e6), drop=3),
         Column("reduction\n% of time", lambda row: _number(row, "reduction_share", ".1f", 0.01), drop=4),
         Column("training\nspeed-up", lambda row: _number(row, "training_speedup", ".2f"), drop=1),
     ]
     merged = _by_model(rows)
-    return [column for column in columns if any(column.text(row) != _NOTHING for row in merged)]
+    return [column for column in columns if any(column.text(row) != NOTHING for row in merged)]
 
 
 def _number(row: Row, name: str, digits: str, unit: float = 1.0) -> str:
     value = row.get(name)
-    return _NOTHING if value is None else format(value / unit, digits)
+    return NOTHING if value is None else format(value / unit, digits)
 
 
 def _throughput(size: int) -> Any:
@@ -244,14 +241,8 @@ def _throughput(size: int) -> Any:
 
 def _latency(row: Row) -> str:
     if "latency" not in row:
-        return _NOTHING
+        return NOTHING
     return f"{1e3 * row['latency']:.1f} ({1e3 * row['latency_p95']:.1f})"
-
-
-def _speedup(row: Row) -> str:
-    if row["speedup"] is None:
-        return _NOTHING
-    return f"{row['speedup']:.2f} ({row['speedup_low']:.2f}-{row['speedup_high']:.2f})"
 
 
 def _conditions(row: Row, kind: str) -> str:

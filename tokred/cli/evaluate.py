@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tokred.cli import options
-from tokred.cli.report import Column, Output, Report, Row, progress_console
+from tokred.cli.report import NOTHING, Column, Output, Report, Row, progress_console, speedup
 from tokred.cli.selection import Selection
 
 if TYPE_CHECKING:
@@ -230,19 +230,15 @@ def _columns(result: Result) -> list[Column]:
         Column("cosine", lambda row: _number(row["cosine"], ".3f"), drop=4),
         Column("GMACs", lambda row: _number(row.get("macs"), ".2f", 1e9)),
         Column("img/s", lambda row: _number(row["images_per_second"], _digits(row["images_per_second"]))),
-        Column("speed-up\n(quartiles)", _speedup),
+        Column("speed-up\n(quartiles)", speedup),
         Column("latency\nms", lambda row: _number(row.get("latency"), ".1f", 1e-3), drop=2),
         Column("memory\nMB", lambda row: _number(row.get("memory"), ".0f", 1e6), drop=3),
     ]
-    return [column for column in columns if any(column.text(row) != _NOTHING for row in result.rows)]
-
-
-#: Text of a cell without a value.
-_NOTHING = "-"
+    return [column for column in columns if any(column.text(row) != NOTHING for row in result.rows)]
 
 
 def _number(value: float | None, digits: str, unit: float = 1.0) -> str:
-    return _NOTHING if value is None else format(value / unit, digits)
+    return NOTHING if value is None else format(value / unit, digits)
 
 
 def _digits(value: float | None) -> str:
@@ -251,14 +247,8 @@ def _digits(value: float | None) -> str:
 
 def _loss(row: Row) -> str:
     if row["loss"] is None:
-        return _NOTHING
+        return NOTHING
     return f"{row['loss']:.1f} ±{row['loss_half_width']:.1f}"
-
-
-def _speedup(row: Row) -> str:
-    if row["speedup"] is None:
-        return _NOTHING
-    return f"{row['speedup']:.2f} ({row['speedup_low']:.2f}-{row['speedup_high']:.2f})"
 
 
 def _conditions(result: Result) -> list[str]:

@@ -18,6 +18,8 @@ from rich.table import Table
 
 from tokred.files import atomic_path
 
+#: Text of a cell without a value.
+NOTHING = "-"
 #: One row: values of text, numbers, truth or None, by column.
 Row = Mapping[str, Any]
 
@@ -153,6 +155,13 @@ class Output:
             _write_parquet(self.parquet, report)
         if "-" not in (self.json, self.csv):
             report.print(Console())
+
+
+def speedup(row: Row) -> str:
+    """A cell with the speed-up and its quartiles."""
+    if row["speedup"] is None:
+        return NOTHING
+    return f"{row['speedup']:.2f} ({row['speedup_low']:.2f}-{row['speedup_high']:.2f})"
 
 
 def progress_console() -> Console:

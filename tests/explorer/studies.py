@@ -66,9 +66,8 @@ def runs(view: View, dataset: str) -> Iterator[Run]:
 
 def make(folder: Path, view: View, *, images: int = 12, size: int = 8, classes: tuple[str, ...] = ()) -> Made:
     """Write a study whose data set "several" has several labels an image; a token is `size` pixels wide."""
-    made = Made(
-        folder, view, {name: [] for name in ("datasets", "patterns", "predictions", "scores", "depth")}
-    )
+    names = ("datasets", "patterns", "predictions", "scores", "agreement", "macs", "depth")
+    made = Made(folder, view, {name: [] for name in names})
     classes = classes or tuple(f"class {index}" for index in range(5))
     for number, dataset in enumerate(view.datasets):
         rng = np.random.default_rng(number)
@@ -116,6 +115,15 @@ def _write_run(made: Made, run: Run, rows: list[Row], task: str, classes: int) -
     score |= {"std_error": 0.5, "loss": rng.uniform(0, 2)}
     schemas.write_rows(made.path("scores", run), [{**asdict(run), **score}], schemas.SCORES, facts)
     made.inputs["scores"].append(str(made.path("scores", run)))
+    total = (4e8 if run.backbone == "small" else 2e9) * float(run.keep_rate) * rng.uniform(0.9, 1.1)
+    parts = {"embedding": 0.1, "attention": 0.3, "mlp": 0.5, "head": 0.1, "total": 1.0}
+    costs = {name: total * part for name, part in parts.items()} | {"of_images": False}
+    schemas.write_rows(made.path("macs", run), [{**asdict(run), **costs}], schemas.MACS)
+    made.inputs["macs"].append(str(made.path("macs", run)))
+    if run.method != "none":
+        share = {"metric": "label_agreement", "mean": rng.random(), "std": 0.4, "n": len(ids)}
+        schemas.write_rows(made.path("agreement", run), [{**asdict(run), **share}], schemas.AGREEMENT)
+        made.inputs["agreement"].append(str(made.path("agreement", run)))
     if run.seed == view.seeds[0]:
         made.inputs["patterns"].append(str(made.path("patterns", run)))
         made.inputs["predictions"].append(str(made.path("predictions", run)))

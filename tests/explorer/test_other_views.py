@@ -1,4 +1,4 @@
-"""Depth maps and the table of scores in a browser."""
+"""Depth maps, and chart and table of the runs' performance, in a browser."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from matplotlib import colormaps
 from tests.explorer.conftest import Browser, go
 from tests.explorer.pixels import pixels
 from tests.explorer.studies import Made
+from tokred.statistics.pareto import on_front
 from tokred.tables import schemas
 
 ROWS = """rows => rows.map(row => Object.fromEntries(
@@ -140,6 +141,45 @@ def test_filters(browser: Browser, explorer: Path, scores: pd.DataFrame) -> None
         assert set(shown_rows(page)["method"]) == {"Unreduced"}
         panel.get_by_label("Data set").select_option("all")
         assert set(shown_rows(page)["dataset"]) == {"One", "Several"}
+
+
+@pytest.mark.slow
+def test_the_chart_shows_the_filtered_runs_and_their_front(
+    browser: Browser, explorer: Path, scores: pd.DataFrame, study: Made
+) -> None:
+    macs = schemas.read(study.inputs["macs"], schemas.MACS)
+    rows = scores.merge(macs)
+    rows = rows[(rows["dataset"] == "one") & (rows["backbone"] == "small")]
+    cost, score = rows["total"].to_numpy(), rows["score"].to_numpy()
+    with browser.open(explorer, "tab=performance&in=one&with=small") as page:
+        points = page.locator("#performance-chart a")
+        titles = points.locator("title").all_text_contents()
+        assert len(titles) == len(rows)
+        for row in rows.to_dict("records"):
+            assert sum(f"{row['score']:.2f} % at {row['total'] / 1e9:.4g} GMACs" in title for title in titles)
+        assert points.locator(".ring").count() == on_front(cost, score).sum()
+        box = page.locator("#performance-chart svg").bounding_box()
+        places = [point.bounding_box() for point in points.all()]
+        assert all(box["x"] < place["x"] < box["x"] + box["width"] for place in places)
+        # From left to right, points have rising costs.
+        shown = [float(title.split(" at ")[1].split()[0]) for title in titles]
+        middle = [place["x"] + place["width"] / 2 for place in places]
+        assert np.corrcoef(shown, middle)[0, 1] > 0.999
+        points.nth(3).click()
+        page.wait_for_selector("#images:not([hidden])")
+
+
+def test_agreement_and_cost_are_in_the_table(browser: Browser, explorer: Path, study: Made) -> None:
+    agreement = schemas.read(study.inputs["agreement"], schemas.AGREEMENT)
+    macs = schemas.read(study.inputs["macs"], schemas.MACS)
+    with browser.open(explorer, "tab=performance&sort=agreement&order=descending") as page:
+        shown = shown_rows(page)
+        expected = [f"{100 * share:.2f}" for share in agreement["mean"].sort_values(ascending=False)]
+        assert shown["agreement"].tolist() == expected + ["–"] * (len(shown) - len(expected))
+        page.get_by_role("button", name="GMACs").click()
+        assert shown_rows(page)["gmacs"].astype(float).tolist() == pytest.approx(
+            (macs["total"] / 1e9).sort_values(ascending=False).tolist(), rel=1e-3
+        )
 
 
 def test_a_run_leads_to_its_patterns(browser: Browser, explorer: Path) -> None:

@@ -41,10 +41,10 @@ def unpack(text: str, width: int) -> np.ndarray:
 
 def test_a_method_with_a_schedule_has_no_least_keep_rate() -> None:
     """The page explains absent runs by it."""
-    scores = pd.DataFrame(columns=schemas.SCORES.names)
-    depth = pd.DataFrame(columns=schemas.DEPTH.names)
+    tables = (schemas.SCORES, schemas.AGREEMENT, schemas.MACS, schemas.DEPTH)
+    empty = [pd.DataFrame(columns=schema.names) for schema in tables]
     for scheduled, least in (({}, "0.5"), ({"tome": ("0.25",)}, "0")):
-        content = Content(replace(view(), scheduled=scheduled), {}, [], scores, depth)
+        content = Content(replace(view(), scheduled=scheduled), {}, [], *empty)
         (found,) = [method for method in content.payload(1)["methods"] if method["name"] == "tome"]
         assert found["least"] == least
 
@@ -108,6 +108,13 @@ def test_images_labels_scores_and_depth_equal_the_tables(tmp_path: Path) -> None
     shown = pd.DataFrame(data["scores"])[scores.columns]
     pd.testing.assert_frame_equal(shown, scores, check_dtype=False, atol=1e-9, rtol=0)
     assert set(scores["seed"]) == {1, 3}
+    shown = pd.DataFrame(data["scores"])
+    agreement = schemas.read(made.inputs["agreement"], schemas.AGREEMENT)
+    reduced = shown[shown["method"] != "none"]
+    np.testing.assert_allclose(reduced["agreement"], 100 * agreement["mean"], atol=1e-9)
+    assert shown.loc[shown["method"] == "none", "agreement"].isna().all()
+    macs = schemas.read(made.inputs["macs"], schemas.MACS)
+    np.testing.assert_allclose(shown["gmacs"], macs["total"] / 1e9, atol=1e-9)
     depth = schemas.read(made.inputs["depth"], schemas.DEPTH)
     assert set(depth["seed"]) == {3}
     for names, rows in depth.groupby(["dataset", "backbone", "method", "keep_rate"]):

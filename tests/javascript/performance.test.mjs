@@ -46,8 +46,9 @@ test("cells are rounded and labeled", () => {
   shown({ in: "one", at: "0.50" });
   const [row, , unknown] = chosenRuns();
   assert.deepEqual(
-    ["dataset", "backbone", "method", "keep_rate", "score", "loss", "n"].map((name) => cellText(row, name)),
-    ["One", "Small", "Cut", "50\u202f%", "70.13", "1.250", "10"],
+    ["dataset", "backbone", "method", "keep_rate", "score", "agreement", "gmacs", "loss", "n"]
+      .map((name) => cellText(row, name)),
+    ["One", "Small", "Cut", "50\u202f%", "70.13", "91.26", "0.1234", "1.250", "10"],
   );
   assert.equal(cellText(unknown, "score"), "\u2013");
 });

@@ -42,7 +42,7 @@ def build(
         view: fields of the `View`.
         framing: the evaluation transform's crop, for data sets whose images do not have the backbones' size.
         inputs: files of the "datasets" (test splits), of the "patterns" and "predictions" of the runs of one
-            seed, of their "depth" maps, and of the "scores" of all runs.
+            seed, of their "depth" maps, and of the "scores", "agreement" and "macs" of all runs.
         outputs: path of the "page".
         images: maximum number of images per data set; fewer are shown if the page would be too large.
         limit: maximum size of the page in bytes.
@@ -104,6 +104,8 @@ def read_content(
         {name: datasets[name] for name in view.datasets},
         runs,
         schemas.read(inputs["scores"], schemas.SCORES),
+        schemas.read(inputs["agreement"], schemas.AGREEMENT),
+        schemas.read(inputs["macs"], schemas.MACS),
         schemas.read(inputs["depth"], schemas.DEPTH),
     )
 

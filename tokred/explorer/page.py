@@ -13,7 +13,19 @@ from string import Template
 
 _FOLDER = Path(__file__).parent / "assets"
 #: Modules of the script, in order: each imports only from modules before it.
-_SCRIPTS = ("data", "state", "dom", "colors", "plan", "picture", "images", "depth", "performance", "main")
+_SCRIPTS = (
+    "data",
+    "state",
+    "dom",
+    "colors",
+    "plan",
+    "picture",
+    "images",
+    "depth",
+    "chart",
+    "performance",
+    "main",
+)
 
 
 def assets() -> list[Path]:

@@ -1,4 +1,4 @@
-"""The data that the page embeds: images, patterns, predictions, scores and depth maps of a study.
+"""The data that the page embeds: images, patterns, predictions, performance and depth maps of a study.
 
 Patterns are base64 of unsigned integers (of one byte, or of two if the grid has more than 254 tokens; the
 highest value encodes -1): `survived` as (image, token), `clusters` as (image, stage, token).
@@ -69,14 +69,16 @@ class Content:
         view: the study.
         datasets: images by data set.
         runs: runs of the first seed.
-        scores: `tables.SCORES` of all runs.
-        depth: `tables.DEPTH` of the runs of the first seed.
+        scores, agreement, macs: `schemas.SCORES`, `schemas.AGREEMENT` and `schemas.MACS` of all runs.
+        depth: `schemas.DEPTH` of the runs of the first seed.
     """
 
     view: View
     datasets: dict[str, ShownDataset]
     runs: list[ShownRun]
     scores: pd.DataFrame
+    agreement: pd.DataFrame
+    macs: pd.DataFrame
     depth: pd.DataFrame
 
     def payload(self, count: int) -> dict[str, object]:
@@ -97,7 +99,7 @@ class Content:
             "backbones": [{"name": name, "label": label} for name, label in view.backbones.items()],
             "datasets": [_dataset(self.datasets[name], view, order) for name, order in orders.items()],
             "runs": {_key(r.run): self._run(r, orders[r.run.dataset]) for r in self.runs},
-            "scores": _scores(self.scores),
+            "scores": _scores(self),
             "maps": _maps(self.depth),
         }
 
@@ -163,12 +165,23 @@ def _dataset(shown: ShownDataset, view: View, order: NDArray[Any]) -> dict[str, 
     return {**facts, "classes": list(shown.classes), "total": shown.total, "images": images}
 
 
-def _scores(rows: pd.DataFrame) -> list[dict[str, object]]:
-    columns = ["dataset", "backbone", "method", "keep_rate", "seed", "metric", "n"]
-    measured = zip(rows["score"], rows["std_error"], rows["loss"], strict=True)
+def _scores(content: Content) -> list[dict[str, object]]:
+    """One entry per run: its scores, its agreement with the unreduced model and its GMACs."""
+    run = ["dataset", "backbone", "method", "keep_rate", "seed"]
+    shares = content.agreement[[*run, "mean"]].rename(columns={"mean": "agreement"})
+    rows = content.scores.merge(shares, on=run, how="left", validate="1:1")
+    rows = rows.merge(content.macs[[*run, "total"]], on=run, how="left", validate="1:1")
+    numbers = {
+        "score": rows["score"],
+        "std_error": rows["std_error"],
+        "loss": rows["loss"],
+        "agreement": 100 * rows["agreement"],
+        "gmacs": rows["total"] / 1e9,
+    }
+    identities = rows[[*run, "metric", "n"]].to_dict("records")
     return [
-        {**identity, "score": _number(score), "std_error": _number(error), "loss": _number(loss)}
-        for identity, (score, error, loss) in zip(rows[columns].to_dict("records"), measured, strict=True)
+        {**identity, **{name: _number(value) for name, value in zip(numbers, values, strict=True)}}
+        for identity, values in zip(identities, zip(*numbers.values(), strict=True), strict=True)
     ]
 
 

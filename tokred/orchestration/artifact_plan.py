@@ -114,13 +114,13 @@ class ArtifactPlan:
         return [*self.files(self.measured), *(file for name in tables for file in self._tables.files(name))]
 
     def explorer_inputs(self) -> Inputs:
-        """Inputs of the explorer: patterns, predictions and depth of the first seed, scores of all seeds."""
+        """Inputs of the explorer: patterns, predictions and depth of the first seed, performance of all."""
         first = {"seed": str(self._plan.study.seeds[0])}
         return {
             "datasets": [self._data.image_table(name, "test") for name in self._plan.study.datasets],
             "patterns": self._tables.files("patterns", **first),
             "predictions": self._tables.files("predictions", **first),
-            "scores": self._tables.files("scores"),
+            **{name: self._tables.files(name) for name in ("scores", "agreement", "macs")},
             "depth": self._tables.files("depth", **first),
         }
 

@@ -16,16 +16,20 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/* A method's marker in the figures; the view box fits the star, the largest marker of matplotlib. */
-export function symbolOf(method) {
-  const svg = document.createElementNS(SVG, "svg");
-  const path = document.createElementNS(SVG, "path");
-  const set = (node, values) => Object.entries(values).forEach((pair) => node.setAttribute(...pair));
-  set(svg, { viewBox: "-1.1 -1.1 2.2 2.2", class: "symbol", "aria-hidden": "true" });
-  set(path, { d: method.symbol, fill: method.color, stroke: method.color, "stroke-width": 0.06 });
-  svg.append(path);
-  return svg;
+export function svgElement(tag, attributes = {}, ...children) {
+  const made = document.createElementNS(SVG, tag);
+  Object.entries(attributes).forEach((pair) => made.setAttribute(...pair));
+  made.append(...children);
+  return made;
 }
+
+/* A method's marker in the figures, about two units wide. */
+export const markerOf = (method) =>
+  svgElement("path", { d: method.symbol, fill: method.color, stroke: method.color, "stroke-width": 0.06 });
+
+/* A marker by itself; the view box fits the star, the largest marker of matplotlib. */
+export const symbolOf = (method) =>
+  svgElement("svg", { viewBox: "-1.1 -1.1 2.2 2.2", class: "symbol", "aria-hidden": "true" }, markerOf(method));
 
 /* The head of a method's card, with a score and its metric on the right. */
 export function headOf(method, score, metric) {

@@ -1,14 +1,15 @@
-/* The third view: performance of every run, as a table to sort and filter. */
+/* The third view: performance of every run, as a chart over its cost, and as a table to sort and filter. */
 import { BACKBONES, DATA, DATASETS, METHODS, metricLabel } from "./data.mjs";
 import { addressOf, ALL, choose, state, validState } from "./state.mjs";
 import { byId, element, labelOf, listNotes, percent, plural, selectFor, symbolOf } from "./dom.mjs";
+import { chartOf } from "./chart.mjs";
 
 const HEADS = [
   ["method", "Method"], ["keep_rate", "Keep rate"], ["score", "Score (%)"], ["difference", "Difference"],
-  ["dataset", "Data set"], ["backbone", "Backbone"], ["seed", "Seed"], ["family", "Family"], ["loss", "Loss"],
-  ["n", "Images"],
+  ["agreement", "Agreement (%)"], ["gmacs", "GMACs"], ["dataset", "Data set"], ["backbone", "Backbone"],
+  ["seed", "Seed"], ["family", "Family"], ["loss", "Loss"], ["n", "Images"],
 ];
-const NUMERIC = new Set(["keep_rate", "seed", "score", "difference", "loss", "n"]);
+const NUMERIC = new Set(["keep_rate", "seed", "score", "difference", "agreement", "gmacs", "loss", "n"]);
 const MISSING = "\u2013";
 
 const unreducedKey = (row) => [row.dataset, row.backbone, row.seed].join("/");
@@ -50,12 +51,16 @@ export function cellText(row, column) {
     case "method": return METHODS.get(value).label;
     case "keep_rate": return percent(value);
     case "difference": return value === null ? MISSING : signed(value);
-    case "score": return value === null ? MISSING : value.toFixed(2);
+    case "score":
+    case "agreement": return value === null ? MISSING : value.toFixed(2);
+    case "gmacs": return value === null ? MISSING : significant(value);
     case "loss": return value === null ? MISSING : value.toFixed(3);
     default: return String(value);
   }
 }
 
+/* Four significant digits: small backbones take far less than one GMAC. */
+const significant = (value) => String(+value.toPrecision(4));
 const signed = (value) => `${value < 0 ? "\u2212" : "+"}${Math.abs(value).toFixed(2)}`;
 
 /* Rows that pass the filters, sorted; missing values come last in either order. */
@@ -78,6 +83,7 @@ export function showPerformance() {
   if (state.tab !== "performance") return;
   const columns = HEADS.filter(([name]) => name !== "seed" || DATA.seeds.length > 1);
   const rows = chosenRuns();
+  byId("performance-chart").replaceChildren(chartOf(rows, linkTo));
   const again = document.activeElement?.dataset.sort;
   const text = `${plural(rows.length, "run")} of study ${DATA.study}`;
   const caption = element("caption", { id: "performance-caption" }, text);
@@ -90,7 +96,9 @@ export function showPerformance() {
   listNotes("performance-notes", [
     `Score: ${metrics.join(" or ")} in percent, over all test images (top-1: accuracy; mAP: mean average ` +
       "precision). Difference: to the unreduced model of the same data set, backbone and seed, in " +
-      "percentage points.",
+      "percentage points. Agreement: share of the unreduced model's predictions that are the same (of an " +
+      "image with k labels, its k highest). GMACs: multiply-accumulates of an image, in billions, as " +
+      "publications count them.",
     metrics.length > 1 && "Scores in different metrics are not comparable: choose one data set.",
   ]);
 }
@@ -112,9 +120,13 @@ function tableCell(row, name) {
   const text = cellText(row, name);
   const kind = NUMERIC.has(name) ? "number" : null;
   if (name !== "method") return element("td", { class: kind, "data-column": name }, text);
-  const rate = row.method === DATA.unreduced ? state.rate : row.keep_rate;
   const symbol = symbolOf(METHODS.get(row.method));
-  const view = validState({ ...state, tab: "images", dataset: row.dataset, backbone: row.backbone, rate });
   return element("th", { scope: "row", "data-column": name },
-    element("a", { href: addressOf(view), title: "Show its patterns" }, symbol, text));
+    element("a", { href: linkTo(row), title: "Show its patterns" }, symbol, text));
+}
+
+/* The address of a run's patterns. */
+function linkTo(row) {
+  const rate = row.method === DATA.unreduced ? state.rate : row.keep_rate;
+  return addressOf(validState({ ...state, tab: "images", dataset: row.dataset, backbone: row.backbone, rate }));
 }

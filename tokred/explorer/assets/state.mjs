@@ -4,7 +4,8 @@ import { DATA, DATASETS, STAGES } from "./data.mjs";
 export const TABS = ["images", "depth", "performance"];
 export const ALL = "all";
 const SORTS = [
-  "method", "keep_rate", "score", "difference", "dataset", "backbone", "seed", "family", "loss", "n",
+  "method", "keep_rate", "score", "difference", "agreement", "gmacs", "dataset", "backbone", "seed", "family",
+  "loss", "n",
 ];
 
 /* Allowed values of each key; the first is the default. */

@@ -1,4 +1,4 @@
-"""Agglomerative clustering of tokens: its share of a forward pass, and its two implementations."""
+"""Agglomerative clustering of tokens: its share of a forward pass, and its implementations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.models import Setting, speedup
 from benchmarks.race import Contest, race_row
 from benchmarks.row import Goal, Row, Scale
 from tokred.methods import atc
-from tokred.methods.linkage import Linkage, batched, one_by_one
+from tokred.methods.linkage import Linkage, by_forest, in_rounds, in_steps, one_by_one
 
 _SHARE = Goal("<=", 8)
 _RATE = "0.50"
@@ -45,9 +45,9 @@ def clustering(stages: list[tuple[Tensor, int]], linkage: Linkage) -> Callable[[
 
 
 def measure(scale: Scale) -> Iterator[Row]:
-    """float32, r = 0.5, with each linkage; and batched tensors, as on a GPU, against SciPy on the CPU.
+    """float32, r = 0.5, with each linkage; and batched tensors, as on a GPU, against each other and SciPy.
 
-    Raises AssertionError where the two implementations find different clusters.
+    Raises AssertionError where two implementations find different clusters.
     """
     setting = Setting.of(scale)
     model, images = setting.reduced("atc", _RATE), setting.images()
@@ -58,7 +58,17 @@ def measure(scale: Scale) -> Iterator[Row]:
             note = "distances and clusters of all stages, of the reduced model's pass"
             yield Row(f"{linkage} linkage, r = {_RATE}", 100 / ratio, "% of a pass", _SHARE, note)
         metric, num_clusters = stages[0]
-        arguments = atc.cosine_distance(metric), num_clusters, "average"
-        contest = Contest(partial(one_by_one, *arguments), partial(batched, *arguments))
-        case = f"{num_clusters} clusters of {metric.shape[1]} tokens, SciPy against batched tensors"
-        yield race_row(case, contest, scale.of(3, 1), None)
+        arguments = atc.cosine_distance(metric), num_clusters
+        scipy, rounds, steps = (
+            partial(function, *arguments, "average") for function in (one_by_one, in_rounds, in_steps)
+        )
+        contests = {
+            "SciPy against rounds": Contest(scipy, rounds),
+            "rounds against steps": Contest(rounds, steps),
+            "single linkage, SciPy against batched tensors": Contest(
+                partial(one_by_one, *arguments, "single"), partial(by_forest, *arguments)
+            ),
+        }
+        for name, contest in contests.items():
+            case = f"{num_clusters} clusters of {metric.shape[1]} tokens, {name}"
+            yield race_row(case, contest, scale.of(3, 1), None)

@@ -13,7 +13,7 @@ from tests.formulations import slow_vit
 from tests.small_models import images, small_vit
 from tokred import schedules
 from tokred.methods import atc
-from tokred.methods.linkage import batched
+from tokred.methods.linkage import in_rounds, in_steps
 from tokred.models.vision_transformer import ReducedVisionTransformer
 from tokred.schedules import Schedule
 
@@ -103,8 +103,11 @@ def test_gradients_against_loops(schedule: str) -> None:
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("batched", [in_rounds, in_steps])
 @torch.no_grad()
-def test_batched_tensors_give_the_same(schedule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batched_tensors_give_the_same(
+    schedule: str, batched: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What other devices than the CPU compute."""
     model = reduced(SCHEDULES[schedule])
     expected, trace = model.trace(images().double())

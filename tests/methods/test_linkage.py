@@ -1,4 +1,4 @@
-"""Agglomerative clustering: both implementations against SciPy's merges, and against the definition."""
+"""Agglomerative clustering: all implementations against SciPy's merges, and against the definition."""
 
 from __future__ import annotations
 
@@ -12,10 +12,26 @@ from scipy.cluster import hierarchy
 from torch import Tensor
 
 from tokred.methods import linkage
-from tokred.methods.linkage import batched, cluster, one_by_one
+from tokred.methods.linkage import by_forest, cluster, in_rounds, in_steps, one_by_one
 
 LINKAGES = ["single", "complete", "average"]
-IMPLEMENTATIONS = [one_by_one, batched]
+
+
+def by_rounds(distance: Tensor, num_clusters: int, kind: str) -> Tensor:
+    """In batched tensors, outside of graphs."""
+    if kind == "single":
+        return by_forest(distance, num_clusters)
+    return in_rounds(distance, num_clusters, kind)
+
+
+def by_steps(distance: Tensor, num_clusters: int, kind: str) -> Tensor:
+    """In batched tensors, in graphs."""
+    if kind == "single":
+        return by_forest(distance, num_clusters)
+    return in_steps(distance, num_clusters, kind)
+
+
+IMPLEMENTATIONS = [one_by_one, by_rounds, by_steps]
 
 
 def distances(images: int, tokens: int, seed: int = 0) -> Tensor:
@@ -86,7 +102,8 @@ def test_implementations_agree_on_many_images(kind: str) -> None:
     of_images = distances(200, 30, seed=1)
     for num_clusters in (1, 7, 15, 29, 30):
         found = one_by_one(of_images, num_clusters, kind)
-        assert torch.equal(found, batched(of_images, num_clusters, kind))
+        assert torch.equal(found, by_rounds(of_images, num_clusters, kind))
+        assert torch.equal(found, by_steps(of_images, num_clusters, kind))
         assert found.amax(dim=1).unique().tolist() == [num_clusters - 1]
 
 
@@ -129,8 +146,45 @@ def test_equal_distances_leave_as_many_clusters(implementation: object, kind: st
     assert torch.equal(found, implementation(equal, 5, kind))
 
 
-def test_ties_go_to_the_lowest_token() -> None:
-    assert batched(torch.ones(1, 5, 5), 3, "complete").tolist() == [[0, 0, 0, 1, 2]]
+@pytest.mark.parametrize("implementation", [by_rounds, by_steps])
+@pytest.mark.parametrize("kind", LINKAGES)
+def test_ties_go_to_the_lowest_token(implementation: object, kind: str) -> None:
+    assert implementation(torch.ones(1, 5, 5), 3, kind).tolist() == [[0, 0, 0, 1, 2]]
+
+
+@pytest.mark.parametrize("kind", LINKAGES)
+def test_many_equal_distances(kind: str) -> None:
+    """Points of a grid have few different distances: clusters may differ, heights of the merges may not."""
+    x = torch.stack(torch.meshgrid(torch.arange(5.0), torch.arange(6.0), indexing="ij"), -1).flatten(0, 1)
+    of_image = torch.cdist(x, x, p=1)[None]
+    for num_clusters in (1, 4, 11, 29):
+        found = by_rounds(of_image, num_clusters, kind)
+        assert set(found[0].tolist()) == set(range(num_clusters))
+        if kind == "single":  # neighbors of the grid are at distance 1, so no merge is higher
+            for cluster_id in range(num_clusters):
+                inside = of_image[0][found[0] == cluster_id][:, found[0] == cluster_id]
+                assert inside.fill_diagonal_(1).amin(dim=1).max() == 1
+
+
+@pytest.mark.parametrize("kind", LINKAGES)
+def test_merges_one_after_the_other(kind: str) -> None:
+    """Each token is twice as far as the one before: rounds find one merge each."""
+    x = 2.0 ** torch.arange(14, dtype=torch.float64)
+    of_image = (x[:, None] - x).abs()[None]
+    for num_clusters in (1, 5, 13):
+        expected = by_undoing(of_image[0].numpy(), num_clusters, kind)
+        for implementation in IMPLEMENTATIONS:
+            assert implementation(of_image, num_clusters, kind)[0].tolist() == expected
+
+
+@pytest.mark.parametrize("kind", ["complete", "average"])
+def test_rounds_merge_many_pairs_at_once(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_images = distances(4, 196)
+    reads = []
+    as_bool = torch.Tensor.__bool__
+    monkeypatch.setattr(torch.Tensor, "__bool__", lambda value: reads.append(value) or as_bool(value))
+    in_rounds(of_images, 98, kind)
+    assert 2 < len(reads) < 20  # of 98 steps
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
@@ -142,13 +196,38 @@ def test_what_is_no_number_is_far(implementation: object, dtype: torch.dtype) ->
 
 
 def test_implementations_by_device_and_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SciPy on the CPU, and batched tensors elsewhere and in graphs."""
-    monkeypatch.setattr(linkage, "one_by_one", lambda *arguments: "one by one")
-    monkeypatch.setattr(linkage, "batched", lambda *arguments: "batched")
-    assert cluster(distances(1, 5), 2, "single") == "one by one"
-    assert cluster(distances(1, 5).to("meta"), 2, "single") == "batched"
+    """SciPy on the CPU, batched tensors elsewhere and in graphs, whose steps cannot depend on data."""
+    for name in ("one_by_one", "by_forest", "in_rounds", "in_steps"):
+        monkeypatch.setattr(linkage, name, lambda *arguments, name=name: name)
+    on_cpu = distances(1, 5)
+    elsewhere = type("OnDevice", (), {"shape": on_cpu.shape, "device": torch.device("cuda")})()
+    without_data = on_cpu.to("meta")
+    chosen = {
+        "CPU": (on_cpu, "one_by_one", "one_by_one"),
+        "GPU": (elsewhere, "by_forest", "in_rounds"),
+        "meta": (without_data, "by_forest", "in_steps"),
+    }
+    for distance, single, average in chosen.values():
+        assert (cluster(distance, 2, "single"), cluster(distance, 2, "average")) == (single, average)
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    assert cluster(distances(1, 5), 2, "single") == "batched"
+    for distance in (on_cpu, elsewhere):
+        assert (cluster(distance, 2, "single"), cluster(distance, 2, "average")) == ("by_forest", "in_steps")
+
+
+@pytest.mark.parametrize("kind", LINKAGES)
+def test_shapes_without_data(kind: str) -> None:
+    assert cluster(distances(2, 9).to("meta"), 4, kind).shape == (2, 9)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace:FutureWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("kind", LINKAGES)
+def test_traced_graphs_hold_for_other_images(kind: str) -> None:
+    def clusters(distance: Tensor) -> Tensor:
+        return cluster(distance, 6, kind)
+
+    traced = torch.jit.trace(clusters, distances(2, 15), check_trace=False)
+    other = distances(2, 15, seed=1)
+    assert torch.equal(traced(other), cluster(other, 6, kind))
 
 
 def test_inputs_do_not_change() -> None:

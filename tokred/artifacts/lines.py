@@ -38,8 +38,9 @@ def draw_lines(axes: Axes, rows: pd.DataFrame, names: Iterable[str], ticks: Sequ
         ticks: texts of all ticks, from left to right.
     """
     ordered = [name for name in METHODS if name in set(names)]
-    # Offsets of about two points between methods, so that equal values do not hide each other.
-    step = min(0.018 * len(ticks), 0.08)
+    # Offsets of about two points between methods, so that equal values do not hide each other; less if there
+    # are so many methods that some would be nearer to the next tick.
+    step = min(0.018 * len(ticks), 0.08, 0.64 / max(1, len(ordered) - 1))
     for index, name in enumerate(ordered):
         of_method = rows[rows["method"] == name]
         x = np.arange(len(ticks)) + step * (index - (len(ordered) - 1) / 2)

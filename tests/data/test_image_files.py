@@ -11,6 +11,7 @@ from PIL import Image
 from timm.data import create_transform, resolve_data_config
 
 from tests.cli.pictures import MODEL, write_classes, write_flat, write_picture
+from tests.data import trees
 from tokred.data.image_files import ImageReader, Preprocessing, list_images
 
 
@@ -29,6 +30,31 @@ def test_classes(tmp_path: Path) -> None:
     assert files.classes == ("a", "b")
     assert files.labels == (0, 0, 1, 1)
     assert list_images(tmp_path, ["b", "a", "c"]).labels == (1, 1, 0, 0)
+
+
+@pytest.mark.parametrize("place", ["val", "."])
+def test_imagenets_validation_images_as_they_come(tmp_path: Path, place: str) -> None:
+    """All in one folder, with the development kit in it or beside it."""
+    expected = {name: wnid for name, wnid, _ in trees.imagenet_val()}
+    for name, _, data in trees.imagenet_val():
+        trees.save(tmp_path / "val" / name, data)
+    assert list_images(tmp_path / "val").classes == ()
+    assert list_images(tmp_path / "val").hint.endswith("if ILSVRC2012_devkit_t12.tar.gz is beside them.")
+    trees.imagenet_archives(tmp_path / "kit")
+    (tmp_path / "kit/ILSVRC2012_devkit_t12.tar.gz").rename(tmp_path / place / "ILSVRC2012_devkit_t12.tar.gz")
+    files = list_images(tmp_path / "val")
+    assert files.classes == tuple(sorted(trees.WNIDS))
+    assert files.hint == ""
+    found = zip(files.paths, files.labels, strict=True)
+    assert {Path(path).name: files.classes[label] for path, label in found} == expected
+    trees.save(tmp_path / "val/ILSVRC2012_val_00050000.JPEG", data)
+    with pytest.raises(
+        ValueError, match=r"val: image 'ILSVRC2012_val_00050000.JPEG', expected ILSVRC2012_val"
+    ):
+        list_images(tmp_path / "val")
+    (tmp_path / "val/ILSVRC2012_val_00050000.JPEG").rename(tmp_path / "val/other.jpg")
+    others = list_images(tmp_path / "val")
+    assert (others.labels, others.hint) == ((), "")
 
 
 def test_a_limit_takes_images_of_all_classes(tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ Images = Annotated[
         "--images",
         "-i",
         metavar="FOLDER",
-        help="Images, or one folder of them per class; ImageNet's classes by their WordNet ids.",
+        help="Images, or one folder of them per class; ImageNet's classes by their WordNet ids, or its "
+        "validation images beside the development kit.",
         rich_help_panel=_IMAGES,
         show_default=False,
     ),
@@ -282,6 +283,8 @@ def _about(trial: Trial, result: Result) -> Iterator[str]:
         yield f"top-1 by {trial.num_neighbors} nearest neighbors of the features among {among}."
         if trial.labels.reason:
             yield f"Not by a classifier, as {trial.labels.reason}."
+    if trial.files.hint:
+        yield trial.files.hint
     if any(row["not_finite"] for row in result.rows):
         worst = max(result.rows, key=lambda row: row["not_finite"] or 0)
         yield f"Outputs are infinite or NaN for {worst['not_finite']} images with {worst['method']}."

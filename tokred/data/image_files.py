@@ -19,6 +19,7 @@ import torch
 from timm.data import create_transform, resolve_data_config
 from torch import Tensor
 
+from tokred.data import imagenet_archives
 from tokred.data.decoding import decode
 from tokred.data.folders import SUFFIXES, Walk, class_names, class_rows
 from tokred.data.layout import contents
@@ -47,6 +48,14 @@ class ImageFiles:
     def __len__(self) -> int:
         return len(self.paths)
 
+    @property
+    def hint(self) -> str:
+        """How these images would have labels; empty if they have, or if that is not known."""
+        names = (os.path.basename(path) for path in self.paths)
+        if self.labels or not all(imagenet_archives.is_validation_image(name) for name in names):
+            return ""
+        return f"ImageNet's validation images have labels if {imagenet_archives.DEVKIT} is beside them."
+
     def limited(self, count: int | None) -> ImageFiles:
         """At most so many images, evenly spread over the list, and thus over the classes."""
         if count is None or count >= len(self):
@@ -58,6 +67,8 @@ class ImageFiles:
 
 def list_images(folder: str | Path, classes: Sequence[str] | None = None) -> ImageFiles:
     """The images of a folder: directly in it, without labels, or in one folder per class.
+
+    ImageNet's validation images directly in a folder have labels if its development kit is there or beside it.
 
     Args:
         classes: the classes to find; None for those that there are.
@@ -80,7 +91,7 @@ def list_images(folder: str | Path, classes: Sequence[str] | None = None) -> Ima
             f"{folder}: expected images, or one folder per class, found both: {contents(folder)}"
         )
     if direct and classes is None:
-        return ImageFiles(str(folder), tuple(direct))
+        return _validation_images(folder, direct) or ImageFiles(str(folder), tuple(direct))
     if not folders:
         what = "one folder per class" if direct else f"images ({' '.join(SUFFIXES)}) or one folder per class"
         raise ValueError(f"{folder}: expected {what}, found {contents(folder)}")
@@ -89,6 +100,22 @@ def list_images(folder: str | Path, classes: Sequence[str] | None = None) -> Ima
     return ImageFiles(
         str(folder), tuple(str(row.path) for row in rows), names, tuple(int(str(row.label)) for row in rows)
     )
+
+
+def _validation_images(folder: Path, paths: Sequence[str]) -> ImageFiles | None:
+    """ImageNet's validation images as they come, with their labels; None if the folder has others, or no kit."""
+    kits = (
+        place for place in (folder, folder.absolute().parent) if (place / imagenet_archives.DEVKIT).is_file()
+    )
+    kit = next(kits, None)
+    names = [os.path.basename(path) for path in paths]
+    if kit is None or not all(imagenet_archives.is_validation_image(name) for name in names):
+        return None
+    truth = imagenet_archives.validation_wnids(kit)
+    classes = sorted(set(truth))
+    index = {wnid: label for label, wnid in enumerate(classes)}
+    labels = tuple(index[imagenet_archives.wnid_of(name, truth, folder)] for name in names)
+    return ImageFiles(str(folder), tuple(paths), tuple(classes), labels)
 
 
 @dataclass(frozen=True)

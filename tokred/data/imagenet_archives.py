@@ -1,4 +1,4 @@
-"""The original archives of ILSVRC2012, read without unpacking them."""
+"""The original archives of ILSVRC2012, read without unpacking them, and labels of its validation images."""
 
 from __future__ import annotations
 
@@ -57,17 +57,36 @@ def _train_rows(root: Path, labels: dict[str, int]) -> Iterator[Row]:
 
 
 def _val_rows(root: Path, labels: dict[str, int]) -> Iterator[Row]:
-    truth = _truth(root)
+    truth = validation_wnids(root)
     with tarfile.open(root / FILES["test"], "r:") as archive:
         for name, data in _files(archive):
-            image_id = PurePosixPath(name).stem
-            number = _NUMBER.fullmatch(image_id)
-            if number is None or not 1 <= int(number[1]) <= len(truth):
-                raise ValueError(
-                    f"{root / FILES['test']}: image {name!r}, expected ILSVRC2012_val_00000001.JPEG to "
-                    f"ILSVRC2012_val_{len(truth):08d}.JPEG, since {_TRUTH} has {len(truth)} lines"
-                )
-            yield Row(image_id, data, name, labels[truth[int(number[1]) - 1]])
+            wnid = wnid_of(name, truth, root / FILES["test"])
+            yield Row(PurePosixPath(name).stem, data, name, labels[wnid])
+
+
+def is_validation_image(name: str) -> bool:
+    """Whether a file has the name of one of ILSVRC2012's validation images."""
+    return _NUMBER.fullmatch(PurePosixPath(name).stem) is not None
+
+
+def wnid_of(name: str, truth: Sequence[str], source: Path) -> str:
+    """The WordNet id of a validation image, by its number.
+
+    Args:
+        name: name of its file.
+        truth: `validation_wnids`.
+        source: where it is, for the error.
+
+    Raises:
+        ValueError: it is none of the numbered images.
+    """
+    number = _NUMBER.fullmatch(PurePosixPath(name).stem)
+    if number is None or not 1 <= int(number[1]) <= len(truth):
+        raise ValueError(
+            f"{source}: image {name!r}, expected ILSVRC2012_val_00000001.JPEG to "
+            f"ILSVRC2012_val_{len(truth):08d}.JPEG, since {_TRUTH} has {len(truth)} lines"
+        )
+    return truth[int(number[1]) - 1]
 
 
 def _files(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
@@ -103,8 +122,12 @@ def _synsets(root: Path) -> dict[int, str]:
             ) from error
 
 
-def _truth(root: Path) -> list[str]:
-    """The WordNet id of every validation image."""
+def validation_wnids(root: Path) -> list[str]:
+    """The WordNet id of every validation image, of the development kit in a folder.
+
+    Raises:
+        ValueError: the kit is damaged, or not ILSVRC2012's.
+    """
     synsets = _synsets(root)
     with _explained(root / DEVKIT), tarfile.open(root / DEVKIT) as archive:
         text = decoded(_member(archive, _TRUTH, root).read(), f"{root / DEVKIT}: {_TRUTH}")

@@ -68,7 +68,7 @@ class ImageFiles:
 def list_images(folder: str | Path, classes: Sequence[str] | None = None) -> ImageFiles:
     """The images of a folder: directly in it, without labels, or in one folder per class.
 
-    ImageNet's validation images directly in a folder have labels if its development kit is there or beside it.
+    ImageNet's validation images have labels if the development kit is in their folder or beside it.
 
     Args:
         classes: the classes to find; None for those that there are.
@@ -103,11 +103,9 @@ def list_images(folder: str | Path, classes: Sequence[str] | None = None) -> Ima
 
 
 def _validation_images(folder: Path, paths: Sequence[str]) -> ImageFiles | None:
-    """ImageNet's validation images as they come, with their labels; None if the folder has others, or no kit."""
-    kits = (
-        place for place in (folder, folder.absolute().parent) if (place / imagenet_archives.DEVKIT).is_file()
-    )
-    kit = next(kits, None)
+    """ImageNet's validation images as they come, with labels; None for others, or without development kit."""
+    places = (folder, folder.absolute().parent)
+    kit = next((place for place in places if (place / imagenet_archives.DEVKIT).is_file()), None)
     names = [os.path.basename(path) for path in paths]
     if kit is None or not all(imagenet_archives.is_validation_image(name) for name in names):
         return None

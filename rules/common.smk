@@ -20,7 +20,7 @@ with explain_errors():
     STUDY = parse_config(Study, config, f"study {config.get('study', '')}")
 
 prepare_environment(workflow.basedir, STUDY.hardware)
-PLAN = Plan(STUDY)
+PLAN = Plan(STUDY, keep_code=True)
 DATA = DataPlan(PLAN)
 MODELS = ModelPlan(PLAN, DATA)
 TABLES = TablePlan(PLAN, DATA)

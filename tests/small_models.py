@@ -21,10 +21,20 @@ TYPICAL = {"none", "l2", "topk", "ats", "dynamicvit", "tome", "kmedoids", "sinkh
 
 
 def by_method(cases: Iterable[str | tuple[str, ...]]) -> list[ParameterSet]:
-    """Parameters of a test, methods or tuples that begin with one; those not typical are slow."""
+    """Parameters of a test, methods or tuples that begin with one; those not typical are slow.
+
+    Of a method with several keep rates, the one of half of the tokens is typical.
+    """
     tuples = [(case,) if isinstance(case, str) else case for case in cases]
-    marks = [[] if case[0] in TYPICAL else [pytest.mark.slow] for case in tuples]
+    untypical_rates = set(RATES) - {"0.50"}
+    typical = [case[0] in TYPICAL and not untypical_rates & set(case) for case in tuples]
+    marks = [[] if is_typical else [pytest.mark.slow] for is_typical in typical]
     return [pytest.param(*case, marks=own) for case, own in zip(tuples, marks, strict=True)]
+
+
+def slow_after_first(cases: Iterable[object]) -> list[ParameterSet]:
+    """Parameters of a test, of which the first is typical and all others are slow."""
+    return [pytest.param(case, marks=[pytest.mark.slow] if place else []) for place, case in enumerate(cases)]
 
 
 #: For `pytest.mark.parametrize`.

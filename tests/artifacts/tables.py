@@ -68,7 +68,7 @@ def made_up(view: View) -> dict[str, pd.DataFrame]:
         for run in all_runs
     ]
     reference = [{**row, "score": row["score"] + rng.normal()} for row in scores[::2] + scores[1::2]]
-    tables: dict[str, list] = {"scores": scores, "reference": reference}
+    tables: dict[str, list | pd.DataFrame] = {"scores": scores, "reference": reference}
 
     def pair(first: dict, second: dict, stage: int, metric: str) -> dict[str, object]:
         other = {f"other_{key}": value for key, value in second.items()}
@@ -183,7 +183,7 @@ def made_up(view: View) -> dict[str, pd.DataFrame]:
         for dataset in view.datasets
         for place in range(8)
     ]
-    tables["examples"] = list(examples(view, reduced, rng))
+    tables["examples"] = examples(view, reduced, rng)
     tables["off_the_shelf"] = [
         {"dataset": dataset, "backbone": backbone, "method": method, "setting": f"{gmacs:g} G"}
         | {"gmacs": gmacs, "score": rng.uniform(70, 80), "unreduced": unreduced, "source": "MaMe"}
@@ -241,18 +241,20 @@ def efficiency(view: View, all_runs: list[dict], rng: np.random.Generator) -> It
             yield {**model, "batch_size": batch_size, **times, "reduction_share": share}
 
 
-def examples(view: View, reduced: list[dict], rng: np.random.Generator) -> Iterator[dict[str, object]]:
+def examples(view: View, reduced: list[dict], rng: np.random.Generator) -> pd.DataFrame:
     """Nested kept sets and clusters of every run, at random."""
+    columns: dict[str, list] = {"stage": [], "token": [], "kept": [], "cluster": []}
     for run in reduced:
         method, rate = METHODS[run["method"]], float(run["keep_rate"])
         order = rng.permutation(196)
         for stage in (1, 2, 3):
             budget = int(196 * rate**stage)
-            for token in range(196):
-                kept = bool(order[token] < budget) if method.kept else None
-                cluster = int(order[token] % budget) if method.clusters else None
-                place = {"image_id": "i0", "stage": stage, "token": token}
-                yield {**run, **place, "kept": kept, "cluster": cluster}
+            columns["stage"] += [stage] * 196
+            columns["token"] += range(196)
+            columns["kept"] += (order < budget).tolist() if method.kept else [None] * 196
+            columns["cluster"] += (order % budget).tolist() if method.clusters else [None] * 196
+    identity = pd.DataFrame(reduced).loc[np.repeat(np.arange(len(reduced)), 3 * 196)].reset_index(drop=True)
+    return identity.assign(image_id="i0", **columns)
 
 
 def png(pixels: np.ndarray) -> bytes:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,8 +44,9 @@ ONE_SETTING = {"dataset": "coco", "backbone": "deit_tiny", "keep_rate": "0.90"}
 Tables = dict[str, pd.DataFrame]
 
 
-def fill(rows: pd.DataFrame, column: str, value: Callable[[pd.Series], float]) -> pd.DataFrame:
-    return rows.assign(**{column: [float(value(row)) for _, row in rows.iterrows()]})
+def fill(rows: pd.DataFrame, column: str, value: Callable[[Any], float]) -> pd.DataFrame:
+    """Rows with a column of the values of a function of each."""
+    return rows.assign(**{column: [float(value(row)) for row in rows.itertuples(index=False)]})
 
 
 #: Chance level of all pairs; agreement lies between it and 1.
@@ -56,13 +58,13 @@ def value(agreement: float) -> float:
     return CHANCE + (1 - CHANCE) * agreement
 
 
-def _keep_rates(row: pd.Series) -> float:
+def _keep_rates(row: Any) -> float:
     if row.metric == "ioa":
         return value(0.5 - 0.15 * row.stage if row.method in LOOSE else 0.9)
     return value(0.8 if row.method in HARD else 0.9 - 0.3 * row.stage)
 
 
-def _backbones(row: pd.Series) -> float:
+def _backbones(row: Any) -> float:
     if row.metric == "iou":
         return value(0.1 if row.method in LOOSE else 0.3)
     if row.method in ("sit", "sinkhorn"):
@@ -71,18 +73,18 @@ def _backbones(row: pd.Series) -> float:
     return value(0.7 if row.keep_rate > agrees_above else 0.3)
 
 
-def _datasets(row: pd.Series) -> float:
+def _datasets(row: Any) -> float:
     similarity = {"dpcknn": 0.2, "kmedoids": 0.4}.get(row.method, 0.8)
     return similarity if METRICS[row.metric].larger_is_similar else 1 - similarity
 
 
-def _summary(row: pd.Series) -> float:
+def _summary(row: Any) -> float:
     if row.metric == "non_empty_clusters":
         return 0.9 if row.method in HARD else 0.3
     return float(row.keep_rate) ** row.stage * (1 - 0.25 * row.stage if row.method == "ats" else 1)
 
 
-def _depth(row: pd.Series) -> float:
+def _depth(row: Any) -> float:
     place = divmod(row.token, 14)
     border = 0 in place or 13 in place
     center = all(3 <= number < 11 for number in place)
@@ -93,7 +95,7 @@ def _depth(row: pd.Series) -> float:
     return level + spread * wave + liked
 
 
-def _proxies(row: pd.Series) -> float:
+def _proxies(row: Any) -> float:
     return {"iou": -0.6, "nmi": -0.8}.get(row.measure, 0.8)
 
 

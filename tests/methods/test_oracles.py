@@ -9,7 +9,7 @@ from torch import Tensor
 
 import tokred
 from tests.formulations import stages
-from tests.small_models import images, small_vit
+from tests.small_models import images, slow_after_first, small_vit
 from tokred.methods.ats import ATS
 from tokred.methods.base import Context, Stage
 from tokred.methods.dpcknn import DPCKNN
@@ -37,9 +37,9 @@ class Attention:
         self.values = values
 
 
-@pytest.mark.parametrize("size", [(32, 32), (28, 28), (36, 20)])
+@pytest.mark.parametrize("size", slow_after_first([(36, 20), (32, 32), (28, 28)]))
 @pytest.mark.parametrize("norm", stages.NORMS)
-@pytest.mark.parametrize("rate", ["0.50", "0.70"])
+@pytest.mark.parametrize("rate", slow_after_first(["0.50", "0.70"]))
 def test_fixed_patterns(size: tuple[int, int], norm: str, rate: str) -> None:
     """Even, odd and oblong grids: the radius whose count is closest to the budget, the smaller on a tie."""
     model = tokred.reduce(small_vit(img_size=size), norm, rate)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 import tokred
-from tests.small_models import EACH_METHOD, REDUCING, by_method, images, small_vit
+from tests.small_models import EACH_METHOD, REDUCING, by_method, images, slow_after_first, small_vit
 from tokred.methods.base import Context, Stage
 from tokred.methods.dpcknn import DPCKNN
 from tokred.methods.options import DPCKNNOptions
@@ -24,8 +24,8 @@ def reduced(method: str, **shape: object) -> ReducedVisionTransformer:
 
 
 @pytest.mark.parametrize("method", ["none", *EACH_METHOD])
-@pytest.mark.parametrize("pool", ["token", "avg"])
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("pool", slow_after_first(["token", "avg"]))
+@pytest.mark.parametrize("training", slow_after_first([False, True]))
 def test_empty_batch(method: str, pool: str, training: bool) -> None:
     model = reduced(method, global_pool=pool).train(training)
     nothing = images(1)[:0]

@@ -16,7 +16,7 @@ from torch.nn.utils import prune
 from torch.utils.checkpoint import checkpoint
 
 import tokred
-from tests.small_models import EACH_METHOD, REDUCING, by_method, images, small_vit
+from tests.small_models import EACH_METHOD, REDUCING, by_method, images, slow_after_first, small_vit
 from tokred.methods.base import Context
 from tokred.methods.registry import METHODS
 from tokred.models.vision_transformer import ReducedVisionTransformer
@@ -115,7 +115,7 @@ def test_hooks_see_what_goes_in_and_out(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", EACH_METHOD)
-@pytest.mark.parametrize("block", [3, 4, 11])
+@pytest.mark.parametrize("block", slow_after_first([3, 4, 11]))
 @torch.no_grad()
 def test_hooks_change_what_goes_in_and_out(method: str, block: int) -> None:
     """A hook's value takes the place of the module's."""

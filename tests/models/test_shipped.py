@@ -40,7 +40,8 @@ def test_properties(name: str) -> None:
     backbone = STUDY.settings.backbones[name]
     vit = build_vit(backbone, 10).eval()
     load_weights(vit, shipped.path(name))
-    found, stored = measure_on_digits(vit, backbone), shipped.manifest()[name]["properties"]
+    entry = shipped.manifest()[name]
+    found, stored = measure_on_digits(vit, backbone, entry["recipe"]["test_images"]), entry["properties"]
     assert found["top1"] == pytest.approx(stored["top1"], abs=0.1)
     assert found["top1_interval"] == pytest.approx(stored["top1_interval"], abs=0.01)
     for index, block in found["blocks"].items():

@@ -16,7 +16,7 @@ from timm.optim import param_groups_layer_decay
 from torch import Tensor
 
 import tokred
-from tests.small_models import EACH_METHOD, by_method, images, small_vit
+from tests.small_models import EACH_METHOD, by_method, images, slow_after_first, small_vit
 from tokred.methods.fixed import RadialPattern
 from tokred.methods.registry import METHODS, Family
 from tokred.models.vision_transformer import ReducedVisionTransformer
@@ -77,7 +77,9 @@ def test_example_of_the_documentation() -> None:
 
 
 @pytest.mark.parametrize("method", EACH_METHOD)
-@pytest.mark.parametrize("change", [{"img_size": (64, 64)}, {"img_size": 24}, {"patch_size": 8}])
+@pytest.mark.parametrize(
+    "change", slow_after_first([{"img_size": (64, 64)}, {"img_size": 24}, {"patch_size": 8}])
+)
 def test_set_input_size(method: str, change: dict[str, object]) -> None:
     """As a model made of a ViT of that size, with the part of its tokens that the keep rate says."""
     model, size = reduced(method, 0.7), change.get("img_size", 32)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from tokred.orchestration import module_code, provenance
+from tokred.orchestration.module_code import parse_module
 from tokred.orchestration.provenance import Package
 
 JOB = '''"""A module."""
@@ -190,3 +193,56 @@ def test_errors_name_what_is_missing(tmp_path: Path) -> None:
     write(tmp_path, {"job.py": "from . import tools\n\n\ndef run():\n    return tools.twice(1)\n"})
     with pytest.raises(ValueError, match="expected absolute imports"):
         Package(tmp_path).code("tokred.job:run")
+
+
+def kept(root: Path, file: Path) -> str:
+    """Fingerprint of the job, by modules that are kept in a file."""
+    return Package(root, file).code("tokred.job:run")
+
+
+def test_parsed_modules_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, file = tmp_path / "tokred", tmp_path / "cache/code.json"
+    expected = write(root, FILES).code("tokred.job:run")
+    modules = [name for name in FILES if name.endswith(".py")]
+    parsed = []
+    monkeypatch.setattr(module_code, "parse_module", lambda *of: parsed.append(of[1]) or parse_module(*of))
+    assert kept(root, file) == expected
+    assert len(parsed) == len(modules)
+    assert kept(root, file) == expected
+    assert len(parsed) == len(modules)
+    write(root, {"tools.py": FILES["tools.py"] + "\n\ndef unused():\n    return 3\n", "new.py": "x = 1\n"})
+    assert kept(root, file) == expected
+    assert sorted(parsed[len(modules) :]) == ["tokred.new", "tokred.tools"]
+    (root / "new.py").unlink()
+    write(root, {"tools.py": FILES["tools.py"]})
+    assert kept(root, file) == expected
+    assert len(json.loads(file.read_text())["modules"]) == len({FILES[name] for name in modules})
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": "other"}', "null", '{"modules": {}}'])
+def test_what_is_kept_of_another_version_or_damaged_is_replaced(tmp_path: Path, content: str) -> None:
+    root, file = tmp_path / "tokred", tmp_path / "code.json"
+    expected = write(root, FILES).code("tokred.job:run")
+    file.write_text(content)
+    assert kept(root, file) == expected
+    assert len(json.loads(file.read_text())["modules"]) > 3
+
+
+def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = tmp_path / "tokred"
+    expected = write(root, FILES).code("tokred.job:run")
+    (tmp_path / "file").touch()
+    assert kept(root, tmp_path / "file/code.json") == expected
+    assert "code.json: not written" in caplog.text
+
+
+@pytest.mark.slow
+def test_the_installed_package_is_the_same_with_and_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    target, root = "tokred.files:atomic_path", provenance.installed().root
+    for _ in range(2):
+        package = Package(root, module_code.kept_file(root))
+        assert package.code(target) == provenance.installed().code(target)
+    assert list((tmp_path / "tokred").iterdir()) == [module_code.kept_file(root)]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import tokred
+from tests.small_models import by_method
 from tokred.artifacts.registry import ARTIFACTS
 from tokred.claims.claim import Claim
 from tokred.claims.verdicts import GROUPS
@@ -25,6 +26,10 @@ from tokred.tables.registry import TABLES
 
 ROOT = Path(tokred.__file__).parent
 TABLE_RULES = sorted({table.rule for table in TABLES.values() if table.target})
+TYPICAL_METRICS = {metric.kind: name for name, metric in METRICS.items()}.values()
+METRIC_NAMES = [
+    pytest.param(name, marks=[] if name in TYPICAL_METRICS else [pytest.mark.slow]) for name in METRICS
+]
 CLAIMS = {claim.name: claim for claims in GROUPS.values() for claim in claims}
 
 
@@ -100,7 +105,7 @@ def altered(root: Path, target: str) -> tuple[Path, Callable[[str], str]]:
     return file_of(root, module), altering(name)
 
 
-@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.target])
+@pytest.mark.parametrize("name", by_method(name for name, method in METHODS.items() if method.target))
 def test_a_changed_method_has_its_own_models_made_anew(copy: Path, changes: Changes, name: str) -> None:
     other = "evit" if name != "evit" else "dpcknn"
     found = changes(
@@ -110,7 +115,7 @@ def test_a_changed_method_has_its_own_models_made_anew(copy: Path, changes: Chan
     assert changes(*altered(copy, METHODS[name].target), of_comparisons) == {"measure_efficiency"}
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", METRIC_NAMES)
 def test_a_changed_metric_has_its_comparisons_made_anew(copy: Path, changes: Changes, name: str) -> None:
     def of(code: RuleCode) -> dict[str, str]:
         return {**of_comparisons(code), **of_runs(code, "topk")}

@@ -10,6 +10,7 @@ from itertools import pairwise, product
 import pytest
 
 from tests.schedules.shapes import BOTH, DEIT, PAIRS, blocks_of, gmacs_of, tokens_of
+from tests.small_models import slow_after_first
 from tokred.schedules import Constant, DiffRate, Kept, Limits, Matched, Ratio, Schedule, Stages
 from tokred.schedules.macs import Shape, Site, forward_macs
 
@@ -41,8 +42,8 @@ def cost_of_stages(shape: Shape, rate: str) -> int:
     return cost(Stages(rate), Limits("rows", Site.WITHIN), shape)
 
 
-@pytest.mark.parametrize("least", ["0", "0.5"])
-@pytest.mark.parametrize("site", Site)
+@pytest.mark.parametrize("least", slow_after_first(["0", "0.5"]))
+@pytest.mark.parametrize("site", slow_after_first(Site))
 @pytest.mark.parametrize("name", SHAPES)
 def test_costs_within_half_a_percent(name: str, site: Site, least: str) -> None:
     limits = replace(BOTH, site=site, min_keep_rate=Fraction(least))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,15 @@ def test_editors_find_the_schema() -> None:
     assert (config.parent / path).resolve() == SCHEMA.resolve()
 
 
+@cache
+def models() -> dict[str, Any]:
+    """The schema of each model of the configuration."""
+    return Study.model_json_schema()["$defs"]
+
+
 def properties(reference: dict[str, Any]) -> dict[str, Any]:
     """The keys of a model that a part of the schema refers to."""
-    return Study.model_json_schema()["$defs"][reference["$ref"].rpartition("/")[2]]["properties"]
+    return models()[reference["$ref"].rpartition("/")[2]]["properties"]
 
 
 @pytest.mark.parametrize("name", METHODS)

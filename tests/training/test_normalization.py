@@ -30,12 +30,11 @@ def test_scales_are_set_and_logits_stay() -> None:
 
 
 def test_properties_are_measured_on_digits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(digit_properties, "IMAGES", 20)
     monkeypatch.setattr(digit_properties, "BLOCK_IMAGES", 10)
     size = {"embed_dim": 24, "num_heads": 3, "weight_init": "jax"}
     backbone = Backbone(model="vit_tiny_patch16_224", image_size=30, patch_size=6, depth=10, kwargs=size)
     torch.manual_seed(0)
-    found = digit_properties.measure_on_digits(build_vit(backbone, 10).eval(), backbone)
+    found = digit_properties.measure_on_digits(build_vit(backbone, 10).eval(), backbone, 20)
     assert set(found["blocks"]) == {str(block) for block in BLOCKS}
     assert found["top1"] in {5.0 * hits for hits in range(21)}
     assert 0.1 < found["object_share"] < 0.6

@@ -35,14 +35,13 @@ BACKBONE = Backbone(
     kwargs={"embed_dim": 24, "num_heads": 3, "weight_init": "jax"},
 )
 RUN = Run("pretraining", "tiny", "none", "1.00", 0)
-RECIPE = {"steps": 7, "batch_size": 4, "warmup_steps": 2, "guided_from": 1}
+RECIPE = {"steps": 7, "batch_size": 4, "warmup_steps": 2, "guided_from": 1, "test_images": 20}
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretraining, "INTERVAL", 3)
     monkeypatch.setattr(pretraining, "NORMALIZED_ON", 32)
-    monkeypatch.setattr(digit_properties, "IMAGES", 20)
     monkeypatch.setattr(digit_properties, "BLOCK_IMAGES", 10)
     pictures("train", 0, 1, (5, 5))  # workers are forked, and find scans and photographs loaded
 
@@ -195,7 +194,7 @@ def test_job(tmp_path: Path) -> None:
     facts = load_weights(vit, files["w.safetensors"])
     assert (facts["code"], facts["recipe"]["steps"]) == ({"pretrain": "c0"}, 4)
     properties = json.loads((tmp_path / "p.json").read_text())
-    assert facts["properties"] == properties == measure_on_digits(vit, backbone)
+    assert facts["properties"] == properties == measure_on_digits(vit, backbone, 20)
     assert list(properties["blocks"]) == ["0", "3", "6", "9"]
     assert schemas.read(tmp_path / "h.parquet", schemas.HISTORY)["epoch"].tolist() == [1, 2]
     # What the network is normalized to, on the pictures on which it was measured.

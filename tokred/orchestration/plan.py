@@ -30,6 +30,10 @@ _NO_RESULTS = {"hardware", "environment", "data"}
 class Plan:
     """A study, as all plans of its jobs need it.
 
+    Args:
+        study: the validated configuration.
+        keep_code: whether the parsed code of the package is kept for the next start.
+
     Attributes:
         study: the validated configuration.
         view: labels and axes of the study, as figures need them.
@@ -41,13 +45,13 @@ class Plan:
         runs: all runs of the study, sorted.
     """
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, keep_code: bool = False) -> None:
         self.study, self.view = study, study.view()
         self.view_values = asdict(self.view)
         self.results = f"results/{study.study}"
         self.logs = f"{self.results}/logs"
         self.config = study.model_dump(mode="json", exclude_unset=True, exclude=_NO_RESULTS)
-        self.code = RuleCode(installed())
+        self.code = RuleCode(installed(keep_code))
         self.runs = sorted(study.runs())
         self._known_runs = set(self.runs)
 

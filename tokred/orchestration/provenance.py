@@ -24,17 +24,17 @@ definitions.)
 
 from __future__ import annotations
 
-import ast
-import builtins
 import hashlib
 import importlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import Enum
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
+
+from tokred.orchestration.module_code import STATEMENTS, ModuleCode, kept_file, kept_modules, parse_module
 
 #: Module of each registry. Its entries have `code`: the definitions that they name, as "module:name".
 REGISTRIES = {
@@ -48,27 +48,12 @@ REGISTRIES = {
 _EXCLUDED = "tokred.orchestration.job_runner"
 #: A definition: its module and its name in the module.
 Location = tuple[str, str]
-#: Instead of a name: all definitions of a module; its statements that define nothing, such as calls.
-_ALL, _STATEMENTS = "*", "(statements)"
+#: Instead of a name: all definitions of a module.
+_ALL = "*"
 #: Instead of a module: a data file, by its path below the package.
 _DATA = "(file)"
 _TARGET = re.compile(r"tokred(\.\w+)+:\w+")
 _FILE = re.compile(r"[\w.-]+\.\w+")
-
-
-@dataclass(frozen=True)
-class Definition:
-    """The code that defines a name of a module.
-
-    Attributes:
-        code: normalized code, without parts that cannot change a result.
-        names: dotted names that it reads, other than local variables, in order.
-        texts: string constants, in order.
-    """
-
-    code: str
-    names: tuple[str, ...]
-    texts: tuple[str, ...]
 
 
 class Package:
@@ -76,11 +61,14 @@ class Package:
 
     Args:
         root: folder of the package `tokred`.
+        kept: file of modules that were parsed before (`module_code.kept_modules`), written if need be.
     """
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: str | Path, kept: str | Path | None = None) -> None:
         self.root = Path(root)
-        self._modules: dict[str, _Module | None] = {}
+        self._modules: dict[str, ModuleCode | None] = {}
+        if kept is not None:
+            self._modules |= kept_modules(self.root, Path(kept))
         self._used: dict[Location, tuple[Location, ...]] = {}
         self._codes: dict[object, str] = {}
 
@@ -169,24 +157,26 @@ class Package:
         if name == _ALL:
             yield from ((module_name, own) for own in module.definitions)
             return
-        if _STATEMENTS in module.definitions:
-            yield (module_name, _STATEMENTS)
+        if STATEMENTS in module.definitions:
+            yield (module_name, STATEMENTS)
         for used in module.definitions[name].names:
-            yield from self._named(module, used)
+            yield from self._named(module_name, used)
+        folder = self._folder(module_name)
         for text in module.definitions[name].texts:
             if _TARGET.fullmatch(text):
                 yield self._locate(text)
-            elif _FILE.fullmatch(text) and self._is_data(module.folder / text):
-                yield (_DATA, (module.folder / text).relative_to(self.root).as_posix())
+            elif _FILE.fullmatch(text) and self._is_data(folder / text):
+                yield (_DATA, (folder / text).relative_to(self.root).as_posix())
 
     def _is_data(self, file: Path) -> bool:
         return file.suffix != ".py" and file.is_relative_to(self.root) and file.is_file()
 
-    def _named(self, module: _Module, dotted: str) -> Iterator[Location]:
+    def _named(self, module_name: str, dotted: str) -> Iterator[Location]:
         """Definitions that a name in a module's code refers to: of the module itself, or imported ones."""
+        module = self._existing(module_name)
         first, _, rest = dotted.partition(".")
         if first in module.definitions:
-            yield (module.name, first)
+            yield (module_name, first)
         for imported in module.imports.get(first, ()):
             yield from self._imported(f"{imported}.{rest}" if rest else imported)
 
@@ -200,222 +190,34 @@ class Package:
         if name == _EXCLUDED or wanted.startswith("__"):
             return
         if wanted in module.definitions or wanted in module.imports:
-            yield from self._named(module, rest)
+            yield from self._named(name, rest)
         else:
             yield (name, _ALL)
 
-    def _existing(self, name: str) -> _Module:
+    def _existing(self, name: str) -> ModuleCode:
         """A module that the package is known to have."""
         module = self._module(name)
         assert module is not None, name
         return module
 
-    def _module(self, name: str) -> _Module | None:
+    def _module(self, name: str) -> ModuleCode | None:
         """A module of the package; None if it does not exist."""
         if name not in self._modules:
-            base = self.root.joinpath(*name.split(".")[1:])
-            possible = [base / "__init__.py", base.with_name(f"{base.name}.py")]
-            files = [file for file in possible if file.is_file()]
-            parsed = [_module(name, file.parent, file.read_text(encoding="utf-8")) for file in files[:1]]
-            self._modules[name] = parsed[0] if parsed else None
+            base = self._base(name)
+            possible = (base / "__init__.py", base.with_name(f"{base.name}.py"))
+            file = next((file for file in possible if file.is_file()), None)
+            parsed = None if file is None else parse_module(file.read_text(encoding="utf-8"), name)
+            self._modules[name] = parsed
         return self._modules[name]
 
+    def _folder(self, name: str) -> Path:
+        """The folder of a module."""
+        base = self._base(name)
+        return base if base.is_dir() else base.parent
 
-class _Module:
-    """Definitions and imports of a module."""
-
-    def __init__(self, name: str, folder: Path, text: str) -> None:
-        self.name, self.folder = name, folder
-        self._tree = ast.parse(text, name)
-
-    @cached_property
-    def imports(self) -> dict[str, list[str]]:
-        """Qualified names in the package that each imported name refers to, in any scope of the module."""
-        imported: dict[str, list[str]] = {}
-        for node in _nodes(self._tree):
-            if isinstance(node, ast.ImportFrom) and node.level:
-                raise ValueError(f"{self.name}: expected absolute imports, found a relative one")
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                for alias in node.names:
-                    # `import a.b` binds `a`.
-                    path = alias.name if alias.asname else alias.name.partition(".")[0]
-                    if isinstance(node, ast.ImportFrom):
-                        path = f"{node.module}.{alias.name}"
-                    if path.partition(".")[0] == "tokred":
-                        imported.setdefault(alias.asname or path.rpartition(".")[2], []).append(path)
-        return imported
-
-    @cached_property
-    def definitions(self) -> dict[str, Definition]:
-        """Definition of each name of the module."""
-        parts: dict[str, list[_NormalizedCode]] = {}
-        for statement in self._tree.body:
-            if not _has_no_effect(statement):
-                code = _NormalizedCode(statement)
-                for name in _bound([statement]) or [_STATEMENTS]:
-                    parts.setdefault(name, []).append(code)
-        return {
-            name: Definition(
-                " ".join(word for code in statements for word in code.words),
-                tuple(dict.fromkeys(name for code in statements for name in code.names)),
-                tuple(dict.fromkeys(text for code in statements for text in code.texts)),
-            )
-            for name, statements in parts.items()
-        }
-
-
-#: Parsed once for all packages with the same text of the module.
-_module = cache(_Module)
-
-
-class _NormalizedCode:
-    """Normalized code of a statement, as words that are the same in every version of Python."""
-
-    def __init__(self, statement: ast.stmt) -> None:
-        self.words: list[str] = []
-        self.names: list[str] = []
-        self.texts: list[str] = []
-        self._own: list[set[str]] = []
-        self._add("", statement)
-
-    def _add(self, field: str, value: object) -> None:
-        if isinstance(value, ast.AST):
-            self._add_node(field, value)
-        elif isinstance(value, list):
-            if any(not _has_no_effect(part) for part in value):
-                self.words.append(f"{field}[")
-                for part in value:
-                    if part is None:  # a placeholder, as for an argument without a default
-                        self.words.append("None")
-                    elif not _has_no_effect(part):
-                        self._add("", part)
-                self.words.append("]")
-        elif value is not None:
-            self.words.append(f"{field}={value!r}")
-
-    def _add_node(self, field: str, node: ast.AST) -> None:
-        dotted = _dotted(node)
-        if dotted is not None:
-            self.words.append(f"{field}:{dotted}")
-            first = dotted.partition(".")[0]
-            if _is_read(node) and not any(first in names for names in self._own):
-                self.names.append(dotted)
-            return
-        if isinstance(node, ast.Constant):
-            self.words.append(f"{field}={node.value!r}")
-            if isinstance(node.value, str):
-                self.texts.append(node.value)
-            return
-        node = _reduced(node)
-        self.words.append(f"{field}:{type(node).__name__}(")
-        for name, value in ast.iter_fields(node):
-            if name in _IGNORED:
-                continue
-            if isinstance(node, _FUNCTIONS) and name == "body":
-                self._own.append(_variables(node))
-                self._add(name, value)
-                self._own.pop()
-            else:
-                self._add(name, value)
-        self.words.append(")")
-
-
-#: Fields of nodes that do not change results: annotations, or implied by other fields.
-_IGNORED = {"returns", "ctx", "kind", "simple", "type_comment", "type_ignores", "type_params"}
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-#: Expressions with local variables.
-_SCOPES = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
-_LOGS = {f"log.{level}" for level in ("debug", "info", "warning", "error", "exception")}
-_BUILTINS = set(vars(builtins))
-
-
-class _Field(ast.AnnAssign):
-    """An annotated field of a class: its annotation counts."""
-
-
-def _reduced(node: ast.AST) -> ast.AST:
-    """The node, or a simpler one that leads to the same results."""
-    if isinstance(node, ast.arg):
-        return ast.arg(arg=node.arg)
-    if isinstance(node, ast.ClassDef):
-        body = [_Field(**dict(ast.iter_fields(s))) if type(s) is ast.AnnAssign else s for s in node.body]
-        return ast.ClassDef(**{**dict(ast.iter_fields(node)), "body": body})
-    if type(node) is ast.AnnAssign and node.value is not None:
-        return ast.Assign(targets=[node.target], value=node.value)
-    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and _dotted(node.exc.func) in _BUILTINS:
-        return ast.Raise(exc=node.exc.func, cause=node.cause)
-    if isinstance(node, ast.Call) and _dotted(node.func) == "Field":
-        kept = [keyword for keyword in node.keywords if keyword.arg != "description"]
-        return ast.Call(func=node.func, args=node.args, keywords=kept)
-    return node
-
-
-def _has_no_effect(node: object) -> bool:
-    """Whether a statement cannot change a result. (Imports are followed where their names are used.)"""
-    if type(node) is ast.AnnAssign:
-        return node.value is None
-    if isinstance(node, ast.If):
-        return _is_for_types(node) and not node.orelse
-    if isinstance(node, ast.Expr):
-        called = isinstance(node.value, ast.Call) and _dotted(node.value.func) in _LOGS
-        return called or isinstance(node.value, ast.Constant)
-    return isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass))
-
-
-def _is_for_types(node: ast.AST) -> TypeGuard[ast.If]:
-    """Whether the node is `if TYPE_CHECKING`."""
-    return isinstance(node, ast.If) and _dotted(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
-
-
-def _dotted(node: ast.AST) -> str | None:
-    """Dotted name of a name or of its attributes; None for other expressions."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if not isinstance(node, ast.Attribute):
-        return None
-    before = _dotted(node.value)
-    return None if before is None else f"{before}.{node.attr}"
-
-
-def _is_read(dotted: ast.AST) -> bool:
-    """Whether the first part of a dotted name is read, as opposed to assigned."""
-    while isinstance(dotted, ast.Attribute):
-        dotted = dotted.value
-    return isinstance(dotted, ast.Name) and isinstance(dotted.ctx, ast.Load)
-
-
-def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes except those under `if TYPE_CHECKING`."""
-    yield tree
-    for child in tree.orelse if _is_for_types(tree) else ast.iter_child_nodes(tree):
-        yield from _nodes(child)
-
-
-def _bound(statements: Iterable[ast.AST]) -> list[str]:
-    """Names that statements bind in their own scope, except by imports."""
-    names: dict[str, None] = {}
-    pending = list(statements)
-    while pending:
-        node = pending.pop()
-        if isinstance(node, _DEFINITIONS):
-            names[node.name] = None
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names[node.id] = None
-        elif not isinstance(node, _SCOPES):
-            pending.extend(ast.iter_child_nodes(node))
-    return list(names)
-
-
-def _variables(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> set[str]:
-    """Names of a function's arguments and local variables, which hide names of the module."""
-    args = function.args
-    arguments = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
-    names = {argument.arg for argument in arguments if argument is not None}
-    if not isinstance(function, ast.Lambda):
-        names |= set(_bound(function.body))
-    of_module = [name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names]
-    return names - set(of_module)
+    def _base(self, name: str) -> Path:
+        """The path of a module, without suffix."""
+        return self.root.joinpath(*name.split(".")[1:])
 
 
 def _entries(registry: str) -> Mapping[str, Any]:
@@ -441,6 +243,11 @@ def facts(entry: Any, without: Iterable[str] = ()) -> dict[str, object]:
 
 
 @cache
-def installed() -> Package:
-    """The package that is running."""
-    return Package(Path(__file__).parents[1])
+def installed(keep: bool = False) -> Package:
+    """The package that is running.
+
+    Args:
+        keep: whether its parsed modules are kept for the next process, in the user's cache.
+    """
+    root = Path(__file__).parents[1]
+    return Package(root, kept_file(root) if keep else None)

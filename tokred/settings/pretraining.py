@@ -45,6 +45,7 @@ class Recipe(Strict):
         description="norm of the mean key of each block after training, divided by the root mean square "
         "deviation from it; null: as trained",
     )
+    test_images: PositiveInt = Field(6000, description="test images on which the final weights are measured")
 
     @model_validator(mode="after")
     def _warm_up_fits(self) -> Recipe:

@@ -225,4 +225,4 @@ def finish(vit: VisionTransformer, backbone: Backbone, recipe: Recipe) -> dict[s
     inputs = normalize(batch.pixels, backbone)
     normalize_backbone(vit, inputs, batch.objects, recipe.squared_distance, recipe.key_offset)
     round_to_half(vit)
-    return measure_on_digits(vit, backbone)
+    return measure_on_digits(vit, backbone, recipe.test_images)

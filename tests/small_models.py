@@ -32,11 +32,6 @@ def by_method(cases: Iterable[str | tuple[str, ...]]) -> list[ParameterSet]:
     return [pytest.param(*case, marks=own) for case, own in zip(tuples, marks, strict=True)]
 
 
-def slow_after_first(cases: Iterable[object]) -> list[ParameterSet]:
-    """Parameters of a test, of which the first is typical and all others are slow."""
-    return [pytest.param(case, marks=[pytest.mark.slow] if place else []) for place, case in enumerate(cases)]
-
-
 #: For `pytest.mark.parametrize`.
 EACH_METHOD = by_method(REDUCING)
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 import tokred
 from tests.formulations import stages
-from tests.small_models import images, slow_after_first, small_vit
+from tests.small_models import images, small_vit
+from tests.typical import slow_after_first
 from tokred.methods.ats import ATS
 from tokred.methods.base import Context, Stage
 from tokred.methods.dpcknn import DPCKNN

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 import tokred
-from tests.small_models import EACH_METHOD, REDUCING, by_method, images, slow_after_first, small_vit
+from tests.small_models import EACH_METHOD, REDUCING, by_method, images, small_vit
+from tests.typical import slow_after_first
 from tokred.methods.base import Context, Stage
 from tokred.methods.dpcknn import DPCKNN
 from tokred.methods.options import DPCKNNOptions

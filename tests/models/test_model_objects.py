@@ -16,7 +16,8 @@ from torch.nn.utils import prune
 from torch.utils.checkpoint import checkpoint
 
 import tokred
-from tests.small_models import EACH_METHOD, REDUCING, by_method, images, slow_after_first, small_vit
+from tests.small_models import EACH_METHOD, REDUCING, by_method, images, small_vit
+from tests.typical import slow_after_first
 from tokred.methods.base import Context
 from tokred.methods.registry import METHODS
 from tokred.models.vision_transformer import ReducedVisionTransformer

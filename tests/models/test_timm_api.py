@@ -16,7 +16,8 @@ from timm.optim import param_groups_layer_decay
 from torch import Tensor
 
 import tokred
-from tests.small_models import EACH_METHOD, by_method, images, slow_after_first, small_vit
+from tests.small_models import EACH_METHOD, by_method, images, small_vit
+from tests.typical import slow_after_first
 from tokred.methods.fixed import RadialPattern
 from tokred.methods.registry import METHODS, Family
 from tokred.models.vision_transformer import ReducedVisionTransformer

@@ -10,7 +10,7 @@ from itertools import pairwise, product
 import pytest
 
 from tests.schedules.shapes import BOTH, DEIT, PAIRS, blocks_of, gmacs_of, tokens_of
-from tests.small_models import slow_after_first
+from tests.typical import slow_after_first
 from tokred.schedules import Constant, DiffRate, Kept, Limits, Matched, Ratio, Schedule, Stages
 from tokred.schedules.macs import Shape, Site, forward_macs
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.typical import slow_rows_after_first
 from tests.workflow.conftest import call
 
 STUDY = {
@@ -28,7 +29,7 @@ def plan(folder: Path, *targets: str, **changes: object) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("environment", "gpus"), [("cpu", "0"), ("gpu", "1")])
+@pytest.mark.parametrize(("environment", "gpus"), slow_rows_after_first([("cpu", "0"), ("gpu", "1")]))
 def test_trainings_are_planned_with_the_gpus_a_cluster_grants(
     tmp_path: Path, environment: str, gpus: str
 ) -> None:

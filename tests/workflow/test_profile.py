@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.data import trees
+from tests.typical import slow_after_first
 from tests.workflow.conftest import ROOT, overlay
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
@@ -26,7 +27,7 @@ PLACES = {
 }
 
 
-@pytest.fixture(params=PLACES)
+@pytest.fixture(params=slow_after_first(PLACES))
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, list[str], str]:
     """Working folder, options and the profile's path; results are always below `tmp_path`."""
     folder, options, profile = PLACES[request.param]
@@ -113,6 +114,7 @@ def processes_of(*words: str) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="Linux tells command lines")
 def test_killed_snakemake_leaves_no_process_and_incomplete_files_are_made_again(tmp_path: Path) -> None:
     target = "results/mine/datasets/digits/train.parquet"

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 import tokred
+from tests.typical import slow_rows_after_first
 from tests.workflow.conftest import ROOT, call, planned
 from tokred.tables import schemas
 
@@ -89,16 +90,18 @@ def test_a_changed_formula_of_a_metric_has_all_that_shows_it_made_anew(finished:
 
 @pytest.mark.parametrize(
     ("file", "before", "after"),
-    [
-        ("tokred/names.py", '"""Lookup of names', '"""Search for names'),
-        ("tokred/tables/schemas.py", '"""Schemas of all tables', '"""Schemas of the tables'),
-        (
-            "tokred/models/vision_transformer.py",
-            "from __future__ import annotations\n",
-            "# New.\nfrom __future__ import annotations\n",
-        ),
-        ("workflow/scripts/run_job.py", '"""Run the function', '"""Call the function'),
-    ],
+    slow_rows_after_first(
+        [
+            ("tokred/names.py", '"""Lookup of names', '"""Search for names'),
+            ("tokred/tables/schemas.py", '"""Schemas of all tables', '"""Schemas of the tables'),
+            (
+                "tokred/models/vision_transformer.py",
+                "from __future__ import annotations\n",
+                "# New.\nfrom __future__ import annotations\n",
+            ),
+            ("workflow/scripts/run_job.py", '"""Run the function', '"""Call the function'),
+        ]
+    ),
 )
 def test_changed_words_have_nothing_made_anew(finished: Path, file: str, before: str, after: str) -> None:
     with changed(finished / "clone" / file, before, after):

@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 from snakemake.exceptions import WorkflowError
 
 from tests.study.studies import at, overlaid
+from tests.typical import slow_after_first
 from tests.workflow.random_studies import graph, random_study, whole
 from tokred.settings import parse
 from tokred.study.study import Study
@@ -154,15 +155,17 @@ def test_weights_of_a_study_that_trains_nothing_need_not_be_there(tmp_path: Path
 
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"methods": ["l1"], "keep_rates": [1.0]},
-        {"keep_rates": [0.25], "methods": ["topk"], "datasets": ["digits"], "backbones": ["vit_nano"]},
-        {"locations": [11], "pretraining": None},
-        {"seeds": [2**31 - 1]},
-        {"training": {"epochs": 0, "warmup_epochs": 0}, "datasets": ["digits"]},
-        at("settings.backbones.vit_nano.weights", "pretrain"),
-        {"study": "search", "compare_with": None, "table_intervals": True},
-    ],
+    slow_after_first(
+        [
+            {"methods": ["l1"], "keep_rates": [1.0]},
+            {"keep_rates": [0.25], "methods": ["topk"], "datasets": ["digits"], "backbones": ["vit_nano"]},
+            {"locations": [11], "pretraining": None},
+            {"seeds": [2**31 - 1]},
+            {"training": {"epochs": 0, "warmup_epochs": 0}, "datasets": ["digits"]},
+            at("settings.backbones.vit_nano.weights", "pretrain"),
+            {"study": "search", "compare_with": None, "table_intervals": True},
+        ]
+    ),
 )
 def test_odd_studies_have_a_graph(changes: dict[str, Any], tmp_path: Path) -> None:
     jobs = graph(changes, tmp_path)

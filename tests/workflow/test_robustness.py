@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import tokred
+from tests.typical import slow_after_first
 from tests.workflow.conftest import call, overlay, planned
 from tokred.tables import schemas
 
@@ -73,7 +74,7 @@ def test_files_say_whose_they_are(finished: Path) -> None:
     assert {"evaluate_corrupted", "evaluate_corrupted topk"} <= set(facts["code"])
 
 
-@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("asked", slow_after_first([True, False]))
 def test_they_are_part_of_all_if_the_study_asks(asked: bool, finished: Path) -> None:
     config = overlay(finished, "asked", {**STUDY, "robustness": asked})
     done = call(finished, "--dry-run", "--configfile", config)

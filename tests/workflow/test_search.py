@@ -12,6 +12,7 @@ import yaml
 
 from tests.search.studies import SMALL
 from tests.study.studies import at, overlaid
+from tests.typical import slow_rows_after_first
 from tests.workflow.conftest import ROOT, call, overlay, planned
 from tokred.tables import schemas
 
@@ -71,16 +72,18 @@ def test_second_search_does_nothing(searched: Path) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "trials", "choices"),
-    [
-        # A model's new trial, and a trial on scenes of whatever will be chosen among three.
-        (at("search.first.warmup_epochs", [0.25, 0, 0.5]), 2 + 2, 2),
-        (at("search.others.lr", [0.01, 0.002, 0.003]), 1 + 2, 1),
-        # Another order decides otherwise between equals.
-        (at("search.first.warmup_epochs", [0.5, 0]), 2, 2),
-        (at("settings.methods.topk.training", {"weight_decay": 0.1}), 2 + 2, 1),
-        (at("search.select_on", "test"), 10, 3),
-        (at("training.lr", 0.5), 0, 0),
-    ],
+    slow_rows_after_first(
+        [
+            # A model's new trial, and a trial on scenes of whatever will be chosen among three.
+            (at("search.first.warmup_epochs", [0.25, 0, 0.5]), 2 + 2, 2),
+            (at("search.others.lr", [0.01, 0.002, 0.003]), 1 + 2, 1),
+            # Another order decides otherwise between equals.
+            (at("search.first.warmup_epochs", [0.5, 0]), 2, 2),
+            (at("settings.methods.topk.training", {"weight_decay": 0.1}), 2 + 2, 1),
+            (at("search.select_on", "test"), 10, 3),
+            (at("training.lr", 0.5), 0, 0),
+        ]
+    ),
 )
 def test_a_change_reruns_what_depends_on_it(
     changes: dict[str, Any], trials: int, choices: int, searched: Path

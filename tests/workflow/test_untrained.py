@@ -11,6 +11,7 @@ import yaml
 
 import tokred
 from tests.explorer.studies import payload_of
+from tests.typical import slow_after_first
 from tests.workflow.conftest import ROOT, call, planned
 from tokred import fingerprint
 from tokred.models import shipped
@@ -124,7 +125,9 @@ def test_what_it_cannot_do_is_one_clear_error(folder: Path, tmp_path: Path) -> N
     assert "study 'small' trains no models (training: 'none')" in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("names", [["off_the_shelf"], ["off_the_shelf", "off_the_shelf_large"]])
+@pytest.mark.parametrize(
+    "names", slow_after_first([["off_the_shelf"], ["off_the_shelf", "off_the_shelf_large"]])
+)
 def test_overlays_of_imagenet_are_planned(names: list[str], tmp_path: Path) -> None:
     files = [str(ROOT / f"workflow/studies/{name}.yaml") for name in names]
     done = call(tmp_path, "--dry-run", "--quiet", "rules", "--configfile", *files)

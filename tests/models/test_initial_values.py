@@ -69,6 +69,18 @@ def test_linear_layers_of_methods(method: str) -> None:
             assert parameter.item() == 1
 
 
+@pytest.mark.parametrize("method", ["dynamicvit", "dpcknn", "sit", "dtem"])
+def test_random_numbers_are_drawn_stage_by_stage(method: str) -> None:
+    """So a stage starts the same however many follow."""
+    states = []
+    for blocks in ((3,), (3, 6, 9)):
+        vit = small_vit()
+        torch.manual_seed(1)
+        states.append(tokred.reduce(vit, method, 0.5, blocks).reducers[0].state_dict())
+    assert states[0]
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
 @pytest.mark.usefixtures("third_party")
 def test_a_method_can_have_other_values() -> None:
     model = tokred.reduce(small_vit(), "own_values", 0.5)

@@ -99,10 +99,11 @@ class ReducedModel(StageForward):
     def _build(self, stages: Sequence[Stage]) -> None:
         """Replace the reducers by new ones."""
         parameter = next(self.parameters())
-        made = [self.spec.load()(stage, self.options) for stage in stages] if self.spec.target else []
+        made: list[Reducer] = []
+        for stage in stages if self.spec.target else ():
+            made.append(self.spec.load()(stage, self.options))
+            made[-1].init_weights()  # at once, so that random numbers are drawn stage by stage
         self._check_pool(self.global_pool, made)
-        for reducer in made:
-            reducer.init_weights()
         reducers = nn.ModuleList(made).to(device=parameter.device, dtype=parameter.dtype)
         self.reducers = reducers.train(self.training)
         self.locations = tuple(stage.block for stage in stages)

@@ -11,5 +11,5 @@ from tokred.methods.registry import PAPER
 
 
 def measure(scale: Scale) -> Iterator[Row]:
-    """float32, r = 0.5."""
-    yield from against_ideal(scale, [name for name in REDUCED if name not in PAPER], ("0.50",))
+    """float32, r = 0.5 and 0.7."""
+    yield from against_ideal(scale, [name for name in REDUCED if name not in PAPER], ("0.50", "0.70"))

@@ -17,7 +17,7 @@ from timm.layers import apply_rot_embed_cat
 from torch import Tensor, nn
 
 from tokred.methods.layers import QK, QKV, V, layer_of
-from tokred.methods.tokens import at_least_float32, gather_tokens, sum_by_slot
+from tokred.methods.tokens import at_least_float32, gather_tokens
 
 
 def key_bias(weight: Tensor | None, num_prefix: int, dtype: torch.dtype) -> Tensor | None:
@@ -233,10 +233,12 @@ class MergedAttention:
         """
         layer = layer_of(attn)
         (values,), rest = layer.project_in(x, V)
-        out = layer.attn_drop(self.probabilities).to(values.dtype) @ _select_rows(values, self.assign)
-        parts = out.transpose(1, 2).flatten(2) * self.share.unsqueeze(-1)
-        merged = sum_by_slot(parts, self.assign, x.shape[1]).to(values.dtype)
-        return layer.project_out(merged.unflatten(2, (values.shape[1], -1)).transpose(1, 2), rest)
+        # In the order of the factors of products, which would copy them otherwise.
+        index = self.assign[:, None, :, None].expand(-1, values.shape[1], -1, values.shape[3])
+        out = layer.attn_drop(self.probabilities).to(values.dtype) @ values.gather(2, index)
+        parts = out * self.share[:, None, :, None]
+        merged = parts.new_zeros(values.shape).scatter_add(2, index, parts)
+        return layer.project_out(merged.to(values.dtype), rest)
 
 
 def _select_rows(x_BHMd: Tensor, rows: Tensor | None) -> Tensor:

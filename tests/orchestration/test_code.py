@@ -210,13 +210,27 @@ def test_parsed_modules_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert len(parsed) == len(modules)
     assert kept(root, file) == expected
     assert len(parsed) == len(modules)
-    write(root, {"tools.py": FILES["tools.py"] + "\n\ndef unused():\n    return 3\n", "new.py": "x = 1\n"})
+    changed_tools = FILES["tools.py"] + "\n\ndef unused():\n    return 3\n"
+    write(root, {"tools.py": changed_tools, "new.py": "x = 1\n"})
     assert kept(root, file) == expected
     assert sorted(parsed[len(modules) :]) == ["tokred.new", "tokred.tools"]
-    (root / "new.py").unlink()
+    (root / "new.py").unlink()  # of which nothing is reached then
     write(root, {"tools.py": FILES["tools.py"]})
     assert kept(root, file) == expected
-    assert len(json.loads(file.read_text())["modules"]) == len({FILES[name] for name in modules})
+    write(tmp_path / "copy/tokred", FILES)
+    assert kept(tmp_path / "copy/tokred", file) == expected
+    assert len(parsed) == len(modules) + 2
+
+
+def test_no_more_is_kept_than_of_some_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, file = tmp_path / "tokred", tmp_path / "code.json"
+    write(root, FILES)
+    texts = {FILES[name] for name in FILES if name.endswith(".py")}
+    monkeypatch.setattr(module_code, "_MOST_KEPT", len(texts) + 2)
+    for number in range(5):
+        write(root, {"new.py": f"x = {number}\n"})
+        kept(root, file)
+        assert len(json.loads(file.read_text())["modules"]) <= len(texts) + 2
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"format": "other"}', "null", '{"modules": {}}'])
@@ -243,6 +257,6 @@ def test_the_installed_package_is_the_same_with_and_without(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     target, root = "tokred.files:atomic_path", provenance.installed().root
     for _ in range(2):
-        package = Package(root, module_code.kept_file(root))
+        package = Package(root, module_code.kept_file())
         assert package.code(target) == provenance.installed().code(target)
-    assert list((tmp_path / "tokred").iterdir()) == [module_code.kept_file(root)]
+    assert list((tmp_path / "tokred").iterdir()) == [module_code.kept_file()]

@@ -15,8 +15,9 @@ All implementations find the same clusters:
   definition, in another order. About 10 rounds take 196 tokens to 98 clusters, and at most N - K. The host
   reads one truth value per round, whether more are needed: N - K rounds without reading any would cost more
   than `in_steps`.
-- `in_steps`, complete and average linkage in graphs (`torch.jit.trace`, `torch.export`, `torch.compile`),
-  which cannot depend on data: N - K steps, each of which merges the two nearest clusters of every image.
+- `in_steps`, complete and average linkage in graphs (`torch.jit.trace`, `torch.export`, `torch.compile`, CUDA
+  graphs), which cannot depend on data: N - K steps, each of which merges the two nearest clusters of every
+  image.
 
 They may differ where distances are equal, or equal but for rounding: of the pairs with equal distances,
 batched tensors merge the one with the lowest tokens, and SciPy the one that its search comes upon.
@@ -50,6 +51,7 @@ def cluster(distance: Tensor, num_clusters: int, linkage: Linkage) -> Tensor:
     if not 1 <= num_clusters <= num_tokens:
         raise ValueError(f"num_clusters {num_clusters}: expected 1 to {num_tokens}, the number of tokens")
     in_graph = torch.jit.is_tracing() or torch.compiler.is_compiling() or distance.device.type == "meta"
+    in_graph |= torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
     if distance.device.type == "cpu" and not in_graph:
         return one_by_one(distance, num_clusters, linkage)
     if linkage == "single":

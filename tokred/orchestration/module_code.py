@@ -22,6 +22,8 @@ from tokred.files import atomic_path
 
 log = logging.getLogger(__name__)
 
+#: Modules that the file keeps: those of some versions, copies and clones of the package.
+_MOST_KEPT = 1000
 #: Instead of a name: statements of a module that define nothing, such as calls.
 STATEMENTS = "(statements)"
 
@@ -66,10 +68,10 @@ def parse_module(text: str, name: str) -> ModuleCode:
     return ModuleCode(_imports(tree, name), _definitions(tree))
 
 
-def kept_file(root: Path) -> Path:
-    """Where the modules of a package are kept: in the user's cache, where Snakemake keeps copies of rules."""
+def kept_file() -> Path:
+    """Where parsed modules are kept: in the user's cache, as Snakemake's copies of rules are."""
     cache_folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache_folder / "tokred" / f"code-{_hash(str(root))[:12]}.json"
+    return cache_folder / "tokred" / "code.json"
 
 
 def kept_modules(root: Path, file: Path) -> dict[str, ModuleCode]:
@@ -77,15 +79,16 @@ def kept_modules(root: Path, file: Path) -> dict[str, ModuleCode]:
 
     Args:
         root: folder of the package.
-        file: the modules that are known, by hashes of their texts; written anew where some were not.
+        file: the modules that are known, by hashes of their texts; others are added.
     """
     files = {_name(path.relative_to(root)): path for path in sorted(root.rglob("*.py"))}
     texts = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
     keys = {name: _hash(text) for name, text in texts.items()}
     known = _read(file)
     modules = {name: known.get(key) or parse_module(texts[name], name) for name, key in keys.items()}
-    if set(keys.values()) != set(known):
-        _write(file, {keys[name]: module for name, module in modules.items()})
+    if not known.keys() >= set(keys.values()):
+        before = known if len(known) < _MOST_KEPT else {}
+        _write(file, before | {keys[name]: module for name, module in modules.items()})
     return modules
 
 

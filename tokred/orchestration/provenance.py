@@ -249,5 +249,4 @@ def installed(keep: bool = False) -> Package:
     Args:
         keep: whether its parsed modules are kept for the next process, in the user's cache.
     """
-    root = Path(__file__).parents[1]
-    return Package(root, kept_file(root) if keep else None)
+    return Package(Path(__file__).parents[1], kept_file() if keep else None)

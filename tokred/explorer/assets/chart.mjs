@@ -5,8 +5,7 @@ import { percent, svgElement, markerOf } from "./dom.mjs";
 const SIZE = { width: 720, height: 330 };
 const PLOT = { left: 52, right: 708, top: 10, bottom: 286 };
 
-/* Runs that no other run of the same data set beats in both, by cost: cheaper and at least as good, or better
-   at the same cost. */
+/* Of the runs of a data set, those that are better than all that cost as much or less, by cost. */
 export function paretoFront(rows) {
   const sorted = [...rows].sort((a, b) => a.gmacs - b.gmacs || b.score - a.score);
   let best = -Infinity;

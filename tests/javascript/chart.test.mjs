@@ -9,7 +9,8 @@ import { paretoFront, ticksOf } from "../../tokred/explorer/assets/chart.mjs";
 test("the front has what no other run beats in both", () => {
   const rows = [[3, 80], [1, 60], [2, 60], [2, 70], [2, 70], [4, 79], [0.5, 10]]
     .map(([gmacs, score], index) => ({ gmacs, score, index }));
-  assert.deepEqual(paretoFront(rows).map((row) => [row.gmacs, row.score]), [[0.5, 10], [1, 60], [2, 70], [3, 80]]);
+  const front = paretoFront(rows).map((row) => [row.gmacs, row.score]);
+  assert.deepEqual(front, [[0.5, 10], [1, 60], [2, 70], [3, 80]]);
   assert.deepEqual(paretoFront([]), []);
 });
 

@@ -31,7 +31,7 @@ function scaleOf(values, from, to) {
   return { place, ticks: ticksOf(start, end) };
 }
 
-/* The chart of runs; `linkTo` returns where a run's point leads. Runs without a score or cost are left out. */
+/* The chart of runs with a score and a cost; `linkTo` returns where a run's point leads. */
 export function chartOf(runs, linkTo) {
   const rows = runs.filter((row) => row.score !== null && row.gmacs !== null);
   if (!rows.length) return "";
@@ -42,19 +42,21 @@ export function chartOf(runs, linkTo) {
   const best = new Set(fronts.flat());
   return svgElement("svg",
     { viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, class: "chart", role: "group",
-      "aria-label": "Score over GMACs; the steps are the Pareto front. The table below has the same numbers." },
+      "aria-label": "Score over GMACs, with the Pareto front. The table below has the same numbers." },
     ...axes(x, y), ...fronts.map((front) => steps(front, x, y)),
     ...rows.map((row) => point(row, x, y, best.has(row), linkTo)));
 }
 
 function axes(x, y) {
   const text = (content, attributes) => svgElement("text", attributes, content);
+  const line = (from, to) =>
+    svgElement("line", { x1: from[0], y1: from[1], x2: to[0], y2: to[1], class: "grid" });
   return [
     ...x.ticks.map((tick) => svgElement("g", {},
-      svgElement("line", { x1: x.place(tick), x2: x.place(tick), y1: PLOT.top, y2: PLOT.bottom, class: "grid" }),
+      line([x.place(tick), PLOT.top], [x.place(tick), PLOT.bottom]),
       text(String(tick), { x: x.place(tick), y: PLOT.bottom + 17, "text-anchor": "middle" }))),
     ...y.ticks.map((tick) => svgElement("g", {},
-      svgElement("line", { x1: PLOT.left, x2: PLOT.right, y1: y.place(tick), y2: y.place(tick), class: "grid" }),
+      line([PLOT.left, y.place(tick)], [PLOT.right, y.place(tick)]),
       text(String(tick), { x: PLOT.left - 7, y: y.place(tick) + 4, "text-anchor": "end" }))),
     text("GMACs per image", { x: (PLOT.left + PLOT.right) / 2, y: SIZE.height - 6, "text-anchor": "middle" }),
     text("score (%)", { transform: `translate(13 ${(PLOT.top + PLOT.bottom) / 2}) rotate(-90)`,

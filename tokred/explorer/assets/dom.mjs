@@ -28,8 +28,8 @@ export const markerOf = (method) =>
   svgElement("path", { d: method.symbol, fill: method.color, stroke: method.color, "stroke-width": 0.06 });
 
 /* A marker by itself; the view box fits the star, the largest marker of matplotlib. */
-export const symbolOf = (method) =>
-  svgElement("svg", { viewBox: "-1.1 -1.1 2.2 2.2", class: "symbol", "aria-hidden": "true" }, markerOf(method));
+export const symbolOf = (method) => svgElement("svg",
+  { viewBox: "-1.1 -1.1 2.2 2.2", class: "symbol", "aria-hidden": "true" }, markerOf(method));
 
 /* The head of a method's card, with a score and its metric on the right. */
 export function headOf(method, score, metric) {

@@ -128,5 +128,6 @@ function tableCell(row, name) {
 /* The address of a run's patterns. */
 function linkTo(row) {
   const rate = row.method === DATA.unreduced ? state.rate : row.keep_rate;
-  return addressOf(validState({ ...state, tab: "images", dataset: row.dataset, backbone: row.backbone, rate }));
+  const run = { dataset: row.dataset, backbone: row.backbone, rate };
+  return addressOf(validState({ ...state, tab: "images", ...run }));
 }
